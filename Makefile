@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# One Makefile for the whole tree. Objects live in build/<mode>[-static], one folder per flag set,
+# and depend on what the compiler says they include (-MMD).
+
+MODE ?= release
+STATIC ?= 0
+V ?= 0
+BUILD := build/$(MODE)$(if $(filter 1,$(STATIC)),-static)
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2))
+
+CC ?= gcc
+PKG_CONFIG ?= pkg-config
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+	    -Wpointer-arith -Wcast-qual -Wimplicit-fallthrough -Wformat=2 -Wundef
+CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+CFLAGS_debug := -O0 -g3
+CFLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+LDFLAGS_release := -Wl,-z,relro,-z,now
+LDFLAGS_asan := -fsanitize=address,undefined
+ifeq ($(CFLAGS_$(MODE)),)
+$(error MODE=$(MODE): use release, debug or asan)
+endif
+ALL_CFLAGS := -std=gnu17 -D_GNU_SOURCE -pthread $(WARNINGS) $(CFLAGS_$(MODE)) \
+	      -I. -I$(BUILD)/gen $(if $(filter 1,$(STATIC)),-DMB_STATIC) $(CFLAGS)
+ALL_LDFLAGS := -pthread $(LDFLAGS_$(MODE)) $(if $(filter 1,$(STATIC)),-static) $(LDFLAGS)
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+
+libs = $(shell $(PKG_CONFIG) $(if $(filter 1,$(STATIC)),--static) --libs $(1) 2>/dev/null)
+PROTO_LIBS = $(call libs,libprotobuf-c libzstd libxxhash libsodium)
+AGENT_LIBS = $(PROTO_LIBS) $(call libs,libelf jansson)
+SERVER_LIBS = $(PROTO_LIBS) $(call libs,sqlite3 libevent libevent_pthreads libmicrohttpd jansson)
+CTL_LIBS = $(SERVER_LIBS) $(call libs,libcurl)
+
+PROTO_SRC := $(wildcard proto/*.c proto/base/*.c)
+AGENT_SRC := $(filter-out agent/main.c,$(wildcard agent/*.c))
+SERVER_SRC := $(filter-out server/main.c,$(wildcard server/*.c server/plan/*.c))
+CTL_SRC := $(filter-out server/ctl/main.c,$(wildcard server/ctl/*.c))
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+UTIL_SRC := $(wildcard tests/unit/util_*.c)
+TOOL_SRC := $(wildcard tests/flow/tool_*.c)
+GEN := $(BUILD)/gen/proto/membuddies.pb-c
+
+obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
+PROTO_LIB := $(BUILD)/libmbproto.a
+AGENT_LIB := $(BUILD)/libmbagent.a
+SERVER_LIB := $(BUILD)/libmbserver.a
+CTL_LIB := $(BUILD)/libmbctl.a
+UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
+TOOLS := $(patsubst tests/flow/%.c,$(BUILD)/tests/%,$(TOOL_SRC))
+ifeq ($(STATIC),1)
+PROGRAMS :=
+else
+PROGRAMS :=
+endif
+OBJECTS := $(call obj,$(PROTO_SRC) $(AGENT_SRC) $(SERVER_SRC) $(CTL_SRC) $(UNIT_SRC) $(UTIL_SRC) \
+	   $(TOOL_SRC) agent/main.c server/main.c server/ctl/main.c) $(GEN).o
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: all help deps demo test unit flow lint clean tests
+
+all: $(PROGRAMS) ## build mbagent, mbserver and mbctl into build/<mode>
+
+help: ## show this list
+	@echo "usage: make [target] [MODE=release|debug|asan] [STATIC=1] [V=1]"
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+deps: ## install the missing Debian packages (says which)
+	$(Q)ci/deps build test demo
+
+demo: ## boot three guests, measure what they share, plan where they go
+	$(Q)ci/deps build demo
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/demo/run $(BUILD)
+
+test: ## every test: lint, unit, unit under ASan/UBSan, flow
+	$(Q)ci/deps build test
+	$(Q)$(MAKE) --no-print-directory all tests
+	$(Q)$(MAKE) --no-print-directory MODE=asan tests
+	$(Q)$(MAKE) --no-print-directory STATIC=1 all
+	$(Q)ci/run-tests
+
+unit: tests ## the unit tests of this MODE only (T=name for one)
+	$(Q)BUILD=$(BUILD) ci/run-tests unit $(T)
+
+flow: all tests ## the flow tests only (T=name for one)
+	$(Q)BUILD=$(BUILD) ci/run-tests flow $(T)
+
+lint: all tests ## the laws of the layout, shell scripts, SPDX lines
+	$(Q)ci/lint $(BUILD)
+
+tests: $(UNIT) $(TOOLS)
+
+clean: ## remove build/ (downloads included)
+	rm -rf build
+
+# --- how things are made -----------------------------------------------------------------------
+
+$(GEN).c $(GEN).h &: proto/membuddies.proto
+	$(call say,PROTOC,$<)
+	@mkdir -p $(BUILD)/gen
+	$(Q)protoc-c --c_out=$(BUILD)/gen $<
+
+# What protoc-c writes casts const away.
+$(GEN).o: $(GEN).c
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-cast-qual -MMD -MP -c -o $@ $<
+
+# Only msg.c includes the generated header; it must exist before the first dependency file does.
+$(BUILD)/proto/msg.o: $(GEN).h
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(CFLAGS_$(basename $(notdir $<))) -MMD -MP -c -o $@ $<
+
+CFLAGS_version := -DMB_VERSION='"$(VERSION)"'
+
+# Changes when the flags or the version do, so that objects of another set are made again.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(subst ','\'',$(CC) $(ALL_CFLAGS))' | cmp -s - $@ || \
+		echo '$(subst ','\'',$(CC) $(ALL_CFLAGS))' > $@
+.PHONY: FORCE
+FORCE:
+
+$(BUILD)/version: FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
+$(BUILD)/proto/base/version.o: $(BUILD)/version
+
+$(PROTO_LIB): $(call obj,$(PROTO_SRC)) $(GEN).o
+$(AGENT_LIB): $(call obj,$(AGENT_SRC))
+$(SERVER_LIB): $(call obj,$(SERVER_SRC))
+$(CTL_LIB): $(call obj,$(CTL_SRC))
+%.a:
+	$(call say,AR,$@)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+link = $(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(1)
+$(BUILD)/mbagent: $(BUILD)/agent/main.o $(AGENT_LIB) $(PROTO_LIB)
+	$(call say,LINK,$@)
+	$(call link,$(AGENT_LIBS))
+$(BUILD)/mbserver: $(BUILD)/server/main.o $(SERVER_LIB) $(PROTO_LIB)
+	$(call say,LINK,$@)
+	$(call link,$(SERVER_LIBS))
+$(BUILD)/mbctl: $(BUILD)/server/ctl/main.o $(CTL_LIB) $(SERVER_LIB) $(PROTO_LIB)
+	$(call say,LINK,$@)
+	$(call link,$(CTL_LIBS))
+
+TEST_LIBS = $(call libs,cmocka) $(CTL_LIBS) $(AGENT_LIBS)
+$(UNIT): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(call obj,$(UTIL_SRC)) $(AGENT_LIB) $(CTL_LIB) \
+	 $(SERVER_LIB) $(PROTO_LIB)
+	$(call say,LINK,$@)
+	$(call link,$(TEST_LIBS))
+$(TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/flow/%.o $(PROTO_LIB)
+	$(call say,LINK,$@)
+	$(call link,$(PROTO_LIBS))
+
+-include $(OBJECTS:.o=.d)

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "proto/fingerprint.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/base/cleanup.h"
+
+void mb_fingerprint_deinit(struct mb_fingerprint *fp)
+{
+	free(fp->digests);
+	free(fp->multi);
+	*fp = (struct mb_fingerprint){ 0 };
+}
+
+int mb_fingerprint_init(struct mb_fingerprint *fp, size_t n_distinct, size_t n_multi,
+			struct mb_err *err)
+{
+	*fp = (struct mb_fingerprint){ 0 };
+	if (n_distinct > MB_FINGERPRINT_PAGES_MAX || n_multi > n_distinct)
+		return mb_fail(err, EOVERFLOW, "a fingerprint of %zu distinct pages", n_distinct);
+	/* One to spare: an empty fingerprint still has arrays. */
+	fp->digests = malloc((n_distinct + 1) * sizeof(*fp->digests));
+	fp->multi = malloc((n_multi + 1) * sizeof(*fp->multi));
+	if (!fp->digests || !fp->multi) {
+		mb_fingerprint_deinit(fp);
+		return mb_fail_mem(err, "a fingerprint");
+	}
+	return 0;
+}
+
+void mb_fingerprint_push(struct mb_fingerprint *fp, uint64_t digest, uint32_t copies)
+{
+	if (copies > 1)
+		fp->multi[fp->n_multi++] = (struct mb_copies){ fp->n_distinct, copies };
+	fp->digests[fp->n_distinct++] = digest;
+	fp->n_pages += copies;
+	mb_multiset_hash_add(&fp->hash, digest, copies);
+}
+
+void mb_fingerprint_trim(struct mb_fingerprint *fp)
+{
+	/* Shrinking may fail; then the larger block stays. */
+	void *p = realloc(fp->digests, ((size_t)fp->n_distinct + 1) * sizeof(*fp->digests));
+
+	if (p)
+		fp->digests = p;
+	p = realloc(fp->multi, ((size_t)fp->n_multi + 1) * sizeof(*fp->multi));
+	if (p)
+		fp->multi = p;
+}
+
+size_t mb_fingerprint_bytes(const struct mb_fingerprint *fp)
+{
+	return sizeof(*fp) + ((size_t)fp->n_distinct + 1) * sizeof(*fp->digests) +
+	       ((size_t)fp->n_multi + 1) * sizeof(*fp->multi);
+}
+
+void mb_sort_u64(uint64_t *keys, uint64_t *tmp, size_t n)
+{
+	size_t counts[8][256] = { 0 };
+	uint64_t *from = keys, *to = tmp;
+
+	for (size_t i = 0; i < n; i++)
+		for (unsigned int b = 0; b < 8; b++)
+			counts[b][keys[i] >> (8 * b) & 0xff]++;
+	for (unsigned int b = 0; b < 8; b++) {
+		size_t sum = 0;
+		uint64_t *swap;
+
+		/* All keys agree in this byte: nothing to move. */
+		if (n == 0 || counts[b][keys[0] >> (8 * b) & 0xff] == n)
+			continue;
+		for (unsigned int v = 0; v < 256; v++) {
+			size_t c = counts[b][v];
+
+			counts[b][v] = sum;
+			sum += c;
+		}
+		for (size_t i = 0; i < n; i++)
+			to[counts[b][from[i] >> (8 * b) & 0xff]++] = from[i];
+		swap = from;
+		from = to;
+		to = swap;
+	}
+	if (from != keys)
+		memcpy(keys, from, n * sizeof(*keys));
+}
+
+int mb_fingerprint_from_digests(struct mb_fingerprint *fp, uint64_t *digests, size_t n,
+				struct mb_err *err)
+{
+	mb_autofree uint64_t *tmp = NULL;
+	size_t n_distinct = 0, n_multi = 0;
+	int r;
+
+	*fp = (struct mb_fingerprint){ 0 };
+	if (n > MB_FINGERPRINT_PAGES_MAX)
+		return mb_fail(err, EOVERFLOW, "a fingerprint of %zu pages", n);
+	tmp = malloc((n + 1) * sizeof(*tmp));
+	if (!tmp)
+		return mb_fail_mem(err, "sorting digests");
+	mb_sort_u64(digests, tmp, n);
+	for (size_t i = 0, next; i < n; i = next) {
+		for (next = i + 1; next < n && digests[next] == digests[i];)
+			next++;
+		n_distinct++;
+		n_multi += next - i > 1;
+	}
+	r = mb_fingerprint_init(fp, n_distinct, n_multi, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0, next; i < n; i = next) {
+		for (next = i + 1; next < n && digests[next] == digests[i];)
+			next++;
+		mb_fingerprint_push(fp, digests[i], (uint32_t)(next - i));
+	}
+	return 0;
+}
+
+uint32_t mb_fingerprint_find(const struct mb_fingerprint *fp, uint64_t digest)
+{
+	size_t first = 0, n = fp->n_distinct;
+	uint32_t rank;
+
+	while (n) {
+		size_t half = n / 2;
+
+		if (fp->digests[first + half] < digest) {
+			first += half + 1;
+			n -= half + 1;
+		} else {
+			n = half;
+		}
+	}
+	if (first == fp->n_distinct || fp->digests[first] != digest)
+		return 0;
+	rank = (uint32_t)first;
+	first = 0;
+	n = fp->n_multi;
+	while (n) {
+		size_t half = n / 2;
+
+		if (fp->multi[first + half].rank < rank) {
+			first += half + 1;
+			n -= half + 1;
+		} else {
+			n = half;
+		}
+	}
+	return first < fp->n_multi && fp->multi[first].rank == rank ? fp->multi[first].copies : 1;
+}
+
+void mb_fingerprint_self_sharing(const struct mb_fingerprint *fp, uint64_t zero_digest,
+				 struct mb_self_sharing *ret)
+{
+	uint64_t zero = mb_fingerprint_find(fp, zero_digest);
+
+	*ret = (struct mb_self_sharing){
+		.pages = fp->n_pages,
+		.distinct = fp->n_distinct,
+		.zero = zero,
+		.self = fp->n_pages - fp->n_distinct,
+		.self_nonzero = fp->n_pages - fp->n_distinct - (zero ? zero - 1 : 0),
+	};
+}
+
+void mb_fingerprint_pair_sharing(const struct mb_fingerprint *a, const struct mb_fingerprint *b,
+				 struct mb_pair_sharing *ret)
+{
+	uint32_t i = 0, j = 0, at_a = 0, at_b = 0;
+
+	*ret = (struct mb_pair_sharing){ 0 };
+	while (i < a->n_distinct && j < b->n_distinct) {
+		if (a->digests[i] < b->digests[j]) {
+			i++;
+		} else if (a->digests[i] > b->digests[j]) {
+			j++;
+		} else {
+			uint32_t ca = mb_fingerprint_copies(a, &at_a, i++);
+			uint32_t cb = mb_fingerprint_copies(b, &at_b, j++);
+
+			ret->inter++;
+			ret->overlap += MB_MIN(ca, cb);
+		}
+	}
+	ret->distinct_union = (uint64_t)a->n_distinct + b->n_distinct - ret->inter;
+	ret->saving = a->n_pages + b->n_pages - ret->distinct_union;
+	ret->gained = b->n_pages - ret->overlap;
+	ret->lost = a->n_pages - ret->overlap;
+}

@@ -1,0 +1,584 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "proto/msg.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "proto/base/cleanup.h"
+#include "proto/frame.h"
+#include "proto/membuddies.pb-c.h"
+
+typedef Membuddies__Message Message;
+
+/* --- bounded allocator ------------------------------------------------------------------------ */
+
+/* protobuf-c allocates as the input tells it to: hold it to a multiple of the input's length. */
+struct arena {
+	size_t left_bytes;
+};
+
+static void *arena_alloc(void *data, size_t n)
+{
+	struct arena *a = data;
+
+	if (n > a->left_bytes)
+		return NULL;
+	a->left_bytes -= n;
+	return malloc(n);
+}
+
+static void arena_free(void *data, void *p)
+{
+	(void)data;
+	free(p);
+}
+
+static void arena_init(struct arena *a, ProtobufCAllocator *alloc, size_t raw_bytes)
+{
+	a->left_bytes = 2 * raw_bytes + 16384;
+	*alloc = (ProtobufCAllocator){ arena_alloc, arena_free, a };
+}
+
+/* --- packing ---------------------------------------------------------------------------------- */
+
+static char *borrow(const char *s)
+{
+	/* protobuf-c's structs are not const-correct; packing only reads. */
+	union {
+		const char *in;
+		char *out;
+	} u = { s ? s : "" };
+
+	return u.out;
+}
+
+static ProtobufCBinaryData borrow_bytes(const uint8_t *data, size_t len)
+{
+	union {
+		const uint8_t *in;
+		uint8_t *out;
+	} u = { data };
+
+	return (ProtobufCBinaryData){ len, u.out };
+}
+
+static void put_identity(Membuddies__HashIdentity *to, const struct mb_identity *from)
+{
+	membuddies__hash_identity__init(to);
+	to->algorithm = from->algorithm;
+	to->page_bytes = from->page_bytes;
+	to->bits = from->bits;
+	to->keyed = from->keyed;
+	to->domain = borrow(from->domain);
+	to->zero_digest = from->zero_digest;
+}
+
+static void put_fingerprint(Membuddies__FingerprintId *to, const struct mb_fingerprint_id *from)
+{
+	membuddies__fingerprint_id__init(to);
+	to->hash_lo = from->hash.lo;
+	to->hash_hi = from->hash.hi;
+	to->pages = from->pages;
+	to->distinct = from->distinct;
+}
+
+static void put_pass(Membuddies__Pass *to, const struct mb_pass_info *from)
+{
+	membuddies__pass__init(to);
+	to->taken_unix_ns = from->taken_unix_ns;
+	to->duration_ns = from->duration_ns;
+	to->cpu_ns = from->cpu_ns;
+	to->full = from->full;
+	to->tracker = borrow(from->tracker);
+	to->pages_read = from->pages_read;
+	to->pages_changed = from->pages_changed;
+	to->pages_unread = from->pages_unread;
+	to->epochs = from->epochs;
+}
+
+/* Every part a message may need, so that none is allocated. */
+struct parts {
+	Membuddies__Hello hello;
+	Membuddies__Welcome welcome;
+	Membuddies__Delta delta;
+	Membuddies__Ack ack;
+	Membuddies__Resync resync;
+	Membuddies__Refusal refusal;
+	Membuddies__TraceHeader trace_header;
+	Membuddies__TracePages trace_pages;
+	Membuddies__TraceEpoch trace_epoch;
+	Membuddies__HashIdentity identity;
+	Membuddies__FingerprintId base, result;
+	Membuddies__Pass pass;
+};
+
+static void put_hello(const struct mb_hello *h, struct parts *p, Message *to)
+{
+	membuddies__hello__init(&p->hello);
+	put_identity(&p->identity, &h->identity);
+	p->hello.version = h->version;
+	p->hello.agent = borrow(h->agent);
+	p->hello.vm = borrow(h->vm);
+	p->hello.host = borrow(h->host);
+	p->hello.boot = borrow_bytes(h->boot.id, MB_BOOT_BYTES);
+	p->hello.identity = &p->identity;
+	p->hello.memory_bytes = h->memory_bytes;
+	p->hello.source = borrow(h->source);
+	to->body_case = MEMBUDDIES__MESSAGE__BODY_HELLO;
+	to->hello = &p->hello;
+}
+
+static void put_welcome(const struct mb_welcome *w, struct parts *p, Message *to)
+{
+	membuddies__welcome__init(&p->welcome);
+	put_fingerprint(&p->result, &w->fingerprint);
+	p->welcome.version = w->version;
+	p->welcome.server = borrow(w->server);
+	p->welcome.boot = borrow_bytes(w->boot.id, MB_BOOT_BYTES);
+	p->welcome.epoch = w->epoch;
+	p->welcome.fingerprint = &p->result;
+	p->welcome.max_frame_bytes = w->max_frame_bytes;
+	to->body_case = MEMBUDDIES__MESSAGE__BODY_WELCOME;
+	to->welcome = &p->welcome;
+}
+
+static void put_delta(const struct mb_delta_msg *d, struct parts *p, Message *to)
+{
+	const struct mb_delta_fields *f = &d->fields;
+
+	membuddies__delta__init(&p->delta);
+	put_fingerprint(&p->base, &f->base);
+	put_fingerprint(&p->result, &f->result);
+	put_pass(&p->pass, &d->pass);
+	p->delta.base_epoch = d->base_epoch;
+	p->delta.epoch = d->epoch;
+	p->delta.base_id = &p->base;
+	p->delta.result_id = &p->result;
+	p->delta.n_added = f->n_added;
+	p->delta.n_removed = f->n_removed;
+	p->delta.n_changed = f->n_changed;
+	p->delta.pass = &p->pass;
+	p->delta.changed = borrow_bytes(f->changed.data, f->changed.len);
+	p->delta.removed = borrow_bytes(f->removed.data, f->removed.len);
+	p->delta.added_copies = borrow_bytes(f->added_copies.data, f->added_copies.len);
+	p->delta.added = borrow_bytes(f->added.data, f->added.len);
+	to->body_case = MEMBUDDIES__MESSAGE__BODY_DELTA;
+	to->delta = &p->delta;
+}
+
+static void put_trace_header(const struct mb_trace_header *h, struct parts *p, Message *to)
+{
+	membuddies__trace_header__init(&p->trace_header);
+	put_identity(&p->identity, &h->identity);
+	p->trace_header.version = h->version;
+	p->trace_header.agent = borrow(h->agent);
+	p->trace_header.vm = borrow(h->vm);
+	p->trace_header.source = borrow(h->source);
+	p->trace_header.boot = borrow_bytes(h->boot.id, MB_BOOT_BYTES);
+	p->trace_header.identity = &p->identity;
+	p->trace_header.memory_bytes = h->memory_bytes;
+	p->trace_header.stable_frames = h->stable_frames;
+	to->body_case = MEMBUDDIES__MESSAGE__BODY_TRACE_HEADER;
+	to->trace_header = &p->trace_header;
+}
+
+static void put_trace_pages(const struct mb_trace_pages *t, struct parts *p, Message *to)
+{
+	membuddies__trace_pages__init(&p->trace_pages);
+	p->trace_pages.n_pages = t->n_pages;
+	p->trace_pages.frames = borrow_bytes(t->frames.data, t->frames.len);
+	p->trace_pages.classes = borrow_bytes(t->classes.data, t->classes.len);
+	p->trace_pages.flags = borrow_bytes(t->flags.data, t->flags.len);
+	p->trace_pages.digests = borrow_bytes(t->digests.data, t->digests.len);
+	to->body_case = MEMBUDDIES__MESSAGE__BODY_TRACE_PAGES;
+	to->trace_pages = &p->trace_pages;
+}
+
+static void put_trace_epoch(const struct mb_trace_epoch *t, struct parts *p, Message *to)
+{
+	membuddies__trace_epoch__init(&p->trace_epoch);
+	put_pass(&p->pass, &t->pass);
+	put_fingerprint(&p->result, &t->fingerprint);
+	p->trace_epoch.epoch = t->epoch;
+	p->trace_epoch.pass = &p->pass;
+	p->trace_epoch.fingerprint = &p->result;
+	to->body_case = MEMBUDDIES__MESSAGE__BODY_TRACE_EPOCH;
+	to->trace_epoch = &p->trace_epoch;
+}
+
+static void put_body(const struct mb_msg *msg, struct parts *p, Message *to)
+{
+	switch (msg->type) {
+	case MB_MSG_HELLO:
+		put_hello(&msg->hello, p, to);
+		break;
+	case MB_MSG_WELCOME:
+		put_welcome(&msg->welcome, p, to);
+		break;
+	case MB_MSG_DELTA:
+		put_delta(&msg->delta, p, to);
+		break;
+	case MB_MSG_ACK:
+		membuddies__ack__init(&p->ack);
+		put_fingerprint(&p->result, &msg->ack.fingerprint);
+		p->ack.epoch = msg->ack.epoch;
+		p->ack.fingerprint = &p->result;
+		to->body_case = MEMBUDDIES__MESSAGE__BODY_ACK;
+		to->ack = &p->ack;
+		break;
+	case MB_MSG_RESYNC:
+		membuddies__resync__init(&p->resync);
+		p->resync.reason = borrow(msg->resync_reason);
+		to->body_case = MEMBUDDIES__MESSAGE__BODY_RESYNC;
+		to->resync = &p->resync;
+		break;
+	case MB_MSG_REFUSAL:
+		membuddies__refusal__init(&p->refusal);
+		p->refusal.code = msg->refusal.code;
+		p->refusal.reason = borrow(msg->refusal.reason);
+		to->body_case = MEMBUDDIES__MESSAGE__BODY_REFUSAL;
+		to->refusal = &p->refusal;
+		break;
+	case MB_MSG_TRACE_HEADER:
+		put_trace_header(&msg->trace_header, p, to);
+		break;
+	case MB_MSG_TRACE_PAGES:
+		put_trace_pages(&msg->trace_pages, p, to);
+		break;
+	case MB_MSG_TRACE_EPOCH:
+		put_trace_epoch(&msg->trace_epoch, p, to);
+		break;
+	}
+}
+
+int mb_msg_pack(const struct mb_msg *msg, struct mb_buf *out, struct mb_err *err)
+{
+	Message to = MEMBUDDIES__MESSAGE__INIT;
+	struct parts parts;
+	uint8_t *at;
+	size_t n;
+
+	put_body(msg, &parts, &to);
+	n = membuddies__message__get_packed_size(&to);
+	at = mb_buf_reserve(out, n);
+	if (!at)
+		return mb_fail_mem(err, "a message");
+	membuddies__message__pack(&to, at);
+	out->len += n;
+	return 0;
+}
+
+int mb_msg_to_frame(const struct mb_msg *msg, struct mb_buf *out, struct mb_err *err)
+{
+	mb_cleanup(mb_buf_deinit) struct mb_buf raw = { 0 };
+	int r = mb_msg_pack(msg, &raw, err);
+
+	if (r == 0)
+		r = mb_frame_encode(mb_buf_slice(&raw), out, err);
+	return r < 0 ? mb_fail_in(err, r, "%s message", mb_msg_type_name(msg->type)) : 0;
+}
+
+/* --- unpacking -------------------------------------------------------------------------------- */
+
+static struct mb_slice slice(ProtobufCBinaryData b)
+{
+	return (struct mb_slice){ b.data, b.len };
+}
+
+int mb_name_check(const char *name, const char *what, struct mb_err *err)
+{
+	size_t n = strlen(name);
+
+	if (!n || n >= MB_NAME_MAX)
+		return mb_fail(err, EINVAL, "%s name of %zu bytes; 1 to %d are allowed", what, n,
+			       MB_NAME_MAX - 1);
+	for (const char *p = name; *p; p++)
+		if (*p <= ' ' || *p > '~')
+			return mb_fail(err, EINVAL,
+				       "%s name has a byte that is not printable ASCII (0x%02x)",
+				       what, (unsigned char)*p);
+	return 0;
+}
+
+/* Free text that ends up in logs and pages: short, printable. */
+static int check_text(const char *s, const char *what, struct mb_err *err)
+{
+	size_t n = strlen(s);
+
+	if (n > 400)
+		return mb_fail(err, EBADMSG, "field %s: %zu bytes", what, n);
+	for (size_t i = 0; i < n; i++)
+		if (s[i] < ' ' || s[i] > '~')
+			return mb_fail(err, EBADMSG, "field %s: a byte 0x%02x", what,
+				       (unsigned char)s[i]);
+	return 0;
+}
+
+static int get_boot(ProtobufCBinaryData from, struct mb_boot *to, struct mb_err *err)
+{
+	if (from.len != MB_BOOT_BYTES)
+		return mb_fail(err, EBADMSG, "field boot: %zu bytes, not %d", from.len,
+			       MB_BOOT_BYTES);
+	memcpy(to->id, from.data, MB_BOOT_BYTES);
+	return 0;
+}
+
+static int get_identity(const Membuddies__HashIdentity *from, struct mb_identity *to,
+			struct mb_err *err)
+{
+	int r;
+
+	if (!from)
+		return mb_fail(err, EBADMSG, "field identity: missing");
+	if (strlen(from->domain) >= MB_DOMAIN_MAX)
+		return mb_fail(err, EBADMSG, "field identity.domain: %zu bytes",
+			       strlen(from->domain));
+	*to = (struct mb_identity){ .algorithm = (enum mb_algorithm)from->algorithm,
+				    .page_bytes = from->page_bytes,
+				    .bits = from->bits,
+				    .keyed = from->keyed,
+				    .zero_digest = from->zero_digest };
+	strcpy(to->domain, from->domain);
+	r = mb_identity_check(to, err);
+	return r < 0 ? mb_fail_in(err, -EBADMSG, "field identity") : 0;
+}
+
+static int get_fingerprint(const Membuddies__FingerprintId *from, const char *what,
+			   struct mb_fingerprint_id *to, struct mb_err *err)
+{
+	/* proto3 leaves out what is all zero: the empty fingerprint. */
+	*to = (struct mb_fingerprint_id){ 0 };
+	if (!from)
+		return 0;
+	if (from->pages < from->distinct)
+		return mb_fail(err, EBADMSG, "field %s: %" PRIu64 " pages, %" PRIu32 " distinct",
+			       what, from->pages, from->distinct);
+	if (from->pages > MB_FINGERPRINT_PAGES_MAX)
+		return mb_fail(err, EBADMSG, "field %s: %" PRIu64 " pages", what, from->pages);
+	to->pages = from->pages;
+	to->distinct = from->distinct;
+	to->hash.lo = from->hash_lo;
+	to->hash.hi = from->hash_hi;
+	return 0;
+}
+
+static int get_pass(const Membuddies__Pass *from, struct mb_pass_info *to, struct mb_err *err)
+{
+	if (!from)
+		return mb_fail(err, EBADMSG, "field pass: missing");
+	*to = (struct mb_pass_info){
+		.taken_unix_ns = from->taken_unix_ns,
+		.duration_ns = from->duration_ns,
+		.cpu_ns = from->cpu_ns,
+		.pages_read = from->pages_read,
+		.pages_changed = from->pages_changed,
+		.pages_unread = from->pages_unread,
+		.epochs = from->epochs,
+		.full = from->full,
+		.tracker = from->tracker,
+	};
+	/* Kept as signed 64-bit integers by the store. */
+	if ((from->taken_unix_ns | from->duration_ns | from->cpu_ns | from->pages_read |
+	     from->pages_changed | from->pages_unread) >>
+	    63)
+		return mb_fail(err, EBADMSG, "field pass: a figure above 2^63");
+	return check_text(from->tracker, "pass.tracker", err);
+}
+
+static int get_hello(const Membuddies__Hello *from, struct mb_hello *to, struct mb_err *err)
+{
+	int r;
+
+	*to = (struct mb_hello){ .version = from->version,
+				 .agent = from->agent,
+				 .vm = from->vm,
+				 .host = from->host,
+				 .memory_bytes = from->memory_bytes,
+				 .source = from->source };
+	/* A newer agent's other fields may mean something else: the version is judged first. */
+	if (to->version != MB_PROTOCOL_VERSION)
+		return 0;
+	if (to->memory_bytes >> 63)
+		return mb_fail(err, EBADMSG, "field memory_bytes: above 2^63");
+	if ((r = check_text(to->agent, "agent", err)) < 0 ||
+	    (r = check_text(to->source, "source", err)) < 0 ||
+	    (r = mb_name_check(to->vm, "VM", err)) < 0 ||
+	    (*to->host && (r = mb_name_check(to->host, "host", err)) < 0) ||
+	    (r = get_boot(from->boot, &to->boot, err)) < 0)
+		return r;
+	return get_identity(from->identity, &to->identity, err);
+}
+
+static int get_welcome(const Membuddies__Welcome *from, struct mb_welcome *to, struct mb_err *err)
+{
+	int r;
+
+	*to = (struct mb_welcome){ .version = from->version,
+				   .server = from->server,
+				   .epoch = from->epoch,
+				   .max_frame_bytes = from->max_frame_bytes };
+	if ((r = check_text(to->server, "server", err)) < 0 ||
+	    (r = get_boot(from->boot, &to->boot, err)) < 0)
+		return r;
+	return get_fingerprint(from->fingerprint, "fingerprint", &to->fingerprint, err);
+}
+
+static int get_delta(const Membuddies__Delta *from, struct mb_delta_msg *to, struct mb_err *err)
+{
+	struct mb_delta_fields *f = &to->fields;
+	int r;
+
+	*to = (struct mb_delta_msg){ .base_epoch = from->base_epoch, .epoch = from->epoch };
+	if (from->epoch <= from->base_epoch || from->epoch >> 63)
+		return mb_fail(err, EBADMSG, "field epoch: %" PRIu64 " from base %" PRIu64,
+			       from->epoch, from->base_epoch);
+	if ((r = get_fingerprint(from->base_id, "base", &f->base, err)) < 0 ||
+	    (r = get_fingerprint(from->result_id, "result", &f->result, err)) < 0 ||
+	    (r = get_pass(from->pass, &to->pass, err)) < 0)
+		return r;
+	f->n_added = from->n_added;
+	f->n_removed = from->n_removed;
+	f->n_changed = from->n_changed;
+	f->added = slice(from->added);
+	f->added_copies = slice(from->added_copies);
+	f->removed = slice(from->removed);
+	f->changed = slice(from->changed);
+	return 0;
+}
+
+static int get_trace_header(const Membuddies__TraceHeader *from, struct mb_trace_header *to,
+			    struct mb_err *err)
+{
+	int r;
+
+	*to = (struct mb_trace_header){ .version = from->version,
+					.agent = from->agent,
+					.vm = from->vm,
+					.source = from->source,
+					.memory_bytes = from->memory_bytes,
+					.stable_frames = from->stable_frames };
+	if (to->version != MB_PROTOCOL_VERSION)
+		return mb_fail(err, EPROTONOSUPPORT,
+			       "trace version %" PRIu32 "; this program knows %d", to->version,
+			       MB_PROTOCOL_VERSION);
+	if ((r = check_text(to->agent, "agent", err)) < 0 ||
+	    (r = check_text(to->source, "source", err)) < 0 ||
+	    (r = check_text(to->vm, "vm", err)) < 0 ||
+	    (r = get_boot(from->boot, &to->boot, err)) < 0)
+		return r;
+	return get_identity(from->identity, &to->identity, err);
+}
+
+static int get_body(const Message *from, struct mb_msg *to, struct mb_err *err)
+{
+	int r;
+
+	switch (from->body_case) {
+	case MEMBUDDIES__MESSAGE__BODY_HELLO:
+		to->type = MB_MSG_HELLO;
+		return get_hello(from->hello, &to->hello, err);
+	case MEMBUDDIES__MESSAGE__BODY_WELCOME:
+		to->type = MB_MSG_WELCOME;
+		return get_welcome(from->welcome, &to->welcome, err);
+	case MEMBUDDIES__MESSAGE__BODY_DELTA:
+		to->type = MB_MSG_DELTA;
+		return get_delta(from->delta, &to->delta, err);
+	case MEMBUDDIES__MESSAGE__BODY_ACK:
+		to->type = MB_MSG_ACK;
+		to->ack.epoch = from->ack->epoch;
+		return get_fingerprint(from->ack->fingerprint, "fingerprint", &to->ack.fingerprint,
+				       err);
+	case MEMBUDDIES__MESSAGE__BODY_RESYNC:
+		to->type = MB_MSG_RESYNC;
+		to->resync_reason = from->resync->reason;
+		return check_text(to->resync_reason, "reason", err);
+	case MEMBUDDIES__MESSAGE__BODY_REFUSAL:
+		to->type = MB_MSG_REFUSAL;
+		to->refusal.code = from->refusal->code;
+		to->refusal.reason = from->refusal->reason;
+		return check_text(to->refusal.reason, "reason", err);
+	case MEMBUDDIES__MESSAGE__BODY_TRACE_HEADER:
+		to->type = MB_MSG_TRACE_HEADER;
+		return get_trace_header(from->trace_header, &to->trace_header, err);
+	case MEMBUDDIES__MESSAGE__BODY_TRACE_PAGES:
+		to->type = MB_MSG_TRACE_PAGES;
+		to->trace_pages = (struct mb_trace_pages){
+			.n_pages = from->trace_pages->n_pages,
+			.frames = slice(from->trace_pages->frames),
+			.classes = slice(from->trace_pages->classes),
+			.flags = slice(from->trace_pages->flags),
+			.digests = slice(from->trace_pages->digests),
+		};
+		return 0;
+	case MEMBUDDIES__MESSAGE__BODY_TRACE_EPOCH:
+		to->type = MB_MSG_TRACE_EPOCH;
+		to->trace_epoch.epoch = from->trace_epoch->epoch;
+		r = get_pass(from->trace_epoch->pass, &to->trace_epoch.pass, err);
+		if (r < 0)
+			return r;
+		return get_fingerprint(from->trace_epoch->fingerprint, "fingerprint",
+				       &to->trace_epoch.fingerprint, err);
+	default:
+		return mb_fail(err, EBADMSG, "message of no known kind");
+	}
+}
+
+int mb_msg_unpack(struct mb_slice raw, struct mb_msg *ret, struct mb_err *err)
+{
+	ProtobufCAllocator alloc;
+	struct arena arena;
+	Message *m;
+	int r;
+
+	*ret = (struct mb_msg){ 0 };
+	arena_init(&arena, &alloc, raw.len);
+	m = membuddies__message__unpack(&alloc, raw.len, raw.data);
+	if (!m)
+		return mb_fail(err, EBADMSG, "%zu bytes that are no protobuf message of ours",
+			       raw.len);
+	ret->unpacked = m;
+	r = get_body(m, ret, err);
+	if (r < 0) {
+		if (ret->type)
+			mb_fail_in(err, r, "%s message", mb_msg_type_name(ret->type));
+		mb_msg_deinit(ret);
+	}
+	/* Whatever a check calls it, to the reader of bytes it is a bad message. */
+	return r == -EINVAL ? -EBADMSG : r;
+}
+
+void mb_msg_deinit(struct mb_msg *msg)
+{
+	ProtobufCAllocator alloc;
+	struct arena arena;
+
+	arena_init(&arena, &alloc, 0);
+	if (msg->unpacked)
+		membuddies__message__free_unpacked(msg->unpacked, &alloc);
+	*msg = (struct mb_msg){ 0 };
+}
+
+const char *mb_msg_type_name(enum mb_msg_type type)
+{
+	switch (type) {
+	case MB_MSG_HELLO:
+		return "Hello";
+	case MB_MSG_WELCOME:
+		return "Welcome";
+	case MB_MSG_DELTA:
+		return "Delta";
+	case MB_MSG_ACK:
+		return "Ack";
+	case MB_MSG_RESYNC:
+		return "Resync";
+	case MB_MSG_REFUSAL:
+		return "Refusal";
+	case MB_MSG_TRACE_HEADER:
+		return "TraceHeader";
+	case MB_MSG_TRACE_PAGES:
+		return "TracePages";
+	case MB_MSG_TRACE_EPOCH:
+		return "TraceEpoch";
+	}
+	return "unknown";
+}

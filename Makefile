@@ -50,9 +50,9 @@ CTL_LIB := $(BUILD)/libmbctl.a
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 TOOLS := $(patsubst tests/flow/%.c,$(BUILD)/tests/%,$(TOOL_SRC))
 ifeq ($(STATIC),1)
-PROGRAMS :=
+PROGRAMS := $(BUILD)/mbagent
 else
-PROGRAMS :=
+PROGRAMS := $(BUILD)/mbagent
 endif
 OBJECTS := $(call obj,$(PROTO_SRC) $(AGENT_SRC) $(SERVER_SRC) $(CTL_SRC) $(UNIT_SRC) $(UTIL_SRC) \
 	   $(TOOL_SRC) agent/main.c server/main.c server/ctl/main.c) $(GEN).o

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* `mbagent check`: what this machine can do, and why not. */
+#include <argp.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "agent/cmd.h"
+#include "agent/source.h"
+#include "agent/track.h"
+#include "proto/base/buf.h"
+#include "proto/base/cli.h"
+#include "proto/base/file.h"
+
+static const struct argp_option options[] = {
+	{ "json", 'j', 0, 0, "JSON instead of a table", 0 },
+	{ 0 },
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	(void)arg;
+	if (key != 'j')
+		return ARGP_ERR_UNKNOWN;
+	*(bool *)state->input = true;
+	return 0;
+}
+
+static json_t *fact(const char *kind, const char *name, bool ok, const char *text)
+{
+	return json_pack("{s:s, s:s, s:b, s:s}", "kind", kind, "name", name, "ok", (int)ok, "text",
+			 text);
+}
+
+/* What KSM does here: it is what turns shared digests into saved memory. */
+static json_t *ksm_fact(void)
+{
+	struct mb_buf run = { 0 };
+	struct mb_err err = { 0 };
+	json_t *ret;
+
+	if (mb_file_read("/sys/kernel/mm/ksm/run", 64, &run, &err) < 0)
+		ret = fact("kernel", "KSM", false,
+			   "this kernel has no KSM: nothing will be merged");
+	else if (run.data[0] == '1')
+		ret = fact("kernel", "KSM", true, "merging");
+	else
+		ret = fact("kernel", "KSM", false,
+			   "off: shared pages are counted, not merged (echo 1 > "
+			   "/sys/kernel/mm/ksm/run)");
+	mb_buf_deinit(&run);
+	return ret;
+}
+
+static json_t *gather(void)
+{
+	json_t *facts = json_array();
+	struct utsname u;
+	char text[256];
+
+	uname(&u);
+	snprintf(text, sizeof(text), "%s %s, pages of %ld bytes", u.release, u.machine,
+		 sysconf(_SC_PAGESIZE));
+	json_array_append_new(facts, fact("kernel", "Linux", true, text));
+	json_array_append_new(facts, ksm_fact());
+	for (size_t i = 0; mb_source_at(i); i++) {
+		const struct mb_source_ops *s = mb_source_at(i);
+		struct mb_err err = { 0 };
+		bool ok = s->check(&err) == 0;
+
+		json_array_append_new(facts,
+				      fact("source", s->syntax, ok, ok ? s->summary : err.text));
+	}
+	json_array_append_new(
+		facts, fact("tracker", mb_track_none.name, true, "every pass is a full walk"));
+	return facts;
+}
+
+int mb_cmd_check(int argc, char **argv)
+{
+	static const struct argp argp = {
+		options, parse, NULL, "Says what this machine can do for the agent, and why not.",
+		NULL,	 NULL,	NULL,
+	};
+	bool json = false;
+	json_t *facts, *f;
+	size_t i;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &json);
+	facts = gather();
+	if (json) {
+		json_dumpf(facts, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
+		json_array_foreach(facts, i, f) printf(
+			"%-8s %-26s %-4s %s\n", json_string_value(json_object_get(f, "kind")),
+			json_string_value(json_object_get(f, "name")),
+			json_is_true(json_object_get(f, "ok")) ? "yes" : "no",
+			json_string_value(json_object_get(f, "text")));
+	}
+	json_decref(facts);
+	return MB_EXIT_OK;
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* `mbagent record`: epochs to a trace file, to be played again later. */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/boot.h"
+#include "agent/cmd.h"
+#include "agent/config.h"
+#include "agent/ticker.h"
+#include "proto/base/cleanup.h"
+#include "proto/base/cli.h"
+#include "proto/base/clock.h"
+#include "proto/base/file.h"
+#include "proto/base/log.h"
+#include "proto/base/progress.h"
+#include "proto/base/version.h"
+#include "proto/trace.h"
+
+struct options {
+	struct mb_agent_config agent;
+	const char *path, *vm;
+	uint64_t interval_ns, epochs;
+	bool force;
+};
+
+enum { OPT_EPOCHS = 1 };
+
+static const struct argp_option record_options[] = {
+	{ "output", 'o', "FILE", 0, "the trace to write", 0 },
+	{ "force", 'f', 0, 0, "write over a file that is there", 0 },
+	{ "vm", 'n', "NAME", 0, "the VM's name, kept in the trace", 0 },
+	{ "interval", 'i', "TIME", 0, "from one epoch's start to the next (60s)", 0 },
+	{ "epochs", OPT_EPOCHS, "N", 0, "how many (1; 0: until SIGINT or the source's end)", 0 },
+	{ 0 },
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+	struct mb_err err;
+
+	switch (key) {
+	case 'o':
+		o->path = arg;
+		return 0;
+	case 'f':
+		o->force = true;
+		return 0;
+	case 'n':
+		if (mb_name_check(arg, "VM", &err) < 0)
+			argp_error(state, "--vm: %s", err.text);
+		o->vm = arg;
+		return 0;
+	case 'i':
+		if (mb_parse_duration_ns(arg, "--interval", &o->interval_ns, &err) < 0)
+			argp_error(state, "%s", err.text);
+		return 0;
+	case OPT_EPOCHS:
+		if (mb_parse_u64(arg, 0, UINT32_MAX, "--epochs", &o->epochs, &err) < 0)
+			argp_error(state, "%s", err.text);
+		return 0;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &o->agent;
+		return 0;
+	case ARGP_KEY_END:
+		if (!o->path)
+			argp_error(state, "--output is missing");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* Pages on their way to the file, written by the million. */
+enum { PENDING_MAX = 1 << 20 };
+
+struct record {
+	struct mb_agent agent;
+	struct mb_ticker ticker;
+	struct mb_progress progress;
+	struct mb_page *pending;
+	size_t n_pending;
+	struct mb_buf out;
+	int fd;
+};
+
+static int flush(struct record *rec, struct mb_err *err)
+{
+	int r = mb_trace_put_pages(rec->pending, rec->n_pending, &rec->out, err);
+
+	rec->n_pending = 0;
+	if (r == 0)
+		r = mb_write_all(rec->fd, rec->out.data, rec->out.len, err);
+	mb_buf_clear(&rec->out);
+	return r;
+}
+
+static int on_page(void *ctx, const struct mb_page *page, struct mb_err *err)
+{
+	struct record *rec = ctx;
+
+	rec->pending[rec->n_pending++] = *page;
+	return rec->n_pending == PENDING_MAX ? flush(rec, err) : 0;
+}
+
+static void on_progress(void *ctx, double done)
+{
+	mb_progress_update(&((struct record *)ctx)->progress, done);
+}
+
+static int record_epoch(struct record *rec, struct mb_err *err)
+{
+	struct mb_trace_epoch end = { .epoch = rec->agent.pass.epochs + 1 };
+	struct mb_epoch e;
+	int r;
+
+	mb_progress_begin(&rec->progress, "recording");
+	r = mb_pass_run(&rec->agent.pass, &e, err);
+	mb_progress_end(&rec->progress);
+	if (r < 0)
+		return r;
+	end.pass = e.info;
+	end.fingerprint = mb_fingerprint_id(&e.fingerprint);
+	r = flush(rec, err);
+	if (r == 0)
+		r = mb_trace_put_epoch(&end, &rec->out, err);
+	if (r == 0)
+		r = flush(rec, err);
+	mb_info("epoch %" PRIu64 ": %" PRIu64 " pages, %u distinct, %" PRIu64 " unread", end.epoch,
+		e.fingerprint.n_pages, e.fingerprint.n_distinct, e.info.pages_unread);
+	mb_fingerprint_deinit(&e.fingerprint);
+	return r;
+}
+
+static int record_all(struct record *rec, const struct options *o, struct mb_err *err)
+{
+	for (;;) {
+		uint64_t now, next_ns = mb_now_ns() + o->interval_ns;
+		int r = record_epoch(rec, err);
+
+		if (r == -ENODATA && rec->agent.pass.epochs)
+			return o->epochs ?
+				       mb_fail(err, ENODATA,
+					       "the source had %" PRIu64 " epochs, not %" PRIu64,
+					       rec->agent.pass.epochs, o->epochs) :
+				       0;
+		if (r < 0)
+			return r;
+		if (o->epochs && rec->agent.pass.epochs == o->epochs)
+			return 0;
+		while (!rec->ticker.stop && !rec->ticker.epoch_now &&
+		       (now = mb_now_ns()) < next_ns) {
+			struct pollfd p = { .fd = rec->ticker.fd, .events = POLLIN };
+
+			poll(&p, 1, (int)MB_MIN((next_ns - now) / 1000000 + 1, 3600000u));
+			mb_ticker_take(&rec->ticker);
+		}
+		mb_ticker_take(&rec->ticker);
+		if (rec->ticker.stop)
+			return 0;
+		rec->ticker.epoch_now = false;
+	}
+}
+
+static int start(struct record *rec, const struct options *o, struct mb_err *err)
+{
+	struct mb_trace_header h = { .version = MB_PROTOCOL_VERSION, .agent = mb_version };
+	int r;
+
+	r = mb_agent_open(&rec->agent, &o->agent, err);
+	if (r < 0)
+		return r;
+	rec->pending = malloc(PENDING_MAX * sizeof(*rec->pending));
+	if (!rec->pending)
+		return mb_fail_mem(err, "pages to be written");
+	rec->fd =
+		open(o->path, O_WRONLY | O_CREAT | O_CLOEXEC | (o->force ? O_TRUNC : O_EXCL), 0600);
+	if (rec->fd < 0)
+		return mb_fail(err, errno, "%s: %m%s", o->path,
+			       errno == EEXIST ? " (--force writes over it)" : "");
+	rec->agent.pass.tap = on_page;
+	rec->agent.pass.progress = on_progress;
+	rec->agent.pass.ctx = rec;
+	h.vm = o->vm ? o->vm : rec->agent.info.vm;
+	h.source = rec->agent.info.text;
+	h.identity = rec->agent.pass.digester.identity;
+	h.memory_bytes = rec->agent.info.memory_bytes;
+	h.stable_frames = rec->agent.info.stable_frames;
+	r = mb_boot_make(&h.boot, err);
+	if (r == 0)
+		r = mb_ticker_open(&rec->ticker, err);
+	return r < 0 ? r : mb_trace_put_header(&h, &rec->out, err);
+}
+
+int mb_cmd_record(int argc, char **argv)
+{
+	static const struct argp_child children[] = { { &mb_agent_argp, 0, NULL, 0 }, { 0 } };
+	static const struct argp argp = {
+		record_options,
+		parse,
+		NULL,
+		"Writes epochs of a source to a trace that trace:FILE and `mbctl analyze` read. "
+		"Without "
+		"--key the trace has raw digests: keep it as you would keep the memory.",
+		children,
+		NULL,
+		NULL,
+	};
+	struct options o = {
+		.agent = mb_agent_config_default,
+		.interval_ns = 60000000000,
+		.epochs = 1,
+	};
+	struct record rec = { .fd = -1, .ticker.fd = -1 };
+	struct mb_err err = { 0 };
+	int r;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	/* Raw digests belong to no trust domain, and so compare with the seed's. */
+	if (!o.agent.key_file && o.agent.domain == mb_agent_config_default.domain)
+		o.agent.domain = "";
+	r = start(&rec, &o, &err);
+	if (r == 0)
+		r = record_all(&rec, &o, &err);
+	if (rec.fd >= 0 && close(rec.fd) < 0 && r == 0)
+		r = mb_fail(&err, errno, "%s: %m", o.path);
+	mb_ticker_close(&rec.ticker);
+	mb_agent_close(&rec.agent);
+	mb_buf_deinit(&rec.out);
+	free(rec.pending);
+	return r < 0 ? mb_agent_failed(&err) : MB_EXIT_OK;
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* `mbagent run`: epoch after epoch to a server. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/boot.h"
+#include "agent/cmd.h"
+#include "agent/config.h"
+#include "agent/ticker.h"
+#include "agent/uplink.h"
+#include "proto/base/cleanup.h"
+#include "proto/base/cli.h"
+#include "proto/base/clock.h"
+#include "proto/base/version.h"
+
+struct options {
+	struct mb_agent_config agent;
+	const char *server, *vm, *host;
+	uint64_t interval_ns, epochs, retry_ns;
+	bool verbose;
+};
+
+#define RETRY_MAX_NS ((uint64_t)60000000000)
+
+enum { OPT_HOST = 1, OPT_EPOCHS, OPT_RETRY };
+
+static const struct argp_option run_options[] = {
+	{ "server", 'S', "ADDRESS", 0, "tcp:HOST:PORT or unix:PATH (tcp:127.0.0.1:9876)", 0 },
+	{ "vm", 'n', "NAME", 0, "the VM's name in the fleet (a trace's own, or the host name)", 0 },
+	{ "host", OPT_HOST, "NAME", 0, "the host that the VM runs on, where that is known", 0 },
+	{ "interval", 'i', "TIME", 0,
+	  "from one epoch's start to the next: 500ms, 10s, 2m; 0: as soon as the last one is acked "
+	  "(60s)",
+	  0 },
+	{ "epochs", OPT_EPOCHS, "N", 0, "end when N epochs are acked (0: never)", 0 },
+	{ "retry", OPT_RETRY, "TIME", 0,
+	  "first wait after a lost connection; doubles up to a minute, half of it random (500ms)",
+	  0 },
+	{ "verbose", 'v', 0, 0, "say more", 0 },
+	{ 0 },
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+	struct mb_err err;
+
+	switch (key) {
+	case 'S':
+		o->server = arg;
+		return 0;
+	case 'n':
+		if (mb_name_check(arg, "VM", &err) < 0)
+			argp_error(state, "--vm: %s", err.text);
+		o->vm = arg;
+		return 0;
+	case OPT_HOST:
+		if (mb_name_check(arg, "host", &err) < 0)
+			argp_error(state, "--host: %s", err.text);
+		o->host = arg;
+		return 0;
+	case 'i':
+		if (mb_parse_duration_ns(arg, "--interval", &o->interval_ns, &err) < 0)
+			argp_error(state, "%s", err.text);
+		return 0;
+	case OPT_EPOCHS:
+		if (mb_parse_u64(arg, 0, UINT32_MAX, "--epochs", &o->epochs, &err) < 0)
+			argp_error(state, "%s", err.text);
+		return 0;
+	case OPT_RETRY:
+		if (mb_parse_duration_ns(arg, "--retry", &o->retry_ns, &err) < 0)
+			argp_error(state, "%s", err.text);
+		o->retry_ns = MB_MIN(MB_MAX(o->retry_ns, 1000000u), RETRY_MAX_NS);
+		return 0;
+	case 'v':
+		o->verbose = true;
+		return 0;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &o->agent;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+struct run {
+	struct mb_agent agent;
+	struct mb_uplink *uplink;
+	struct mb_ticker ticker;
+	uint64_t acked, next_ns;
+	bool exhausted; /* the source has no further epoch */
+};
+
+static void on_say(void *ctx, enum mb_log_level level, const char *text)
+{
+	(void)ctx;
+	mb_log(level, "%s", text);
+}
+
+static void on_acked(void *ctx, uint64_t epoch, size_t wire_bytes)
+{
+	struct run *run = ctx;
+
+	run->acked++;
+	mb_info("epoch %" PRIu64 " acked, %zu bytes sent", epoch, wire_bytes);
+}
+
+static int take_epoch(struct run *run, struct mb_err *err)
+{
+	struct mb_epoch e;
+	int r = mb_pass_run(&run->agent.pass, &e, err);
+
+	if (r == -ENODATA && run->agent.pass.epochs) {
+		run->exhausted = true;
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	mb_info("epoch %" PRIu64 ": %" PRIu64 " pages, %u distinct, %" PRIu64 " changed, %" PRIu64
+		" unread, %.0f ms",
+		run->agent.pass.epochs, e.fingerprint.n_pages, e.fingerprint.n_distinct,
+		e.info.pages_changed, e.info.pages_unread, (double)e.info.duration_ns / 1e6);
+	mb_uplink_offer(run->uplink, &e);
+	return 0;
+}
+
+static int loop(struct run *run, const struct options *o, struct mb_err *err)
+{
+	for (;;) {
+		bool idle = mb_uplink_idle(run->uplink);
+		bool due = o->interval_ns ? mb_now_ns() >= run->next_ns : idle;
+		int r;
+
+		mb_ticker_take(&run->ticker);
+		if (run->ticker.stop || (idle && run->exhausted) ||
+		    (o->epochs && run->acked >= o->epochs))
+			return 0;
+		if (o->epochs && run->agent.pass.epochs >= o->epochs)
+			due = run->ticker.epoch_now = false;
+		if (!run->exhausted && (due || run->ticker.epoch_now)) {
+			run->ticker.epoch_now = false;
+			run->next_ns = mb_now_ns() + o->interval_ns;
+			r = take_epoch(run, err);
+			if (r < 0)
+				return r;
+			/* Nothing may be left to wait for. */
+			continue;
+		}
+		r = mb_uplink_run(run->uplink, o->interval_ns ? run->next_ns : UINT64_MAX,
+				  run->ticker.fd, err);
+		if (r < 0)
+			return r;
+	}
+}
+
+static void say_boot(const struct mb_boot *boot)
+{
+	char hex[2 * MB_BOOT_BYTES + 1];
+
+	for (int i = 0; i < MB_BOOT_BYTES; i++)
+		snprintf(hex + 2 * i, 3, "%02x", boot->id[i]);
+	mb_debug("boot %s", hex);
+}
+
+static int start(struct run *run, struct options *o, char *host_name, size_t size,
+		 struct mb_err *err)
+{
+	struct mb_uplink_config c = {
+		.uri = o->server,
+		.retry_min_ns = o->retry_ns,
+		.retry_max_ns = RETRY_MAX_NS,
+		.say = on_say,
+		.acked = on_acked,
+		.ctx = run,
+	};
+	int r;
+
+	if ((r = mb_uri_parse(o->server, &c.address, err)) < 0 ||
+	    (r = mb_agent_open(&run->agent, &o->agent, err)) < 0)
+		return r;
+	if (!o->vm)
+		o->vm = *run->agent.info.vm ? run->agent.info.vm : host_name;
+	if (o->vm == host_name && gethostname(host_name, size - 1) < 0)
+		return mb_fail(err, errno, "host name: %m");
+	c.hello = (struct mb_hello){
+		.version = MB_PROTOCOL_VERSION,
+		.agent = mb_version,
+		.vm = o->vm,
+		.host = o->host,
+		.identity = run->agent.pass.digester.identity,
+		.memory_bytes = run->agent.info.memory_bytes,
+		.source = run->agent.info.text,
+	};
+	if (!c.hello.identity.keyed)
+		mb_warning(
+			"no --key: whoever sees a digest can test a guess at the page's content");
+	mb_info("VM %s, %s", o->vm, run->agent.info.text);
+	if ((r = mb_boot_make(&c.hello.boot, err)) < 0 ||
+	    (r = mb_ticker_open(&run->ticker, err)) < 0)
+		return r;
+	say_boot(&c.hello.boot);
+	return mb_uplink_create(&c, &run->uplink, err);
+}
+
+int mb_cmd_run(int argc, char **argv)
+{
+	static const struct argp_child children[] = { { &mb_agent_argp, 0, NULL, 0 }, { 0 } };
+	static const struct argp argp = {
+		run_options,
+		parse,
+		NULL,
+		"Takes epochs of a source and keeps a server's view of the VM up to date. Ends "
+		"when "
+		"the source has no further epoch. SIGUSR1 asks for an epoch now.",
+		children,
+		NULL,
+		NULL,
+	};
+	struct options o = {
+		.agent = mb_agent_config_default,
+		.server = "tcp:127.0.0.1:9876",
+		.host = "",
+		.interval_ns = 60000000000,
+		.retry_ns = 500000000,
+	};
+	struct run run = { .ticker.fd = -1 };
+	struct mb_err err = { 0 };
+	char host_name[MB_NAME_MAX] = "";
+	int r;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	mb_log_init("mbagent", o.verbose ? MB_LOG_DEBUG : MB_LOG_INFO);
+	r = start(&run, &o, host_name, sizeof(host_name), &err);
+	if (r == 0)
+		r = loop(&run, &o, &err);
+	mb_uplink_destroy(run.uplink);
+	mb_ticker_close(&run.ticker);
+	mb_agent_close(&run.agent);
+	return r < 0 ? mb_agent_failed(&err) : MB_EXIT_OK;
+}

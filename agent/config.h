@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The options that the agent's commands have in common, and what they open. */
+#ifndef MB_AGENT_CONFIG_H
+#define MB_AGENT_CONFIG_H
+
+#include <argp.h>
+
+#include "agent/pass.h"
+
+struct mb_agent_config {
+	const char *source; /* required */
+	const char *domain;
+	const char *key_file; /* NULL: digests stay raw */
+	enum mb_algorithm algorithm;
+	uint32_t bits;
+};
+
+/* A child parser for argp; its input is a struct mb_agent_config. */
+extern const struct argp mb_agent_argp;
+extern const struct mb_agent_config mb_agent_config_default;
+
+/* Source, tracker and pass, opened as the config says. */
+struct mb_agent {
+	struct mb_source *source;
+	struct mb_tracker *tracker;
+	struct mb_pass pass;
+	struct mb_source_info info;
+};
+
+int mb_agent_open(struct mb_agent *a, const struct mb_agent_config *config, struct mb_err *err);
+void mb_agent_close(struct mb_agent *a);
+
+/* Prints "mbagent: error: ..." once; returns MB_EXIT_FAILED. */
+int mb_agent_failed(const struct mb_err *err);
+
+#endif

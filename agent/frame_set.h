@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which frames to read: a bitmap over [first, first + n). Frames outside it are in the set too:
+ * what nobody vouches for is read again (a false dirty is allowed, a missed dirty is not).
+ */
+#ifndef MB_FRAME_SET_H
+#define MB_FRAME_SET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct mb_frame_set {
+	uint64_t *words; /* bit i of the bitmap is frame first + i; owned */
+	uint64_t first, n;
+};
+
+/* NULL is the set of all frames. */
+static inline bool mb_frame_set_has(const struct mb_frame_set *s, uint64_t frame)
+{
+	uint64_t i;
+
+	if (!s || frame < s->first || frame - s->first >= s->n)
+		return true;
+	i = frame - s->first;
+	return s->words[i / 64] >> (i % 64) & 1;
+}
+
+#endif

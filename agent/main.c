@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <stddef.h>
+
+#include "agent/cmd.h"
+#include "proto/base/cli.h"
+#include "proto/base/log.h"
+
+static const struct mb_command commands[] = {
+	{ "run", "keep a server's view of this VM up to date", mb_cmd_run },
+	{ "scan", "take one epoch and print what it has", mb_cmd_scan },
+	{ "record", "write epochs to a trace file", mb_cmd_record },
+	{ "check", "say what this machine can do, and why not", mb_cmd_check },
+	{ 0 },
+};
+
+int main(int argc, char **argv)
+{
+	mb_log_init("mbagent", MB_LOG_INFO);
+	return mb_cli_main("mbagent", "fingerprints a VM's memory for Memory Buddies", commands,
+			   argc, argv);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A source: where the pages of a VM come from.
+ *
+ *	open -> describe -> { begin -> read, read, ... until no page comes } ... -> close
+ *
+ * The pass is the only caller. All hooks are required, run in one thread, and return -errno with a
+ * reason. Sources do not see each other, nor the tracker.
+ */
+#ifndef MB_SOURCE_H
+#define MB_SOURCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/frame_set.h"
+#include "proto/base/err.h"
+#include "proto/digest.h"
+#include "proto/page.h"
+
+/* Why a page was not read. What is not memory (holes, pages never touched) is not counted. */
+enum mb_unread {
+	MB_UNREAD_SWAPPED, /* out on swap; reading would bring it in */
+	MB_UNREAD_NO_DATA, /* named, but without content (not dumped, file cut short) */
+	MB_UNREAD_FAILED,  /* the read failed */
+	MB_UNREAD_REASONS
+};
+
+struct mb_source_info {
+	char text[160];	       /* for people: "process 4711 (qemu-system-x86), 256 MiB guest RAM" */
+	uint64_t memory_bytes; /* the VM's full size as far as the source can tell */
+	bool stable_frames;    /* a frame number names the same place in every epoch */
+	/*
+	 * Of the digests it gives. Not keyed: the pass keys them. Keyed (a recorded trace): they go
+	 * out as they are, and the agent's own key must be the same.
+	 */
+	struct mb_identity identity;
+	char vm[128]; /* a recorded trace's VM name, or "" */
+};
+
+struct mb_source {
+	const struct mb_source_ops *ops; /* each source embeds this first */
+};
+
+struct mb_source_ops {
+	const char *scheme;  /* "process" */
+	const char *syntax;  /* "process:PID[,ram|all]" */
+	const char *summary; /* one line for --help and `mbagent check` */
+
+	/* Can this host use it at all? 0, or -errno with what is missing. Changes nothing. */
+	int (*check)(struct mb_err *err);
+	/*
+	 * `arg` is what follows "scheme:". `algorithm` is for sources that hash pages themselves.
+	 */
+	int (*open)(const char *arg, enum mb_algorithm algorithm, struct mb_source **ret,
+		    struct mb_err *err);
+	void (*close)(struct mb_source *s);
+	/* Valid after open; memory_bytes may change at each begin. */
+	void (*describe)(struct mb_source *s, struct mb_source_info *ret);
+	/*
+	 * Starts an epoch over the frames in `only` (NULL: all); borrowed until the epoch's end.
+	 * -ENODATA: there is no further epoch (a trace's end; a file is read once).
+	 */
+	int (*begin)(struct mb_source *s, const struct mb_frame_set *only, struct mb_err *err);
+	/*
+	 * The next pages, ascending by frame also from call to call; *ret_n = 0 at the epoch's end.
+	 * `cap` >= 1. Pages that could not be read are counted, not returned.
+	 */
+	int (*read)(struct mb_source *s, struct mb_page *pages, size_t cap, size_t *ret_n,
+		    struct mb_err *err);
+	/* Of the epoch begun last. */
+	void (*unread)(struct mb_source *s, uint64_t ret[MB_UNREAD_REASONS]);
+	/* Share of the epoch read, 0 to 1. */
+	double (*progress)(struct mb_source *s);
+};
+
+extern const struct mb_source_ops mb_source_process, mb_source_elf, mb_source_trace;
+
+/* NULL after the last. */
+const struct mb_source_ops *mb_source_at(size_t i);
+/* "scheme:arg". -EINVAL names the schemes there are. */
+int mb_source_open(const char *uri, enum mb_algorithm algorithm, struct mb_source **ret,
+		   struct mb_err *err);
+const char *mb_unread_name(enum mb_unread reason);
+
+#endif

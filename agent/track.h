@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A tracker: tells which frames may have changed since it was armed.
+ *
+ * The pass calls epoch() before it reads a single page: what is written after that is the next
+ * epoch's. All hooks are required. Trackers do not see each other, nor the source.
+ */
+#ifndef MB_TRACK_H
+#define MB_TRACK_H
+
+#include "agent/frame_set.h"
+#include "proto/base/err.h"
+
+enum mb_strength {
+	MB_STRENGTH_NONE,  /* knows nothing: every pass is a full walk */
+	MB_STRENGTH_HINT,  /* what it calls clean probably is */
+	MB_STRENGTH_PROOF, /* what it calls clean is clean */
+};
+
+struct mb_tracker {
+	const struct mb_tracker_ops *ops; /* each tracker embeds this first */
+};
+
+struct mb_tracker_ops {
+	const char *name;
+	enum mb_strength strength;
+
+	int (*open)(struct mb_tracker **ret, struct mb_err *err);
+	void (*close)(struct mb_tracker *t);
+	/*
+	 * Takes what was flagged since the last call and arms for the next. *ret_dirty is the
+	 * tracker's, valid until the next call; NULL: cannot tell, read all.
+	 */
+	int (*epoch)(struct mb_tracker *t, const struct mb_frame_set **ret_dirty,
+		     struct mb_err *err);
+};
+
+extern const struct mb_tracker_ops mb_track_none;
+
+#endif

@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/uplink.h"
+
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "proto/base/cleanup.h"
+#include "proto/base/clock.h"
+#include "proto/frame.h"
+
+enum state {
+	AWAY,	    /* no connection; `retry_ns` says when to try again */
+	CONNECTING, /* connect() under way */
+	GREETING,   /* Hello sent, Welcome awaited */
+	READY,	    /* nothing in flight */
+	SENT,	    /* a delta in flight, its Ack awaited */
+};
+
+/* The server's messages are small. */
+enum { REPLY_RAW_MAX = 65536, REPLY_WAIT_S = 600 };
+
+struct held {
+	struct mb_fingerprint fp;
+	uint64_t epoch; /* 0: the empty fingerprint, which every server has */
+	struct mb_pass_info info;
+};
+
+struct mb_uplink {
+	struct mb_uplink_config config;
+	enum state state;
+	int fd;
+	struct held base, sent, newest; /* sent and newest: epoch 0 = none */
+	uint64_t last_epoch;
+	uint64_t retry_ns, backoff_ns, deadline_ns;
+	bool greeted; /* since the last loss of connection */
+	uint32_t max_raw_bytes;
+	struct mb_buf out, in, raw;
+	size_t out_at, sent_bytes;
+};
+
+static void say(struct mb_uplink *u, enum mb_log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+static void say(struct mb_uplink *u, enum mb_log_level level, const char *fmt, ...)
+{
+	char text[600];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	u->config.say(u->config.ctx, level, text);
+}
+
+int mb_uplink_create(const struct mb_uplink_config *config, struct mb_uplink **ret,
+		     struct mb_err *err)
+{
+	struct mb_uplink *u = calloc(1, sizeof(*u));
+
+	if (!u)
+		return mb_fail_mem(err, "the uplink");
+	u->config = *config;
+	u->fd = -1;
+	u->backoff_ns = config->retry_min_ns;
+	*ret = u;
+	return 0;
+}
+
+void mb_uplink_destroy(struct mb_uplink *u)
+{
+	if (!u)
+		return;
+	if (u->fd >= 0)
+		close(u->fd);
+	mb_fingerprint_deinit(&u->base.fp);
+	mb_fingerprint_deinit(&u->sent.fp);
+	mb_fingerprint_deinit(&u->newest.fp);
+	mb_buf_deinit(&u->out);
+	mb_buf_deinit(&u->in);
+	mb_buf_deinit(&u->raw);
+	free(u);
+}
+
+/* --- what is held ----------------------------------------------------------------------------- */
+
+static void drop(struct held *h)
+{
+	mb_fingerprint_deinit(&h->fp);
+	*h = (struct held){ 0 };
+}
+
+/* `to` was never seen by the server: its passes count with those of what replaces it. */
+static void add_info(struct mb_pass_info *to, const struct mb_pass_info *older)
+{
+	to->duration_ns += older->duration_ns;
+	to->cpu_ns += older->cpu_ns;
+	to->pages_read += older->pages_read;
+	to->pages_changed += older->pages_changed;
+	to->epochs += older->epochs;
+}
+
+void mb_uplink_offer(struct mb_uplink *u, struct mb_epoch *epoch)
+{
+	struct held h = { epoch->fingerprint, ++u->last_epoch, epoch->info };
+
+	if (u->newest.epoch)
+		add_info(&h.info, &u->newest.info);
+	drop(&u->newest);
+	u->newest = h;
+	epoch->fingerprint = (struct mb_fingerprint){ 0 };
+}
+
+bool mb_uplink_idle(const struct mb_uplink *u)
+{
+	return !u->sent.epoch && !u->newest.epoch;
+}
+
+/* What was in flight was not acked: it waits again, unless something newer does. */
+static void unsend(struct mb_uplink *u)
+{
+	if (!u->sent.epoch)
+		return;
+	if (u->newest.epoch) {
+		add_info(&u->newest.info, &u->sent.info);
+		drop(&u->sent);
+	} else {
+		u->newest = u->sent;
+		u->sent = (struct held){ 0 };
+	}
+}
+
+static void acked(struct mb_uplink *u)
+{
+	uint64_t epoch = u->sent.epoch;
+
+	drop(&u->base);
+	u->base = u->sent;
+	u->sent = (struct held){ 0 };
+	u->state = READY;
+	u->config.acked(u->config.ctx, epoch, u->sent_bytes);
+}
+
+/* --- the connection --------------------------------------------------------------------------- */
+
+/* Half of the wait is random, so that a fleet does not come back all at once. */
+static uint64_t jitter(uint64_t ns)
+{
+	uint64_t v = 0;
+
+	if (getrandom(&v, sizeof(v), GRND_NONBLOCK) != sizeof(v))
+		v = mb_now_ns();
+	return ns / 2 + v % (ns / 2 + 1);
+}
+
+static void go_away(struct mb_uplink *u, const char *why)
+{
+	uint64_t wait_ns = jitter(u->backoff_ns);
+
+	if (u->fd >= 0)
+		close(u->fd);
+	u->fd = -1;
+	/* The first failure is news, the next ones are not. */
+	say(u,
+	    u->greeted || u->backoff_ns == u->config.retry_min_ns ? MB_LOG_WARNING : MB_LOG_DEBUG,
+	    "%s: %s; trying again in %.1f s", u->config.uri, why, (double)wait_ns / 1e9);
+	u->state = AWAY;
+	u->greeted = false;
+	u->retry_ns = mb_now_ns() + wait_ns;
+	u->backoff_ns = MB_MIN(u->backoff_ns * 2, u->config.retry_max_ns);
+}
+
+static void queue(struct mb_uplink *u, const struct mb_msg *msg)
+{
+	struct mb_err err = { 0 };
+
+	mb_buf_clear(&u->out);
+	u->out_at = 0;
+	if (mb_msg_to_frame(msg, &u->out, &err) < 0)
+		go_away(u, err.text);
+	u->deadline_ns = mb_now_ns() + REPLY_WAIT_S * 1000000000ull;
+}
+
+static void greet(struct mb_uplink *u)
+{
+	struct mb_msg msg = { .type = MB_MSG_HELLO, .hello = u->config.hello };
+	int on = 1, idle_s = 15, every_s = 5, probes = 3;
+
+	if (u->config.address.sa.sa_family != AF_UNIX) {
+		setsockopt(u->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		setsockopt(u->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+		setsockopt(u->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+		setsockopt(u->fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof(every_s));
+		setsockopt(u->fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+	}
+	mb_buf_clear(&u->in);
+	u->state = GREETING;
+	queue(u, &msg);
+}
+
+static void start_connect(struct mb_uplink *u)
+{
+	const struct mb_address *a = &u->config.address;
+
+	u->fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (u->fd < 0) {
+		go_away(u, strerror(errno));
+		return;
+	}
+	if (connect(u->fd, &a->sa, a->len) == 0) {
+		greet(u);
+	} else if (errno == EINPROGRESS) {
+		u->state = CONNECTING;
+		u->deadline_ns = mb_now_ns() + 10 * 1000000000ull;
+	} else {
+		go_away(u, strerror(errno));
+	}
+}
+
+static void finish_connect(struct mb_uplink *u)
+{
+	socklen_t len = sizeof(int);
+	int e = 0;
+
+	getsockopt(u->fd, SOL_SOCKET, SO_ERROR, &e, &len);
+	if (e)
+		go_away(u, strerror(e));
+	else
+		greet(u);
+}
+
+/* --- messages --------------------------------------------------------------------------------- */
+
+static int pack_delta(struct mb_uplink *u, struct mb_err *err)
+{
+	mb_cleanup(mb_delta_deinit) struct mb_delta delta = { 0 };
+	mb_cleanup(mb_buf_deinit) struct mb_buf fields = { 0 };
+	mb_cleanup(mb_buf_deinit) struct mb_buf raw = { 0 };
+	struct mb_msg msg = { .type = MB_MSG_DELTA };
+	int r;
+
+	msg.delta.base_epoch = u->base.epoch;
+	msg.delta.epoch = u->newest.epoch;
+	msg.delta.pass = u->newest.info;
+	mb_buf_clear(&u->out);
+	u->out_at = 0;
+	if ((r = mb_delta_make(&u->base.fp, &u->newest.fp, &delta, err)) < 0 ||
+	    (r = mb_delta_encode(&delta, u->config.hello.identity.bits, &fields, &msg.delta.fields,
+				 err)) < 0 ||
+	    (r = mb_msg_pack(&msg, &raw, err)) < 0)
+		return r;
+	if (raw.len > u->max_raw_bytes)
+		return mb_fail(err, EMSGSIZE,
+			       "epoch %" PRIu64 " takes %zu bytes; the server accepts %" PRIu32,
+			       u->newest.epoch, raw.len, u->max_raw_bytes);
+	return mb_frame_encode(mb_buf_slice(&raw), &u->out, err);
+}
+
+static int send_newest(struct mb_uplink *u, struct mb_err *err)
+{
+	int r = pack_delta(u, err);
+
+	if (r < 0)
+		return r;
+	u->sent_bytes = u->out.len;
+	u->sent = u->newest;
+	u->newest = (struct held){ 0 };
+	u->state = SENT;
+	u->deadline_ns = mb_now_ns() + REPLY_WAIT_S * 1000000000ull;
+	return 0;
+}
+
+static void take_welcome(struct mb_uplink *u, const struct mb_welcome *w)
+{
+	struct mb_fingerprint_id id = mb_fingerprint_id(&u->base.fp);
+	bool same_boot = memcmp(&w->boot, &u->config.hello.boot, sizeof(w->boot)) == 0;
+
+	u->greeted = true;
+	u->backoff_ns = u->config.retry_min_ns;
+	u->max_raw_bytes = w->max_frame_bytes;
+	u->state = READY;
+	if (same_boot && w->epoch == u->base.epoch &&
+	    mb_fingerprint_id_equal(&w->fingerprint, &id)) {
+		say(u, MB_LOG_INFO, "%s: connected; server holds epoch %" PRIu64, u->config.uri,
+		    w->epoch);
+		unsend(u);
+		return;
+	}
+	/* What was in flight may have arrived, and only its ack was lost. */
+	id = mb_fingerprint_id(&u->sent.fp);
+	if (same_boot && u->sent.epoch && w->epoch == u->sent.epoch &&
+	    mb_fingerprint_id_equal(&w->fingerprint, &id)) {
+		say(u, MB_LOG_INFO, "%s: connected; server already has epoch %" PRIu64,
+		    u->config.uri, w->epoch);
+		acked(u);
+		return;
+	}
+	unsend(u);
+	if (u->base.epoch || w->epoch)
+		say(u, MB_LOG_INFO,
+		    "%s: connected; server holds %s epoch %" PRIu64 ", not our %" PRIu64
+		    ": sending a snapshot",
+		    u->config.uri, same_boot ? "our" : "another source's", w->epoch, u->base.epoch);
+	else
+		say(u, MB_LOG_INFO, "%s: connected", u->config.uri);
+	/* What was acked and is gone at the server is in what we send next, if there is a next. */
+	if (!u->newest.epoch && u->base.epoch)
+		u->newest = (struct held){ u->base.fp, u->base.epoch, u->base.info };
+	else
+		mb_fingerprint_deinit(&u->base.fp);
+	u->base = (struct held){ 0 };
+}
+
+static void take_ack(struct mb_uplink *u, const struct mb_ack *a)
+{
+	struct mb_fingerprint_id id = mb_fingerprint_id(&u->sent.fp);
+
+	if (u->state != SENT || a->epoch != u->sent.epoch)
+		go_away(u, "server acked an epoch that was not sent");
+	else if (!mb_fingerprint_id_equal(&a->fingerprint, &id))
+		go_away(u, "server acked another fingerprint than was sent");
+	else
+		acked(u);
+}
+
+static int take_refusal(struct mb_uplink *u, const struct mb_refusal_msg *m, struct mb_err *err)
+{
+	char why[500];
+
+	if (m->code == MB_REFUSED_BUSY || m->code == MB_REFUSED_SERVER) {
+		snprintf(why, sizeof(why), "server refused for now: %s", m->reason);
+		go_away(u, why);
+		return 0;
+	}
+	return mb_fail(err, EPERM, "server refused this agent: %s", m->reason);
+}
+
+static int take_message(struct mb_uplink *u, const struct mb_msg *msg, struct mb_err *err)
+{
+	switch (msg->type) {
+	case MB_MSG_WELCOME:
+		if (u->state == GREETING) {
+			take_welcome(u, &msg->welcome);
+			return 0;
+		}
+		break;
+	case MB_MSG_ACK:
+		take_ack(u, &msg->ack);
+		return 0;
+	case MB_MSG_RESYNC:
+		if (u->state == SENT) {
+			say(u, MB_LOG_WARNING, "%s: server asks for a snapshot: %s", u->config.uri,
+			    msg->resync_reason);
+			unsend(u);
+			drop(&u->base);
+			u->state = READY;
+			return 0;
+		}
+		break;
+	case MB_MSG_REFUSAL:
+		return take_refusal(u, &msg->refusal, err);
+	default:
+		break;
+	}
+	go_away(u, "server sent a message out of turn");
+	return 0;
+}
+
+/* --- moving bytes ----------------------------------------------------------------------------- */
+
+static void write_some(struct mb_uplink *u)
+{
+	while (u->out_at < u->out.len) {
+		ssize_t n =
+			send(u->fd, u->out.data + u->out_at, u->out.len - u->out_at, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			/* What the server said before it hung up is still to be read. */
+			if (errno != EAGAIN && errno != EPIPE && errno != ECONNRESET)
+				go_away(u, strerror(errno));
+			else if (errno != EAGAIN)
+				u->out_at = u->out.len;
+			return;
+		}
+		u->out_at += (size_t)n;
+	}
+}
+
+/* Takes whole frames off the front of `in`. */
+static int take_frames(struct mb_uplink *u, struct mb_err *err)
+{
+	struct mb_slice in = mb_buf_slice(&u->in);
+	int r = 0;
+
+	while (r == 0 && u->fd >= 0) {
+		mb_cleanup(mb_msg_deinit) struct mb_msg msg = { 0 };
+		struct mb_err bad = { 0 };
+
+		r = mb_frame_take(&in, REPLY_RAW_MAX, &u->raw, &bad);
+		if (r == -ENODATA) {
+			r = 0;
+			break;
+		}
+		if (r == 0)
+			r = mb_msg_unpack(mb_buf_slice(&u->raw), &msg, &bad);
+		if (r < 0) {
+			mb_fail_in(&bad, r, "server's answer");
+			go_away(u, bad.text);
+			return 0;
+		}
+		r = take_message(u, &msg, err);
+	}
+	memmove(u->in.data, in.data, in.len);
+	u->in.len = in.len;
+	return r;
+}
+
+static int read_some(struct mb_uplink *u, struct mb_err *err)
+{
+	uint8_t *to = mb_buf_reserve(&u->in, 16384);
+	ssize_t n;
+
+	if (!to)
+		return mb_fail_mem(err, "the server's answer");
+	n = recv(u->fd, to, 16384, 0);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0) {
+		go_away(u, n ? strerror(errno) : "server closed the connection");
+		return 0;
+	}
+	u->in.len += (size_t)n;
+	return take_frames(u, err);
+}
+
+static uint64_t next_ns(const struct mb_uplink *u)
+{
+	switch (u->state) {
+	case AWAY:
+		return u->retry_ns;
+	case READY:
+		return UINT64_MAX;
+	default:
+		return u->deadline_ns;
+	}
+}
+
+static int step(struct mb_uplink *u, struct mb_err *err)
+{
+	if (u->state == AWAY && mb_now_ns() >= u->retry_ns)
+		start_connect(u);
+	if (u->state == READY && u->newest.epoch)
+		return send_newest(u, err);
+	if (u->state != AWAY && u->state != READY && mb_now_ns() >= u->deadline_ns)
+		go_away(u, "no answer from the server");
+	return 0;
+}
+
+int mb_uplink_run(struct mb_uplink *u, uint64_t until_ns, int wake_fd, struct mb_err *err)
+{
+	int r = step(u, err);
+	bool writing = u->fd >= 0 && (u->state == CONNECTING || u->out_at < u->out.len);
+	struct pollfd fds[2] = {
+		{ .fd = wake_fd, .events = POLLIN },
+		{ .fd = u->fd, .events = (short)(POLLIN | (writing ? POLLOUT : 0)) },
+	};
+	uint64_t now, until = MB_MIN(until_ns, next_ns(u));
+	int wait_ms;
+
+	if (r < 0)
+		return r;
+	now = mb_now_ns();
+	/* Rounded up: waking too early would only spin. */
+	wait_ms = until <= now ? 0 : (int)MB_MIN((until - now) / 1000000 + 1, 3600000u);
+	if (poll(fds, 2, wait_ms) <= 0 || !fds[1].revents || u->fd < 0)
+		return 0;
+	if (u->state == CONNECTING) {
+		finish_connect(u);
+		return 0;
+	}
+	if (fds[1].revents & POLLOUT)
+		write_some(u);
+	if (u->fd >= 0 && fds[1].revents & (POLLIN | POLLHUP | POLLERR))
+		return read_some(u, err);
+	return 0;
+}

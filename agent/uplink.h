@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The uplink: brings epochs to the server and keeps its word about what arrived.
+ *
+ *	          connected            Welcome: same base        Ack
+ *	  AWAY ------------> GREETING ------------------> READY <------ SENT
+ *	   ^  \_ jittered wait             \_ other: base = empty --^  \____^ Resync: base = empty
+ *	   |__________ any error ______________________________________________|
+ *
+ * It holds at most three fingerprints: `base` (acked), `sent` (in flight), `newest` (not sent).
+ *When an epoch comes while another waits, the newer one takes its place: the delta that goes out is
+ *the net change since the last ack. So memory is bounded however long the server is away.
+ */
+#ifndef MB_UPLINK_H
+#define MB_UPLINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/pass.h"
+#include "proto/base/log.h"
+#include "proto/base/uri.h"
+#include "proto/msg.h"
+
+struct mb_uplink_config {
+	const char *uri;
+	struct mb_address address;
+	struct mb_hello hello; /* strings borrowed */
+	uint64_t retry_min_ns, retry_max_ns;
+	/* What happened, for the program's log; required. */
+	void (*say)(void *ctx, enum mb_log_level level, const char *text);
+	void (*acked)(void *ctx, uint64_t epoch, size_t wire_bytes); /* required */
+	void *ctx;
+};
+
+struct mb_uplink;
+int mb_uplink_create(const struct mb_uplink_config *config, struct mb_uplink **ret,
+		     struct mb_err *err);
+void mb_uplink_destroy(struct mb_uplink *u);
+
+/* Takes the epoch's fingerprint over (leaves it empty); gives it the next number. */
+void mb_uplink_offer(struct mb_uplink *u, struct mb_epoch *epoch);
+/* Nothing waits for an ack. */
+bool mb_uplink_idle(const struct mb_uplink *u);
+/*
+ * Does what can be done without waiting, then waits until `until_ns` (monotonic), the next thing to
+ * do, or `wake_fd` (-1: none) gets readable. Fails only when going on makes no sense: the server
+ * refused this agent for good.
+ */
+int mb_uplink_run(struct mb_uplink *u, uint64_t until_ns, int wake_fd, struct mb_err *err);
+
+#endif

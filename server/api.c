@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "server/api.h"
+
+#include <string.h>
+
+#include "proto/base/cleanup.h"
+#include "proto/base/cli.h"
+#include "proto/base/clock.h"
+#include "proto/base/version.h"
+#include "server/live_fleet.h"
+#include "server/report.h"
+
+/* What every answer starts from: the up-to-date view, locked, with the fleet file read. */
+struct scene {
+	struct mb_sharing *sharing;
+	const struct mb_sharing_view *view;
+	struct mb_fleet_file file;
+	struct mb_live_fleet fleet;
+};
+
+static void scene_close(struct scene *s)
+{
+	mb_live_fleet_deinit(&s->fleet);
+	mb_fleet_file_deinit(&s->file);
+	if (s->view)
+		mb_sharing_unlock(s->sharing);
+}
+
+static int scene_open(struct mb_api *api, struct scene *s, struct mb_err *err)
+{
+	int r = 0;
+
+	*s = (struct scene){ .sharing = api->sharing };
+	if (api->fleet_path)
+		r = mb_fleet_file_read(api->fleet_path, &s->file, err);
+	/* Not the questioner's fault. */
+	if (r < 0)
+		return mb_fail_in(err, -EIO, "fleet file");
+	r = mb_sharing_lock(api->sharing, &s->view, NULL, err);
+	if (r < 0) {
+		s->view = NULL;
+		return r;
+	}
+	return mb_live_fleet_init(&s->fleet, s->view, &s->file, err);
+}
+
+static json_t *number(uint64_t v)
+{
+	return json_integer((json_int_t)v);
+}
+
+static json_t *host_name(const struct scene *s, uint32_t vm)
+{
+	uint32_t host = s->fleet.vms[vm].host;
+
+	return host == MB_NOWHERE ? json_null() : json_string(s->fleet.hosts[host].name);
+}
+
+static json_t *vms_on(const struct scene *s, uint32_t host)
+{
+	json_t *names = json_array();
+
+	for (uint32_t i = 0; i < s->fleet.view.n_vms; i++)
+		if (s->fleet.vms[i].host == host)
+			json_array_append_new(names, json_string(s->fleet.vms[i].name));
+	return names;
+}
+
+static void set_self_sharing(json_t *to, const struct mb_self_sharing *s)
+{
+	json_object_set_new(to, "pages", number(s->pages));
+	json_object_set_new(to, "distinct", number(s->distinct));
+	json_object_set_new(to, "zero", number(s->zero));
+	json_object_set_new(to, "self", number(s->self));
+	json_object_set_new(to, "self_nonzero", number(s->self_nonzero));
+}
+
+/* --- /v1/status ------------------------------------------------------------------------------- */
+
+static json_t *vm_status(const struct scene *s, uint32_t i)
+{
+	const struct mb_vm *vm = &s->view->fleet.vms[i];
+	json_t *o = json_pack(
+		"{s:s, s:o, s:b, s:s, s:s, s:i, s:I, s:I, s:s, s:s, s:I, s:I, s:I}", "name",
+		vm->name, "host", host_name(s, i), "online", vm->session != 0, "domain",
+		vm->identity.domain, "algorithm", mb_algorithm_name(vm->identity.algorithm), "bits",
+		(int)vm->identity.bits, "epoch", (json_int_t)vm->epoch, "memory_mb",
+		(json_int_t)s->fleet.vms[i].memory_mb, "source", vm->source, "tracker", vm->tracker,
+		"taken_unix_ms", (json_int_t)(vm->pass.taken_unix_ns / 1000000), "acked_unix_ms",
+		(json_int_t)(vm->acked_unix_ns / 1000000), "last_wire_bytes",
+		(json_int_t)vm->wire_bytes);
+
+	set_self_sharing(o, &vm->sharing);
+	return o;
+}
+
+static int status(struct mb_api *api, const struct scene *s, json_t **ret)
+{
+	json_t *hosts = json_array(), *vms = json_array();
+
+	for (uint32_t i = 0; i < s->fleet.view.n_hosts; i++)
+		json_array_append_new(hosts, json_pack("{s:s, s:o, s:o}", "name",
+						       s->fleet.hosts[i].name, "memory_mb",
+						       i < s->fleet.n_file_hosts ?
+							       number(s->fleet.hosts[i].memory_mb) :
+							       json_null(),
+						       "vms", vms_on(s, i)));
+	for (uint32_t i = 0; i < s->view->fleet.n; i++)
+		json_array_append_new(vms, vm_status(s, i));
+	*ret = json_pack("{s:{s:s, s:I, s:s, s:I}, s:o, s:o}", "server", "version", mb_version,
+			 "uptime_s", (json_int_t)((mb_now_ns() - api->start_ns) / 1000000000), "db",
+			 api->db_path, "generation", (json_int_t)s->view->fleet.generation, "hosts",
+			 hosts, "vms", vms);
+	return 0;
+}
+
+/* --- /v1/share -------------------------------------------------------------------------------- */
+
+static json_t *comparable(const struct scene *s, const struct mb_comparable *set)
+{
+	json_t *vms = json_array(), *inter = json_array();
+
+	for (uint32_t i = 0; i < set->n; i++) {
+		const struct mb_vm *vm = &s->view->fleet.vms[set->vms[i]];
+		json_t *o = json_pack("{s:s, s:o, s:I}", "name", vm->name, "host",
+				      host_name(s, set->vms[i]), "inter", (json_int_t)set->any[i]);
+		json_t *row = json_array();
+
+		set_self_sharing(o, &vm->sharing);
+		json_array_append_new(vms, o);
+		for (uint32_t j = 0; j < set->n; j++)
+			json_array_append_new(row, number(set->inter[(size_t)i * set->n + j]));
+		json_array_append_new(inter, row);
+	}
+	return json_pack("{s:s, s:s, s:i, s:i, s:o, s:o}", "domain", set->identity.domain,
+			 "algorithm", mb_algorithm_name(set->identity.algorithm), "bits",
+			 (int)set->identity.bits, "page_bytes", (int)set->identity.page_bytes,
+			 "vms", vms, "inter", inter);
+}
+
+static json_t *host_sharing(const struct scene *s, uint32_t host, uint8_t *on_host)
+{
+	uint64_t pages = 0, distinct = 0, inter;
+
+	for (uint32_t i = 0; i < s->fleet.view.n_vms; i++) {
+		on_host[i] = s->fleet.vms[i].host == host;
+		pages += on_host[i] ? s->fleet.vms[i].pages : 0;
+		distinct += on_host[i] ? s->fleet.vms[i].distinct : 0;
+	}
+	inter = mb_groups_inter_saving(&s->view->groups, on_host);
+	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I}", "name", s->fleet.hosts[host].name, "vms",
+			 vms_on(s, host), "pages", (json_int_t)pages, "distinct_union",
+			 (json_int_t)(distinct - inter), "saving_pages",
+			 (json_int_t)(pages - distinct + inter), "inter_saving_pages",
+			 (json_int_t)inter);
+}
+
+static int share(const struct scene *s, json_t **ret, struct mb_err *err)
+{
+	mb_autofree uint8_t *on_host = calloc(s->fleet.view.n_vms + 1, 1);
+	json_t *sets = json_array(), *hosts = json_array();
+
+	for (uint32_t i = 0; i < s->view->n_sets; i++)
+		json_array_append_new(sets, comparable(s, &s->view->sets[i]));
+	for (uint32_t i = 0; on_host && i < s->fleet.view.n_hosts; i++)
+		json_array_append_new(hosts, host_sharing(s, i, on_host));
+	*ret = json_pack("{s:o, s:o}", "identities", sets, "hosts", hosts);
+	return on_host ? 0 : mb_fail_mem(err, "an answer");
+}
+
+/* --- /v1/plan --------------------------------------------------------------------------------- */
+
+static int get_number(mb_api_query query, void *ctx, const char *name, uint64_t max, uint64_t *ret,
+		      struct mb_err *err)
+{
+	const char *text = query(ctx, name);
+
+	return text ? mb_parse_u64(text, 0, max, name, ret, err) : 0;
+}
+
+/* Hosts that only agents name have no known size: their VMs come from nowhere. */
+static uint32_t forget_unknown_hosts(struct mb_live_fleet *f)
+{
+	uint32_t forgotten = 0;
+
+	for (uint32_t i = 0; i < f->view.n_vms; i++) {
+		if (f->vms[i].host == MB_NOWHERE || f->vms[i].host < f->n_file_hosts)
+			continue;
+		f->vms[i].host = MB_NOWHERE;
+		forgotten++;
+	}
+	f->view.n_hosts = f->n_file_hosts;
+	return forgotten;
+}
+
+static int plan(struct scene *s, mb_api_query query, void *ctx, json_t **ret, struct mb_err *err)
+{
+	mb_cleanup(mb_plan_deinit) struct mb_plan p = { 0 };
+	const char *name = query(ctx, "planner");
+	const struct mb_planner *planner = mb_planner_find(name ? name : "best");
+	struct mb_plan_options options = { 0 };
+	uint64_t strict = 0, overcommit = 0;
+	uint32_t forgotten;
+	int r;
+
+	if (!planner)
+		return mb_fail(err, EINVAL, "no planner \"%s\"", name);
+	if ((r = get_number(query, ctx, "strict", 1, &strict, err)) < 0 ||
+	    (r = get_number(query, ctx, "overcommit", 1000, &overcommit, err)) < 0)
+		return r;
+	options.strict = strict;
+	options.overcommit_percent = (uint32_t)overcommit;
+	forgotten = forget_unknown_hosts(&s->fleet);
+	if (!s->fleet.view.n_hosts)
+		return mb_fail(err, ENOSPC, "no hosts are known (mbserver --fleet FILE)");
+	r = mb_plan_make(&p, planner, &s->fleet.view, &options, err);
+	if (r < 0)
+		return r;
+	*ret = mb_report_plan(&s->fleet.view, &p, planner, &options);
+	if (!*ret)
+		return mb_fail_mem(err, "an answer");
+	if (forgotten)
+		json_object_set_new(*ret, "vms_on_unknown_hosts", number(forgotten));
+	return 0;
+}
+
+/* --- /v1/history ------------------------------------------------------------------------------ */
+
+static int history_row(void *ctx, const struct mb_history_row *row)
+{
+	json_t *o = json_pack("{s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:b, s:s}",
+			      "at_unix_ms", (json_int_t)(row->at_unix_ns / 1000000), "epoch",
+			      (json_int_t)row->epoch, "epochs", (json_int_t)row->epochs, "inter",
+			      row->has_inter ? number(row->inter) : json_null(), "changed",
+			      (json_int_t)row->changed, "added", (json_int_t)row->added, "removed",
+			      (json_int_t)row->removed, "unread", (json_int_t)row->unread,
+			      "wire_bytes", (json_int_t)row->wire_bytes, "duration_ms",
+			      (double)row->duration_ns / 1e6, "cpu_ms", (double)row->cpu_ns / 1e6,
+			      "full", (int)row->full, "tracker", row->tracker);
+
+	set_self_sharing(o, &row->sharing);
+	return json_array_append_new(ctx, o) < 0 ? -ENOMEM : 0;
+}
+
+static int history(struct mb_api *api, mb_api_query query, void *ctx, json_t **ret,
+		   struct mb_err *err)
+{
+	const char *vm = query(ctx, "vm");
+	uint64_t limit = 100;
+	json_t *rows;
+	int r;
+
+	if (!vm)
+		return mb_fail(err, EINVAL, "parameter vm is missing");
+	r = get_number(query, ctx, "limit", 100000, &limit, err);
+	if (r < 0)
+		return r;
+	rows = json_array();
+	*ret = json_pack("{s:s, s:o}", "vm", vm, "rows", rows);
+	if (!*ret)
+		return mb_fail_mem(err, "an answer");
+	return mb_store_history(api->store, vm, (uint32_t)limit, history_row, rows, err);
+}
+
+int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *ctx,
+	       json_t **ret_json, struct mb_err *err)
+{
+	mb_cleanup(scene_close) struct scene s = { 0 };
+	int r;
+
+	*ret_json = NULL;
+	if (strcmp(path, "/v1/status") == 0) {
+		r = scene_open(api, &s, err);
+		r = r < 0 ? r : status(api, &s, ret_json);
+	} else if (strcmp(path, "/v1/share") == 0) {
+		r = scene_open(api, &s, err);
+		r = r < 0 ? r : share(&s, ret_json, err);
+	} else if (strcmp(path, "/v1/plan") == 0) {
+		r = scene_open(api, &s, err);
+		r = r < 0 ? r : plan(&s, query, ctx, ret_json, err);
+	} else if (strcmp(path, "/v1/history") == 0) {
+		/* A fresh row's inter-VM sharing is known once the matrix has been asked for. */
+		r = scene_open(api, &s, err);
+		r = r < 0 ? r : history(api, query, ctx, ret_json, err);
+	} else {
+		r = mb_fail(err, ENOENT, "no %.100s (/v1/status, /v1/share, /v1/plan, /v1/history)",
+			    path);
+	}
+	if (r == 0 && !*ret_json)
+		r = mb_fail_mem(err, "an answer");
+	if (r < 0 && *ret_json) {
+		json_decref(*ret_json);
+		*ret_json = NULL;
+	}
+	return r;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The answers of the HTTP API as JSON; docs/json.md has every key. One thread at a time. */
+#ifndef MB_SERVER_API_H
+#define MB_SERVER_API_H
+
+#include <jansson.h>
+
+#include "server/sharing.h"
+#include "server/store.h"
+
+struct mb_api {
+	struct mb_sharing *sharing;
+	struct mb_store *store; /* for history */
+	const char *db_path;
+	const char *fleet_path; /* read at every question, so that it can be edited; NULL: none */
+	uint64_t start_ns;
+};
+
+/* Query parameters: the text of `name`, or NULL. */
+typedef const char *(*mb_api_query)(void *ctx, const char *name);
+
+/*
+ * Answers `path`; *ret_json is a new reference. -ENOENT: no such thing (HTTP 404); -EINVAL: a bad
+ * parameter (400); -ENOSPC: no placement is possible (422); anything else is the server's (500).
+ */
+int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *ctx,
+	       json_t **ret_json, struct mb_err *err);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The fleet in memory: every VM's last durable fingerprint and what goes with it.
+ *
+ * Shared by the event loop (who is connected), the ingest worker (who publishes) and readers (who
+ * take a snapshot). A fingerprint never changes once it is published; readers hold a reference and
+ * compute without a lock. VMs are never removed while the server runs, so an index stays good.
+ */
+#ifndef MB_SERVER_FLEET_H
+#define MB_SERVER_FLEET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/fingerprint.h"
+#include "proto/msg.h"
+
+enum { MB_SERVED_VMS_MAX = 100000, MB_TEXT_MAX = 401 };
+
+/* A shared, immutable fingerprint. */
+struct mb_fpref;
+/* Takes the fingerprint over. NULL: out of memory (then it is still the caller's). */
+struct mb_fpref *mb_fpref_new(struct mb_fingerprint *fp);
+struct mb_fpref *mb_fpref_get(struct mb_fpref *ref);
+void mb_fpref_put(struct mb_fpref *ref); /* NULL is fine */
+const struct mb_fingerprint *mb_fpref_fingerprint(const struct mb_fpref *ref);
+
+/* Everything about one VM at its last acked epoch. */
+struct mb_vm {
+	int64_t id; /* in the store; 0: not stored yet */
+	char name[MB_NAME_MAX], host[MB_NAME_MAX];
+	char source[MB_TEXT_MAX], tracker[MB_TEXT_MAX];
+	struct mb_identity identity;
+	uint64_t memory_bytes;
+	struct mb_boot boot;
+	uint64_t epoch;		  /* 0: nothing held */
+	struct mb_pass_info pass; /* its tracker: see above */
+	struct mb_self_sharing sharing;
+	uint64_t acked_unix_ns, wire_bytes;
+	uint64_t snapshot_bytes, log_bytes, log_seq; /* of the store */
+	struct mb_fpref *fp;			     /* the empty fingerprint at epoch 0 */
+	uint64_t session;			     /* connected agent, 0: none */
+};
+
+struct mb_fleet;
+int mb_fleet_create(struct mb_fleet **ret, struct mb_err *err);
+void mb_fleet_destroy(struct mb_fleet *f);
+
+/* A VM as the store has it; takes the reference in `vm` over. For start-up. */
+int mb_fleet_add(struct mb_fleet *f, const struct mb_vm *vm, struct mb_err *err);
+
+/*
+ * An agent introduces itself. Makes the VM if it is new, marks it connected, and says what is held
+ * (epoch 0 when that is of another boot or identity). -EXDEV: the trust domain has another key;
+ * -EBUSY: the VM has a connected agent; -ENOSPC: too many VMs.
+ */
+int mb_fleet_greet(struct mb_fleet *f, const struct mb_hello *hello, uint64_t session,
+		   struct mb_welcome *ret, uint32_t *ret_vm, struct mb_err *err);
+void mb_fleet_leave(struct mb_fleet *f, uint32_t vm, uint64_t session);
+
+/* A copy, with a reference of its own: mb_vm_deinit(). */
+void mb_fleet_get(struct mb_fleet *f, uint32_t index, struct mb_vm *ret);
+void mb_vm_deinit(struct mb_vm *vm);
+/* What is now durable; what agents say in Hello is left as it is. Takes the reference over. */
+void mb_fleet_publish(struct mb_fleet *f, uint32_t index, const struct mb_vm *vm);
+
+struct mb_fleet_snapshot {
+	struct mb_vm *vms; /* sorted by name; owned */
+	uint32_t n;
+	uint64_t generation; /* grows with every publish */
+};
+int mb_fleet_snapshot(struct mb_fleet *f, struct mb_fleet_snapshot *ret, struct mb_err *err);
+void mb_fleet_snapshot_deinit(struct mb_fleet_snapshot *s);
+uint64_t mb_fleet_generation(struct mb_fleet *f);
+
+#endif

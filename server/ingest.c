@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "server/ingest.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+
+#include "proto/base/cleanup.h"
+#include "proto/base/clock.h"
+#include "proto/frame.h"
+
+/* A commit holds so many jobs or bytes at most: memory, and the first agent's patience. */
+enum { BATCH_JOBS = 64, BATCH_BYTES = 64 << 20, LOG_BYTES_MIN = 65536 };
+
+struct queue {
+	struct mb_ingest_job *first, **end;
+};
+
+struct batch {
+	struct mb_ingest_job *jobs[BATCH_JOBS];
+	struct mb_vm vms[BATCH_JOBS];
+	bool changed[BATCH_JOBS];
+	int n;
+};
+
+struct mb_ingest {
+	struct mb_fleet *fleet;
+	struct mb_store *store;
+	uint32_t raw_max_bytes;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stop;
+	struct queue jobs, results;
+	int fd;
+	struct mb_buf raw, scratch, snapshot;
+	struct batch batch;
+};
+
+static void queue_init(struct queue *q)
+{
+	q->first = NULL;
+	q->end = &q->first;
+}
+
+static void queue_put(struct queue *q, struct mb_ingest_job *job)
+{
+	job->next = NULL;
+	*q->end = job;
+	q->end = &job->next;
+}
+
+static struct mb_ingest_job *queue_take(struct queue *q)
+{
+	struct mb_ingest_job *job = q->first;
+
+	if (job) {
+		q->first = job->next;
+		if (!q->first)
+			q->end = &q->first;
+	}
+	return job;
+}
+
+void mb_ingest_job_free(struct mb_ingest_job *job)
+{
+	if (!job)
+		return;
+	mb_buf_deinit(&job->frame);
+	free(job);
+}
+
+/* --- one job ---------------------------------------------------------------------------------- */
+
+static int unpack(struct mb_ingest *in, struct mb_ingest_job *job, struct mb_msg *msg)
+{
+	struct mb_slice frame = mb_buf_slice(&job->frame);
+	int r = mb_frame_take(&frame, in->raw_max_bytes, &in->raw, &job->reason);
+
+	if (r == 0)
+		r = mb_msg_unpack(mb_buf_slice(&in->raw), msg, &job->reason);
+	if (r == 0 && msg->type != MB_MSG_DELTA)
+		r = mb_fail(&job->reason, EBADMSG, "a %s message, where a Delta belongs",
+			    mb_msg_type_name(msg->type));
+	return r;
+}
+
+/* The result of the delta on what is held. -EALREADY: it is held already. */
+static int apply(const struct mb_ingest_job *job, const struct mb_vm *vm,
+		 const struct mb_delta_msg *msg, struct mb_fingerprint *ret, struct mb_err *err)
+{
+	mb_cleanup(mb_delta_deinit) struct mb_delta delta = { 0 };
+	const struct mb_fingerprint *held = mb_fpref_fingerprint(vm->fp);
+	const struct mb_fingerprint empty = { 0 };
+	struct mb_fingerprint_id id = mb_fingerprint_id(held);
+	struct mb_fingerprint_id base = msg->base_epoch ? id : mb_fingerprint_id(&empty);
+	bool same_boot = memcmp(&vm->boot, &job->boot, sizeof(job->boot)) == 0;
+	int r;
+
+	if (same_boot && msg->epoch == vm->epoch &&
+	    mb_fingerprint_id_equal(&id, &msg->fields.result))
+		return -EALREADY;
+	if (msg->base_epoch && (!same_boot || msg->base_epoch != vm->epoch))
+		return mb_fail(err, ESTALE,
+			       "epoch %" PRIu64 " starts from epoch %" PRIu64
+			       ", but %s epoch %" PRIu64 " is held",
+			       msg->epoch, msg->base_epoch, same_boot ? "its" : "another boot's",
+			       vm->epoch);
+	/* Before decoding: how much a delta may remove is bounded by the base only. */
+	if (!mb_fingerprint_id_equal(&base, &msg->fields.base))
+		return mb_fail(err, ESTALE,
+			       "epoch %" PRIu64
+			       " starts from another fingerprint than epoch %" PRIu64 " has here",
+			       msg->epoch, msg->base_epoch);
+	r = mb_delta_decode(&msg->fields, job->identity.bits, &delta, err);
+	if (r < 0)
+		return r;
+	return mb_delta_apply(msg->base_epoch ? held : &empty, &delta, ret, err);
+}
+
+/* Deltas that outweigh a snapshot cost more at the next start than one costs now. */
+static int compact(struct mb_ingest *in, struct mb_vm *vm, struct mb_err *err)
+{
+	mb_cleanup(mb_delta_deinit) struct mb_delta delta = { 0 };
+	struct mb_msg msg = { .type = MB_MSG_DELTA };
+	const struct mb_fingerprint empty = { 0 };
+	int r;
+
+	if (vm->log_bytes <= MB_MAX(vm->snapshot_bytes, (uint64_t)LOG_BYTES_MIN))
+		return 0;
+	msg.delta.epoch = vm->epoch;
+	msg.delta.pass = vm->pass;
+	msg.delta.pass.tracker = vm->tracker;
+	mb_buf_clear(&in->snapshot);
+	if ((r = mb_delta_make(&empty, mb_fpref_fingerprint(vm->fp), &delta, err)) < 0 ||
+	    (r = mb_delta_encode(&delta, vm->identity.bits, &in->scratch, &msg.delta.fields, err)) <
+		    0 ||
+	    (r = mb_msg_to_frame(&msg, &in->snapshot, err)) < 0)
+		return r;
+	return mb_store_put_snapshot(in->store, vm, mb_buf_slice(&in->snapshot), err);
+}
+
+/* What the new epoch makes of the VM. Takes the fingerprint over. */
+static int update_vm(struct mb_vm *vm, const struct mb_ingest_job *job,
+		     const struct mb_delta_msg *msg, struct mb_fingerprint *fp, struct mb_err *err)
+{
+	struct mb_fpref *ref;
+
+	mb_fingerprint_self_sharing(fp, job->identity.zero_digest, &vm->sharing);
+	ref = mb_fpref_new(fp);
+	if (!ref) {
+		mb_fingerprint_deinit(fp);
+		return mb_fail_mem(err, "a fingerprint");
+	}
+	mb_fpref_put(vm->fp);
+	vm->fp = ref;
+	vm->boot = job->boot;
+	vm->identity = job->identity;
+	vm->epoch = msg->epoch;
+	vm->pass = msg->pass;
+	vm->pass.tracker = NULL; /* lives in the message */
+	snprintf(vm->tracker, sizeof(vm->tracker), "%s", msg->pass.tracker);
+	vm->wire_bytes = job->frame.len;
+	vm->acked_unix_ns = mb_unix_ns();
+	return 0;
+}
+
+/*
+ * Everything but the commit. Sets job->verdict, and *ret_changed when `vm` is now another; fails
+ * only when the store did.
+ */
+static int ingest(struct mb_ingest *in, struct mb_ingest_job *job, struct mb_vm *vm,
+		  bool *ret_changed)
+{
+	mb_cleanup(mb_msg_deinit) struct mb_msg msg = { 0 };
+	struct mb_fingerprint fp = { 0 };
+	struct mb_epoch_record rec = { .frame = mb_buf_slice(&job->frame) };
+	struct mb_pair_sharing change;
+	int r;
+
+	*ret_changed = false;
+	job->verdict = MB_INGEST_BAD;
+	r = unpack(in, job, &msg);
+	if (r < 0)
+		return 0;
+	job->epoch = msg.delta.epoch;
+	r = apply(job, vm, &msg.delta, &fp, &job->reason);
+	if (r == -EALREADY || r == 0)
+		job->verdict = MB_INGEST_DURABLE;
+	else if (r == -ESTALE)
+		job->verdict = MB_INGEST_RESYNC;
+	else if (r == -ENOMEM)
+		job->verdict = MB_INGEST_FAILED;
+	job->fingerprint = msg.delta.fields.result;
+	if (r < 0)
+		return 0;
+	mb_fingerprint_pair_sharing(mb_fpref_fingerprint(vm->fp), &fp, &change);
+	rec.added = change.gained;
+	rec.removed = change.lost;
+	rec.snapshot = !msg.delta.base_epoch;
+	if ((r = update_vm(vm, job, &msg.delta, &fp, &job->reason)) < 0 ||
+	    (r = mb_store_put_epoch(in->store, vm, &rec, &job->reason)) < 0)
+		return r;
+	*ret_changed = true;
+	return compact(in, vm, &job->reason);
+}
+
+/* --- many jobs, one commit -------------------------------------------------------------------- */
+
+/* Waits for work; false: there is none and there will be none. */
+static bool gather(struct mb_ingest *in, struct batch *b)
+{
+	size_t bytes = 0;
+
+	b->n = 0;
+	pthread_mutex_lock(&in->lock);
+	while (!in->jobs.first && !in->stop)
+		pthread_cond_wait(&in->wake, &in->lock);
+	while (in->jobs.first && b->n < BATCH_JOBS && bytes < BATCH_BYTES) {
+		/* The next epoch of one VM must see this one published. */
+		for (int i = 0; i < b->n; i++)
+			if (b->jobs[i]->vm == in->jobs.first->vm)
+				goto full;
+		bytes += in->jobs.first->frame.len;
+		b->jobs[b->n++] = queue_take(&in->jobs);
+	}
+full:
+	pthread_mutex_unlock(&in->lock);
+	return b->n > 0;
+}
+
+static void fail_all(struct batch *b, const struct mb_err *why)
+{
+	for (int i = 0; i < b->n; i++) {
+		b->jobs[i]->verdict = MB_INGEST_FAILED;
+		b->jobs[i]->reason = *why;
+	}
+}
+
+static void run_batch(struct mb_ingest *in, struct batch *b)
+{
+	struct mb_err err = { 0 };
+	int r = mb_store_begin(in->store, &err);
+
+	for (int i = 0; i < b->n; i++)
+		mb_fleet_get(in->fleet, b->jobs[i]->vm, &b->vms[i]);
+	for (int i = 0; r == 0 && i < b->n; i++) {
+		r = ingest(in, b->jobs[i], &b->vms[i], &b->changed[i]);
+		if (r < 0)
+			err = b->jobs[i]->reason;
+	}
+	if (r == 0)
+		r = mb_store_commit(in->store, &err);
+	else
+		mb_store_rollback(in->store);
+	if (r < 0)
+		fail_all(b, &err);
+	for (int i = 0; i < b->n; i++) {
+		/* An epoch that was held already, or was refused, changes nothing. */
+		if (r == 0 && b->changed[i])
+			mb_fleet_publish(in->fleet, b->jobs[i]->vm, &b->vms[i]);
+		else
+			mb_vm_deinit(&b->vms[i]);
+	}
+}
+
+static void deliver(struct mb_ingest *in, struct batch *b)
+{
+	uint64_t one = 1;
+
+	pthread_mutex_lock(&in->lock);
+	for (int i = 0; i < b->n; i++) {
+		/* The bytes are not needed any more; the loop may be slow to come. */
+		mb_buf_deinit(&b->jobs[i]->frame);
+		queue_put(&in->results, b->jobs[i]);
+	}
+	pthread_mutex_unlock(&in->lock);
+	while (write(in->fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
+static void *work(void *arg)
+{
+	struct mb_ingest *in = arg;
+
+	while (gather(in, &in->batch)) {
+		run_batch(in, &in->batch);
+		deliver(in, &in->batch);
+	}
+	return NULL;
+}
+
+/* --- the outside ------------------------------------------------------------------------------ */
+
+int mb_ingest_create(struct mb_fleet *fleet, struct mb_store *store, uint32_t raw_max_bytes,
+		     struct mb_ingest **ret, struct mb_err *err)
+{
+	struct mb_ingest *in = calloc(1, sizeof(*in));
+	int r;
+
+	if (!in)
+		return mb_fail_mem(err, "ingest");
+	in->fleet = fleet;
+	in->store = store;
+	in->raw_max_bytes = raw_max_bytes;
+	queue_init(&in->jobs);
+	queue_init(&in->results);
+	pthread_mutex_init(&in->lock, NULL);
+	pthread_cond_init(&in->wake, NULL);
+	in->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r = in->fd < 0 ? errno : pthread_create(&in->thread, NULL, work, in);
+	if (r) {
+		if (in->fd >= 0)
+			close(in->fd);
+		free(in);
+		return mb_fail(err, r, "ingest thread: %s", strerror(r));
+	}
+	*ret = in;
+	return 0;
+}
+
+void mb_ingest_destroy(struct mb_ingest *in)
+{
+	if (!in)
+		return;
+	pthread_mutex_lock(&in->lock);
+	in->stop = true;
+	pthread_cond_signal(&in->wake);
+	pthread_mutex_unlock(&in->lock);
+	pthread_join(in->thread, NULL);
+	for (struct mb_ingest_job *j; (j = queue_take(&in->results));)
+		mb_ingest_job_free(j);
+	close(in->fd);
+	pthread_mutex_destroy(&in->lock);
+	pthread_cond_destroy(&in->wake);
+	mb_buf_deinit(&in->raw);
+	mb_buf_deinit(&in->scratch);
+	mb_buf_deinit(&in->snapshot);
+	free(in);
+}
+
+void mb_ingest_submit(struct mb_ingest *in, struct mb_ingest_job *job)
+{
+	pthread_mutex_lock(&in->lock);
+	queue_put(&in->jobs, job);
+	pthread_cond_signal(&in->wake);
+	pthread_mutex_unlock(&in->lock);
+}
+
+int mb_ingest_fd(const struct mb_ingest *in)
+{
+	return in->fd;
+}
+
+struct mb_ingest_job *mb_ingest_take(struct mb_ingest *in)
+{
+	struct mb_ingest_job *first;
+	uint64_t n;
+
+	while (read(in->fd, &n, sizeof(n)) < 0 && errno == EINTR)
+		;
+	pthread_mutex_lock(&in->lock);
+	first = in->results.first;
+	queue_init(&in->results);
+	pthread_mutex_unlock(&in->lock);
+	return first;
+}

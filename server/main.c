@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* mbserver: opens everything, runs the event loop, closes everything. */
+#include <argp.h>
+#include <event2/event.h>
+#include <event2/thread.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/base/cleanup.h"
+#include "proto/base/cli.h"
+#include "proto/base/clock.h"
+#include "proto/base/log.h"
+#include "proto/base/version.h"
+#include "proto/frame.h"
+#include "server/fleet_file.h"
+#include "server/http.h"
+#include "server/ingest.h"
+#include "server/session.h"
+#include "server/sharing.h"
+#include "server/store.h"
+
+enum { LISTEN_MAX = 8 };
+
+struct options {
+	const char *db, *fleet, *http;
+	const char *listen[LISTEN_MAX];
+	int n_listen;
+	uint64_t sharing_ns, max_agents, frame_budget_mb;
+	bool verbose;
+};
+
+enum { OPT_HTTP = 1, OPT_SHARING, OPT_AGENTS, OPT_BUDGET };
+
+static const struct argp_option options[] = {
+	{ "db", 'd', "FILE", 0, "the database (memory-buddies.db)", 0 },
+	{ "listen", 'l', "ADDRESS", 0,
+	  "where agents connect: tcp:HOST:PORT or unix:PATH, up to 8 (tcp:127.0.0.1:9876). There "
+	  "is "
+	  "no encryption yet: other machines belong behind a tunnel",
+	  0 },
+	{ "http", OPT_HTTP, "HOST:PORT", 0, "where the API listens (127.0.0.1:9877)", 0 },
+	{ "fleet", 'f', "FILE", 0, "hosts and VM sizes for plans (docs/json.md)", 0 },
+	{ "sharing-interval", OPT_SHARING, "TIME", 0,
+	  "how often the matrix is computed for the history when nobody asks; 0: never (60s)", 0 },
+	{ "max-agents", OPT_AGENTS, "N", 0, "connections at once (4096)", 0 },
+	{ "frame-budget-mb", OPT_BUDGET, "N", 0,
+	  "memory for frames under way, of all agents together (1024)", 0 },
+	{ "verbose", 'v', 0, 0, "say more", 0 },
+	{ 0 },
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+	struct mb_err err;
+	int r = 0;
+
+	switch (key) {
+	case 'd':
+		o->db = arg;
+		break;
+	case 'l':
+		if (o->n_listen == LISTEN_MAX)
+			argp_error(state, "--listen: more than %d addresses", LISTEN_MAX);
+		o->listen[o->n_listen++] = arg;
+		break;
+	case OPT_HTTP:
+		o->http = arg;
+		break;
+	case 'f':
+		o->fleet = arg;
+		break;
+	case OPT_SHARING:
+		r = mb_parse_duration_ns(arg, "--sharing-interval", &o->sharing_ns, &err);
+		break;
+	case OPT_AGENTS:
+		r = mb_parse_u64(arg, 1, 65536, "--max-agents", &o->max_agents, &err);
+		break;
+	case OPT_BUDGET:
+		r = mb_parse_u64(arg, 1, 1 << 20, "--frame-budget-mb", &o->frame_budget_mb, &err);
+		break;
+	case 'v':
+		o->verbose = true;
+		break;
+	case ARGP_KEY_END:
+		if (!o->n_listen)
+			o->listen[o->n_listen++] = "tcp:127.0.0.1:9876";
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	if (r < 0)
+		argp_error(state, "%s", err.text);
+	return 0;
+}
+
+/* --- the thread that keeps the history of sharing --------------------------------------------- */
+
+struct historian {
+	struct mb_sharing *sharing;
+	uint64_t interval_ns;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stop, running;
+};
+
+static void *keep_history(void *arg)
+{
+	struct historian *h = arg;
+
+	pthread_mutex_lock(&h->lock);
+	while (!h->stop) {
+		struct mb_err store = { 0 }, err = { 0 };
+		const struct mb_sharing_view *view;
+		struct timespec until;
+		uint64_t at;
+
+		at = mb_clock_ns(CLOCK_MONOTONIC) + h->interval_ns;
+		until.tv_sec = (time_t)(at / 1000000000);
+		until.tv_nsec = (long)(at % 1000000000);
+		pthread_cond_timedwait(&h->wake, &h->lock, &until);
+		if (h->stop)
+			break;
+		pthread_mutex_unlock(&h->lock);
+		if (mb_sharing_lock(h->sharing, &view, &store, &err) < 0)
+			mb_warning("sharing matrix: %s", err.text);
+		else
+			mb_sharing_unlock(h->sharing);
+		if (*store.text)
+			mb_warning("sharing history: %s", store.text);
+		pthread_mutex_lock(&h->lock);
+	}
+	pthread_mutex_unlock(&h->lock);
+	return NULL;
+}
+
+static int historian_start(struct historian *h, struct mb_err *err)
+{
+	pthread_condattr_t attr;
+	int r;
+
+	if (!h->interval_ns)
+		return 0;
+	pthread_mutex_init(&h->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&h->wake, &attr);
+	r = pthread_create(&h->thread, NULL, keep_history, h);
+	h->running = r == 0;
+	return r ? mb_fail(err, r, "history thread: %s", strerror(r)) : 0;
+}
+
+static void historian_stop(struct historian *h)
+{
+	if (!h->running)
+		return;
+	pthread_mutex_lock(&h->lock);
+	h->stop = true;
+	pthread_cond_signal(&h->wake);
+	pthread_mutex_unlock(&h->lock);
+	pthread_join(h->thread, NULL);
+}
+
+/* --- the server ------------------------------------------------------------------------------- */
+
+struct server {
+	const struct options *options;
+	struct event_base *base;
+	struct event *stop[2];
+	struct mb_fleet *fleet;
+	struct mb_ingest *ingest;
+	struct mb_store *ingest_store;
+	struct mb_sessions *sessions;
+	struct mb_sharing *sharing;
+	struct historian historian;
+	struct mb_api api;
+	struct mb_http *http;
+	uint32_t loaded, damaged;
+};
+
+static void on_say(void *ctx, bool warning, const char *text)
+{
+	(void)ctx;
+	mb_log(warning ? MB_LOG_WARNING : MB_LOG_INFO, "%s", text);
+}
+
+static void on_stop(evutil_socket_t signal, short what, void *ctx)
+{
+	struct server *s = ctx;
+
+	(void)what;
+	mb_info("ending on %s", strsignal((int)signal));
+	event_base_loopbreak(s->base);
+}
+
+static int on_load(void *ctx, struct mb_vm *vm, const char *damage, struct mb_err *err)
+{
+	struct server *s = ctx;
+	int r;
+
+	if (damage) {
+		mb_warning("VM %s: what the database holds is damaged: %s; its agent will be asked "
+			   "for a snapshot",
+			   vm->name, damage);
+		s->damaged++;
+	}
+	s->loaded++;
+	r = mb_fleet_add(s->fleet, vm, err);
+	if (r < 0)
+		mb_vm_deinit(vm);
+	return r;
+}
+
+static int open_data(struct server *s, struct mb_err *err)
+{
+	const struct options *o = s->options;
+	struct mb_store *sharing_store = NULL;
+	int r;
+
+	if (o->fleet) {
+		struct mb_fleet_file file;
+
+		/* Read again at every plan; a mistake should show now. */
+		r = mb_fleet_file_read(o->fleet, &file, err);
+		if (r < 0)
+			return r;
+		mb_fleet_file_deinit(&file);
+	}
+	if ((r = mb_fleet_create(&s->fleet, err)) < 0 ||
+	    (r = mb_store_open(o->db, &s->ingest_store, err)) < 0 ||
+	    (r = mb_store_load(s->ingest_store, on_load, s, err)) < 0 ||
+	    (r = mb_store_open(o->db, &s->api.store, err)) < 0 ||
+	    (r = mb_store_open(o->db, &sharing_store, err)) < 0)
+		return r;
+	r = mb_sharing_create(s->fleet, sharing_store, &s->sharing, err);
+	if (r < 0) {
+		mb_store_close(sharing_store);
+		return r;
+	}
+	s->historian.sharing = s->sharing;
+	s->historian.interval_ns = o->sharing_ns;
+	mb_info("database %s: %u VMs, %u damaged", o->db, s->loaded, s->damaged);
+	return 0;
+}
+
+static int listen_all(struct server *s, struct mb_err *err)
+{
+	struct mb_address address, bound;
+	char uri[300];
+	int r;
+
+	for (int i = 0; i < s->options->n_listen; i++) {
+		if ((r = mb_uri_parse(s->options->listen[i], &address, err)) < 0 ||
+		    (r = mb_sessions_listen(s->sessions, &address, &bound, err)) < 0)
+			return r;
+		mb_uri_format(&bound, uri, sizeof(uri));
+		mb_info("listening on %s", uri);
+		if (!mb_address_is_local(&bound))
+			mb_warning("%s can be reached from other machines, without encryption",
+				   uri);
+	}
+	snprintf(uri, sizeof(uri), "tcp:%s", s->options->http);
+	if ((r = mb_uri_parse(uri, &address, err)) < 0 ||
+	    (r = mb_http_start(&s->api, &address, &bound, &s->http, err)) < 0)
+		return mb_fail_in(err, r, "--http");
+	mb_uri_format(&bound, uri, sizeof(uri));
+	mb_info("http on %s", uri + strlen("tcp:"));
+	if (!mb_address_is_local(&bound))
+		mb_warning("the API can be read from other machines, by anyone");
+	return 0;
+}
+
+static int start(struct server *s, struct mb_err *err)
+{
+	const struct options *o = s->options;
+	const struct mb_sessions_config c = {
+		.max_sessions = (uint32_t)o->max_agents,
+		.max_frame_bytes = MB_FRAME_RAW_MAX,
+		.frame_budget_bytes = o->frame_budget_mb << 20,
+		.say = on_say,
+	};
+	int r;
+
+	s->base = event_base_new();
+	if (!s->base)
+		return mb_fail_mem(err, "the event loop");
+	r = open_data(s, err);
+	if (r < 0)
+		return r;
+	s->stop[0] = evsignal_new(s->base, SIGINT, on_stop, s);
+	s->stop[1] = evsignal_new(s->base, SIGTERM, on_stop, s);
+	if (!s->stop[0] || !s->stop[1] || event_add(s->stop[0], NULL) < 0 ||
+	    event_add(s->stop[1], NULL) < 0)
+		return mb_fail_mem(err, "the event loop");
+	s->api.sharing = s->sharing;
+	s->api.db_path = o->db;
+	s->api.fleet_path = o->fleet;
+	s->api.start_ns = mb_now_ns();
+	if ((r = mb_ingest_create(s->fleet, s->ingest_store, MB_FRAME_RAW_MAX, &s->ingest, err)) <
+		    0 ||
+	    (r = mb_sessions_create(s->base, s->fleet, s->ingest, &c, &s->sessions, err)) < 0 ||
+	    (r = listen_all(s, err)) < 0)
+		return r;
+	return historian_start(&s->historian, err);
+}
+
+/* Readers first, then the way in, then what they stood on. */
+static void end(struct server *s)
+{
+	mb_http_stop(s->http);
+	historian_stop(&s->historian);
+	mb_sessions_destroy(s->sessions);
+	mb_ingest_destroy(s->ingest);
+	for (int i = 0; i < 2; i++)
+		if (s->stop[i])
+			event_free(s->stop[i]);
+	mb_sharing_destroy(s->sharing);
+	mb_store_close(s->api.store);
+	mb_store_close(s->ingest_store);
+	mb_fleet_destroy(s->fleet);
+	if (s->base)
+		event_base_free(s->base);
+	libevent_global_shutdown();
+}
+
+int main(int argc, char **argv)
+{
+	static const struct argp argp = {
+		options,
+		parse,
+		NULL,
+		"Keeps the fingerprints that agents send, computes who shares what with whom, and "
+		"answers questions about it.",
+		NULL,
+		NULL,
+		NULL,
+	};
+	struct options o = {
+		.db = "memory-buddies.db",
+		.http = "127.0.0.1:9877",
+		.sharing_ns = 60000000000,
+		.max_agents = 4096,
+		.frame_budget_mb = 1024,
+	};
+	struct server s = { .options = &o };
+	struct mb_err err = { 0 };
+	int r;
+
+	argp_err_exit_status = MB_EXIT_USAGE;
+	if (argc == 2 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) {
+		printf("mbserver (Memory Buddies) %s\n", mb_version);
+		return MB_EXIT_OK;
+	}
+	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	mb_log_init("mbserver", o.verbose ? MB_LOG_DEBUG : MB_LOG_INFO);
+	signal(SIGPIPE, SIG_IGN);
+	evthread_use_pthreads();
+	r = start(&s, &err);
+	if (r == 0)
+		event_base_dispatch(s.base);
+	end(&s);
+	if (r < 0)
+		mb_error("%s", err.text);
+	return r < 0 ? MB_EXIT_FAILED : MB_EXIT_OK;
+}

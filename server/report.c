@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "server/report.h"
+
+#include <stdlib.h>
+
+#include "proto/base/cleanup.h"
+
+static json_t *integer(uint64_t v)
+{
+	return json_integer((json_int_t)v);
+}
+
+static json_t *host_name(const struct mb_fleet_view *fleet, uint32_t host)
+{
+	return host < fleet->n_hosts ? json_string(fleet->hosts[host].name) : json_null();
+}
+
+/*
+ * Per host the names of its VMs, before and after: one pass over the VMs, since hosts x VMs is too
+ * many. Two lists per host: [2 h] before, [2 h + 1] after.
+ */
+static int vms_of_hosts(const struct mb_fleet_view *fleet, const struct mb_plan *plan,
+			json_t **lists)
+{
+	for (size_t i = 0; i < 2 * (size_t)fleet->n_hosts; i++)
+		if (!(lists[i] = json_array()))
+			return -1;
+	for (uint32_t v = 0; v < fleet->n_vms; v++) {
+		uint32_t before = fleet->vms[v].host, after = plan->host[v];
+
+		if (before < fleet->n_hosts &&
+		    json_array_append_new(lists[2 * before], json_string(fleet->vms[v].name)) < 0)
+			return -1;
+		if (after < fleet->n_hosts &&
+		    json_array_append_new(lists[2 * after + 1], json_string(fleet->vms[v].name)) <
+			    0)
+			return -1;
+	}
+	return 0;
+}
+
+static json_t *report_hosts(const struct mb_fleet_view *fleet, const struct mb_plan *plan)
+{
+	size_t n_lists = 2 * (size_t)fleet->n_hosts;
+	mb_autofree json_t **lists = calloc(n_lists + 1, sizeof(json_t *));
+	json_t *ret = json_array();
+	int r = lists && ret ? vms_of_hosts(fleet, plan, lists) : -1;
+
+	for (uint32_t h = 0; h < fleet->n_hosts && r == 0; h++)
+		r = json_array_append_new(ret,
+					  json_pack("{s:s, s:o, s:o, s:o, s:O, s:O}", "name",
+						    fleet->hosts[h].name, "memory_mb",
+						    integer(fleet->hosts[h].memory_mb), "before_mb",
+						    integer(plan->before_mb[h]), "after_mb",
+						    integer(plan->after_mb[h]), "vms_before",
+						    lists[2 * h], "vms_after", lists[2 * h + 1]));
+	for (size_t i = 0; lists && i < n_lists; i++)
+		json_decref(lists[i]);
+	if (r == 0)
+		return ret;
+	json_decref(ret);
+	return NULL;
+}
+
+static json_t *report_placement(const struct mb_fleet_view *fleet, const struct mb_plan *plan)
+{
+	json_t *ret = json_object();
+	int r = ret ? 0 : -1;
+
+	for (uint32_t v = 0; v < fleet->n_vms && r == 0; v++)
+		r = json_object_set_new(ret, fleet->vms[v].name, host_name(fleet, plan->host[v]));
+	if (r == 0)
+		return ret;
+	json_decref(ret);
+	return NULL;
+}
+
+static json_t *report_moves(const struct mb_fleet_view *fleet, const struct mb_plan *plan)
+{
+	json_t *ret = json_array();
+	int r = ret ? 0 : -1;
+
+	for (size_t i = 0; i < plan->n_moves && r == 0; i++) {
+		const struct mb_move *m = &plan->moves[i];
+		const struct mb_plan_vm *vm = &fleet->vms[m->vm];
+
+		r = json_array_append_new(
+			ret, json_pack("{s:s, s:o, s:o, s:o, s:b, s:b}", "vm", vm->name, "from",
+				       host_name(fleet, m->from), "to", host_name(fleet, m->to),
+				       "memory_mb", integer(vm->memory_mb), "feasible", m->feasible,
+				       "detour", m->detour));
+	}
+	if (r == 0)
+		return ret;
+	json_decref(ret);
+	return NULL;
+}
+
+json_t *mb_report_plan(const struct mb_fleet_view *fleet, const struct mb_plan *plan,
+		       const struct mb_planner *planner, const struct mb_plan_options *options)
+{
+	/* Differences may be negative: VMs that ran nowhere before take memory now. */
+	return json_pack("{s:s, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o}, s:o}",
+			 "planner", planner->name, "strict", options->strict, "note", plan->note,
+			 "hosts", report_hosts(fleet, plan), "before_mb",
+			 integer(plan->before_total_mb), "after_mb", integer(plan->after_total_mb),
+			 "saved_mb", integer(plan->before_total_mb - plan->after_total_mb),
+			 "placement", report_placement(fleet, plan), "saving", "before_pages",
+			 integer(plan->saving_before_pages), "after_pages",
+			 integer(plan->saving_after_pages), "gain_pages",
+			 integer(plan->saving_after_pages - plan->saving_before_pages), "moves",
+			 report_moves(fleet, plan));
+}

@@ -1,0 +1,575 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "server/session.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/listener.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "proto/base/cleanup.h"
+#include "proto/base/version.h"
+#include "proto/frame.h"
+
+enum {
+	HELLO_RAW_MAX = 65536,
+	HELLO_WAIT_S = 10,
+	FRAME_WAIT_S = 60,
+	LINGER_S = 5,
+	LISTENERS_MAX = 8,
+};
+
+enum state { HELLO, IDLE, WAITING, RECEIVING, BUSY, CLOSING };
+
+struct session {
+	struct mb_sessions *all;
+	struct session *next, **link;
+	struct bufferevent *bev; /* NULL: hung up, but a job is still out */
+	enum state state;
+	uint64_t id;
+	uint32_t vm;
+	bool greeted, peer_done;
+	struct mb_boot boot;
+	struct mb_identity identity;
+	char name[MB_NAME_MAX];
+	uint64_t reserved_bytes; /* of the budget */
+	uint32_t frame_bytes;	 /* of the frame under way, header included */
+};
+
+struct mb_sessions {
+	struct event_base *base;
+	struct mb_fleet *fleet;
+	struct mb_ingest *ingest;
+	struct mb_sessions_config config;
+	struct event *results;
+	struct evconnlistener *listeners[LISTENERS_MAX];
+	char *socket_files[LISTENERS_MAX];
+	int n_listeners;
+	struct session *first;
+	uint32_t n;
+	uint64_t last_id, reserved_bytes;
+};
+
+static void say(struct session *s, bool warning, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+static void say(struct session *s, bool warning, const char *fmt, ...)
+{
+	char text[800];
+	va_list ap;
+	int n;
+
+	n = snprintf(text, sizeof(text),
+		     s->greeted ? "VM %s: " : "agent %s: ", s->greeted ? s->name : "(unknown)");
+	va_start(ap, fmt);
+	vsnprintf(text + n, sizeof(text) - (size_t)n, fmt, ap);
+	va_end(ap);
+	s->all->config.say(s->all->config.ctx, warning, text);
+}
+
+/* --- life and death --------------------------------------------------------------------------- */
+
+static void advance(struct session *s);
+
+/* Who waited for room in the budget may have it now. */
+static void wake_waiting(struct mb_sessions *all)
+{
+	for (struct session *s = all->first, *next; s; s = next) {
+		next = s->next;
+		if (s->state == WAITING)
+			advance(s);
+	}
+}
+
+static void release(struct session *s)
+{
+	s->all->reserved_bytes -= s->reserved_bytes;
+	s->reserved_bytes = 0;
+}
+
+static void free_session(struct session *s)
+{
+	*s->link = s->next;
+	if (s->next)
+		s->next->link = s->link;
+	s->all->n--;
+	free(s);
+}
+
+static void hang_up(struct session *s)
+{
+	struct mb_sessions *all = s->all;
+	bool busy = s->state == BUSY;
+
+	bufferevent_free(s->bev);
+	s->bev = NULL;
+	s->state = CLOSING;
+	if (s->greeted)
+		mb_fleet_leave(all->fleet, s->vm, s->id);
+	release(s);
+	/* Ingest still has its pointer; the result will find it without a connection. */
+	if (!busy)
+		free_session(s);
+	wake_waiting(all);
+}
+
+static void set_timeout(struct session *s, int read_s)
+{
+	struct timeval read = { .tv_sec = read_s }, write = { .tv_sec = FRAME_WAIT_S };
+
+	bufferevent_set_timeouts(s->bev, read_s ? &read : NULL, &write);
+}
+
+static void reply(struct session *s, const struct mb_msg *msg)
+{
+	mb_cleanup(mb_buf_deinit) struct mb_buf frame = { 0 };
+	struct mb_err err = { 0 };
+
+	if (mb_msg_to_frame(msg, &frame, &err) < 0 ||
+	    bufferevent_write(s->bev, frame.data, frame.len) < 0)
+		say(s, true, "answer lost: %s", err.text);
+}
+
+/*
+ * Says why, and hangs up when the peer has had time to read it: closing with input unread would
+ * send a reset, which can overtake the reason.
+ */
+static void refuse(struct session *s, enum mb_refusal code, const char *reason)
+{
+	struct mb_msg msg = { .type = MB_MSG_REFUSAL, .refusal = { (uint32_t)code, reason } };
+	struct evbuffer *in = bufferevent_get_input(s->bev);
+	char text[400];
+
+	/* What travels must be printable and short. */
+	snprintf(text, sizeof(text), "%s", reason);
+	msg.refusal.reason = text;
+	say(s, true, "refused: %s", reason);
+	s->state = CLOSING;
+	reply(s, &msg);
+	evbuffer_drain(in, evbuffer_get_length(in));
+	bufferevent_setwatermark(s->bev, EV_READ, 0, 0);
+	bufferevent_enable(s->bev, EV_READ);
+	set_timeout(s, LINGER_S);
+}
+
+/* --- messages --------------------------------------------------------------------------------- */
+
+static int code_of(int r)
+{
+	switch (r) {
+	case -EXDEV:
+		return MB_REFUSED_IDENTITY;
+	case -EBUSY:
+		return MB_REFUSED_BUSY;
+	default:
+		return MB_REFUSED_SERVER;
+	}
+}
+
+static void greet(struct session *s, const struct mb_hello *h)
+{
+	struct mb_msg msg = { .type = MB_MSG_WELCOME };
+	struct mb_err err = { 0 };
+	char text[128];
+	int r;
+
+	if (h->version != MB_PROTOCOL_VERSION) {
+		snprintf(text, sizeof(text), "protocol version %" PRIu32 "; this server knows %d",
+			 h->version, MB_PROTOCOL_VERSION);
+		refuse(s, MB_REFUSED_VERSION, text);
+		return;
+	}
+	msg.welcome.version = MB_PROTOCOL_VERSION;
+	msg.welcome.server = mb_version;
+	msg.welcome.max_frame_bytes = s->all->config.max_frame_bytes;
+	snprintf(s->name, sizeof(s->name), "%s", h->vm);
+	r = mb_fleet_greet(s->all->fleet, h, s->id, &msg.welcome, &s->vm, &err);
+	if (r < 0) {
+		mb_fail_in(&err, r, "VM \"%s\"", h->vm);
+		refuse(s, (enum mb_refusal)code_of(r), err.text);
+		return;
+	}
+	s->greeted = true;
+	s->boot = h->boot;
+	s->identity = h->identity;
+	s->state = IDLE;
+	set_timeout(s, 0);
+	say(s, false, "connected (%s), epoch %" PRIu64 " held", h->source, msg.welcome.epoch);
+	reply(s, &msg);
+}
+
+static void submit(struct session *s, struct mb_buf *frame)
+{
+	struct mb_ingest_job *job = calloc(1, sizeof(*job));
+
+	if (!job) {
+		mb_buf_deinit(frame);
+		refuse(s, MB_REFUSED_SERVER, "out of memory");
+		return;
+	}
+	job->session = s;
+	job->vm = s->vm;
+	job->boot = s->boot;
+	job->identity = s->identity;
+	job->frame = *frame;
+	s->state = BUSY;
+	bufferevent_disable(s->bev, EV_READ);
+	mb_ingest_submit(s->all->ingest, job);
+}
+
+static void take_frame(struct session *s)
+{
+	mb_cleanup(mb_msg_deinit) struct mb_msg msg = { 0 };
+	mb_cleanup(mb_buf_deinit) struct mb_buf raw = { 0 };
+	struct mb_buf frame = { 0 };
+	struct mb_err err = { 0 };
+	struct mb_slice in;
+	int r;
+
+	if (!mb_buf_reserve(&frame, s->frame_bytes)) {
+		refuse(s, MB_REFUSED_SERVER, "out of memory");
+		return;
+	}
+	frame.len = s->frame_bytes;
+	evbuffer_remove(bufferevent_get_input(s->bev), frame.data, frame.len);
+	s->frame_bytes = 0;
+	if (s->greeted) {
+		submit(s, &frame);
+		return;
+	}
+	in = mb_buf_slice(&frame);
+	r = mb_frame_take(&in, HELLO_RAW_MAX, &raw, &err);
+	if (r == 0)
+		r = mb_msg_unpack(mb_buf_slice(&raw), &msg, &err);
+	if (r == 0 && msg.type != MB_MSG_HELLO)
+		r = mb_fail(&err, EBADMSG, "a %s message, where a Hello belongs",
+			    mb_msg_type_name(msg.type));
+	mb_buf_deinit(&frame);
+	if (r < 0)
+		refuse(s, MB_REFUSED_MESSAGE, err.text);
+	else
+		greet(s, &msg.hello);
+}
+
+/* Room for the frame that is announced; false: not now. */
+static bool reserve(struct session *s)
+{
+	struct mb_sessions *all = s->all;
+
+	if (all->reserved_bytes + s->frame_bytes > all->config.frame_budget_bytes)
+		return false;
+	all->reserved_bytes += s->frame_bytes;
+	s->reserved_bytes = s->frame_bytes;
+	return true;
+}
+
+static bool read_header(struct session *s)
+{
+	struct evbuffer *in = bufferevent_get_input(s->bev);
+	uint8_t header[MB_FRAME_HEADER_BYTES];
+	struct mb_frame_header h;
+	struct mb_err err = { 0 };
+	int r;
+
+	if (evbuffer_copyout(in, header, sizeof(header)) < (ev_ssize_t)sizeof(header))
+		return false;
+	r = mb_frame_header_decode(
+		header, s->greeted ? s->all->config.max_frame_bytes : HELLO_RAW_MAX, &h, &err);
+	if (r == 0 &&
+	    MB_FRAME_HEADER_BYTES + (uint64_t)h.payload_bytes > s->all->config.frame_budget_bytes)
+		r = mb_fail(&err, EMSGSIZE,
+			    "frame of %" PRIu32 " bytes exceeds the server's budget",
+			    h.payload_bytes);
+	if (r < 0) {
+		refuse(s, MB_REFUSED_MESSAGE, err.text);
+		return false;
+	}
+	s->frame_bytes = MB_FRAME_HEADER_BYTES + h.payload_bytes;
+	return true;
+}
+
+/* Does what the bytes that are there allow. */
+static void advance(struct session *s)
+{
+	struct evbuffer *in = bufferevent_get_input(s->bev);
+
+	if (s->state == HELLO || s->state == IDLE) {
+		if (!read_header(s)) {
+			if (s->state == IDLE)
+				set_timeout(s, evbuffer_get_length(in) ? FRAME_WAIT_S : 0);
+			return;
+		}
+		s->state = WAITING;
+	}
+	if (s->state == WAITING) {
+		if (!reserve(s)) {
+			bufferevent_disable(s->bev, EV_READ);
+			return;
+		}
+		s->state = RECEIVING;
+		set_timeout(s, s->greeted ? FRAME_WAIT_S : HELLO_WAIT_S);
+		/* Not more than this frame is buffered. */
+		bufferevent_setwatermark(s->bev, EV_READ, s->frame_bytes, s->frame_bytes);
+		bufferevent_enable(s->bev, EV_READ);
+	}
+	if (s->state == RECEIVING && evbuffer_get_length(in) >= s->frame_bytes) {
+		bufferevent_setwatermark(s->bev, EV_READ, 0, MB_FRAME_HEADER_BYTES);
+		take_frame(s);
+		if (s->state != BUSY)
+			release(s);
+	}
+}
+
+static void on_read(struct bufferevent *bev, void *ctx)
+{
+	struct session *s = ctx;
+	struct evbuffer *in = bufferevent_get_input(bev);
+
+	if (s->state == CLOSING)
+		evbuffer_drain(in, evbuffer_get_length(in));
+	else
+		advance(s);
+}
+
+static void on_written(struct bufferevent *bev, void *ctx)
+{
+	struct session *s = ctx;
+
+	if (s->state != CLOSING)
+		return;
+	if (s->peer_done)
+		hang_up(s);
+	else
+		shutdown(bufferevent_getfd(bev), SHUT_WR);
+}
+
+static void on_event(struct bufferevent *bev, short what, void *ctx)
+{
+	struct session *s = ctx;
+	const char *why = "agent hung up";
+
+	if (what & BEV_EVENT_TIMEOUT)
+		why = s->greeted ? "agent stopped in the middle of a frame" : "no Hello in time";
+	else if (what & BEV_EVENT_ERROR)
+		why = evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR());
+	/* A refused agent's end is no news. */
+	if (s->state != CLOSING)
+		say(s,
+		    !s->greeted || what & BEV_EVENT_TIMEOUT ||
+			    evbuffer_get_length(bufferevent_get_input(bev)),
+		    "%s", why);
+	/* It may have stopped talking only, and still be reading. */
+	if (what & BEV_EVENT_EOF && evbuffer_get_length(bufferevent_get_output(bev))) {
+		s->state = CLOSING;
+		s->peer_done = true;
+		return;
+	}
+	hang_up(s);
+}
+
+static void take_result(struct mb_sessions *all, struct mb_ingest_job *job)
+{
+	struct session *s = job->session;
+	struct mb_msg msg = { 0 };
+
+	release(s);
+	if (!s->bev) {
+		free_session(s);
+		return;
+	}
+	s->state = IDLE;
+	switch (job->verdict) {
+	case MB_INGEST_DURABLE:
+		msg.type = MB_MSG_ACK;
+		msg.ack.epoch = job->epoch;
+		msg.ack.fingerprint = job->fingerprint;
+		reply(s, &msg);
+		break;
+	case MB_INGEST_RESYNC:
+		say(s, false, "asked for a snapshot: %s", job->reason.text);
+		msg.type = MB_MSG_RESYNC;
+		job->reason.text[400] = 0;
+		msg.resync_reason = job->reason.text;
+		reply(s, &msg);
+		break;
+	case MB_INGEST_BAD:
+		refuse(s, MB_REFUSED_MESSAGE, job->reason.text);
+		break;
+	case MB_INGEST_FAILED:
+		refuse(s, MB_REFUSED_SERVER, job->reason.text);
+		break;
+	}
+	bufferevent_enable(s->bev, EV_READ);
+	if (s->state == IDLE)
+		advance(s);
+	wake_waiting(all);
+}
+
+static void on_results(evutil_socket_t fd, short what, void *ctx)
+{
+	struct mb_sessions *all = ctx;
+
+	(void)fd;
+	(void)what;
+	for (struct mb_ingest_job *job = mb_ingest_take(all->ingest), *next; job; job = next) {
+		next = job->next;
+		take_result(all, job);
+		mb_ingest_job_free(job);
+	}
+}
+
+/* --- accepting -------------------------------------------------------------------------------- */
+
+static void keep_alive(evutil_socket_t fd)
+{
+	int on = 1, idle_s = 15, every_s = 5, probes = 3;
+
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof(every_s));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *peer, int len,
+		      void *ctx)
+{
+	struct mb_sessions *all = ctx;
+	struct session *s = NULL;
+
+	(void)l;
+	(void)len;
+	if (all->n < all->config.max_sessions)
+		s = calloc(1, sizeof(*s));
+	if (s)
+		s->bev = bufferevent_socket_new(all->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	if (!s || !s->bev) {
+		all->config.say(all->config.ctx, true,
+				"an agent was turned away: too many connections");
+		free(s);
+		close(fd);
+		return;
+	}
+	if (peer->sa_family != AF_UNIX)
+		keep_alive(fd);
+	s->all = all;
+	s->id = ++all->last_id;
+	s->next = all->first;
+	s->link = &all->first;
+	if (s->next)
+		s->next->link = &s->next;
+	all->first = s;
+	all->n++;
+	bufferevent_setcb(s->bev, on_read, on_written, on_event, s);
+	bufferevent_setwatermark(s->bev, EV_READ, 0, MB_FRAME_HEADER_BYTES);
+	set_timeout(s, HELLO_WAIT_S);
+	bufferevent_enable(s->bev, EV_READ | EV_WRITE);
+}
+
+static void on_accept_error(struct evconnlistener *l, void *ctx)
+{
+	struct mb_sessions *all = ctx;
+	char text[200];
+
+	(void)l;
+	snprintf(text, sizeof(text), "accept: %s",
+		 evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
+	all->config.say(all->config.ctx, true, text);
+}
+
+int mb_sessions_create(struct event_base *base, struct mb_fleet *fleet, struct mb_ingest *ingest,
+		       const struct mb_sessions_config *config, struct mb_sessions **ret,
+		       struct mb_err *err)
+{
+	struct mb_sessions *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return mb_fail_mem(err, "sessions");
+	s->base = base;
+	s->fleet = fleet;
+	s->ingest = ingest;
+	s->config = *config;
+	s->results = event_new(base, mb_ingest_fd(ingest), EV_READ | EV_PERSIST, on_results, s);
+	if (!s->results || event_add(s->results, NULL) < 0) {
+		mb_sessions_destroy(s);
+		return mb_fail_mem(err, "sessions");
+	}
+	*ret = s;
+	return 0;
+}
+
+void mb_sessions_destroy(struct mb_sessions *s)
+{
+	if (!s)
+		return;
+	for (int i = 0; i < s->n_listeners; i++) {
+		evconnlistener_free(s->listeners[i]);
+		if (s->socket_files[i])
+			unlink(s->socket_files[i]);
+		free(s->socket_files[i]);
+	}
+	while (s->first) {
+		struct session *gone = s->first;
+
+		if (gone->bev)
+			bufferevent_free(gone->bev);
+		free_session(gone);
+	}
+	if (s->results)
+		event_free(s->results);
+	free(s);
+}
+
+/* A socket file left by a server that was killed is in the way; one in use is not ours to take. */
+static int clear_socket_file(const struct mb_address *a, struct mb_err *err)
+{
+	mb_autoclose int fd = -1;
+	struct stat st;
+
+	if (a->sa.sa_family != AF_UNIX || lstat(a->un.sun_path, &st) < 0)
+		return 0;
+	if (!S_ISSOCK(st.st_mode))
+		return mb_fail(err, EEXIST, "unix:%s: there is a file, and it is no socket",
+			       a->un.sun_path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, &a->sa, a->len) == 0)
+		return mb_fail(err, EADDRINUSE, "unix:%s: in use", a->un.sun_path);
+	unlink(a->un.sun_path);
+	return 0;
+}
+
+int mb_sessions_listen(struct mb_sessions *s, const struct mb_address *address,
+		       struct mb_address *ret_bound, struct mb_err *err)
+{
+	int i = s->n_listeners, r = clear_socket_file(address, err);
+	mode_t old;
+
+	if (r < 0)
+		return r;
+	if (i == LISTENERS_MAX)
+		return mb_fail(err, ENOSPC, "more than %d addresses to listen on", LISTENERS_MAX);
+	old = umask(
+		0177); /* a socket file is for this user's agents, unless its folder says more */
+	s->listeners[i] = evconnlistener_new_bind(s->base, on_accept, s,
+						  LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC |
+							  LEV_OPT_REUSEABLE,
+						  -1, &address->sa, (int)address->len);
+	r = errno;
+	umask(old);
+	if (!s->listeners[i]) {
+		char text[200];
+
+		mb_uri_format(address, text, sizeof(text));
+		return mb_fail(err, r, "cannot listen on %s: %s", text, strerror(r));
+	}
+	evconnlistener_set_error_cb(s->listeners[i], on_accept_error);
+	*ret_bound = (struct mb_address){ .len = sizeof(ret_bound->storage) };
+	getsockname(evconnlistener_get_fd(s->listeners[i]), &ret_bound->sa, &ret_bound->len);
+	if (address->sa.sa_family == AF_UNIX)
+		s->socket_files[i] = strdup(address->un.sun_path);
+	s->n_listeners++;
+	return 0;
+}

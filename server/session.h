@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Sessions: agents' connections on the event loop.
+ *
+ *	HELLO --Hello ok--> IDLE --frame complete--> BUSY --durable--> IDLE
+ *	  \ bad, busy, wrong key                       \ bad, store failed
+ *	   `---------> CLOSING (Refusal, then hang up) <'
+ *
+ * Memory is bounded: before its Hello an agent may send little; after it, one frame at a time, and
+ *only while the frames of all agents together fit the budget. An agent that finds no room waits
+ *unread.
+ */
+#ifndef MB_SERVER_SESSION_H
+#define MB_SERVER_SESSION_H
+
+#include <event2/event.h>
+
+#include "proto/base/uri.h"
+#include "server/fleet.h"
+#include "server/ingest.h"
+
+struct mb_sessions_config {
+	uint32_t max_sessions;
+	uint32_t max_frame_bytes;    /* raw */
+	uint64_t frame_budget_bytes; /* compressed, all sessions together */
+	/* What happened, for the program's log: "VM web1: ..."; required. */
+	void (*say)(void *ctx, bool warning, const char *text);
+	void *ctx;
+};
+
+struct mb_sessions;
+int mb_sessions_create(struct event_base *base, struct mb_fleet *fleet, struct mb_ingest *ingest,
+		       const struct mb_sessions_config *config, struct mb_sessions **ret,
+		       struct mb_err *err);
+/* Hangs up on everybody. */
+void mb_sessions_destroy(struct mb_sessions *s);
+
+/*
+ * Listens on one more address; *ret_bound says where (port 0: a free one). A socket file that
+ * nobody listens on is replaced.
+ */
+int mb_sessions_listen(struct mb_sessions *s, const struct mb_address *address,
+		       struct mb_address *ret_bound, struct mb_err *err);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who shares what with whom: sharing groups and matrix of the whole fleet, computed when asked and
+ * kept until the fleet changes. Thread-safe.
+ */
+#ifndef MB_SERVER_SHARING_H
+#define MB_SERVER_SHARING_H
+
+#include "server/fleet.h"
+#include "server/groups.h"
+#include "server/store.h"
+
+/* VMs that may be compared: one hash identity. */
+struct mb_comparable {
+	struct mb_identity identity;
+	uint32_t *vms; /* [0, n): indices into the snapshot, ascending; owned */
+	uint32_t n;
+	uint64_t *inter; /* n x n, by position in vms[] */
+	uint64_t *any;	 /* [0, n): digests that at least one other has */
+};
+
+struct mb_sharing_view {
+	struct mb_fleet_snapshot fleet; /* without the fingerprints */
+	struct mb_groups groups;	/* over the snapshot's indices, all identities together */
+	struct mb_comparable *sets;
+	uint32_t n_sets;
+};
+
+struct mb_sharing;
+/* `store` (may be NULL) gets a row per VM at each computation; it is this object's from now on. */
+int mb_sharing_create(struct mb_fleet *fleet, struct mb_store *store, struct mb_sharing **ret,
+		      struct mb_err *err);
+void mb_sharing_destroy(struct mb_sharing *s);
+
+/*
+ * Locks the up-to-date view until mb_sharing_unlock(). On error it is not locked. A store that
+ * cannot take the rows does not fail it: *ret_store_error (may be NULL) says so, "" otherwise.
+ */
+int mb_sharing_lock(struct mb_sharing *s, const struct mb_sharing_view **ret,
+		    struct mb_err *ret_store_error, struct mb_err *err);
+void mb_sharing_unlock(struct mb_sharing *s);
+
+#endif

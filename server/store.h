@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The store: what is acked is here, on disk, before the ack goes out.
+ *
+ * SQLite in WAL mode, synchronous=FULL: a commit that returned survives kill -9 and power loss. A
+ * handle belongs to one thread; several handles on one database are fine. A fingerprint is kept as
+ * the wire's own frames: one snapshot, then deltas, until those outweigh a new snapshot.
+ */
+#ifndef MB_SERVER_STORE_H
+#define MB_SERVER_STORE_H
+
+#include "server/fleet.h"
+
+struct mb_store;
+/* Makes the database if there is none. -EPROTONOSUPPORT: made by another version. */
+int mb_store_open(const char *path, struct mb_store **ret, struct mb_err *err);
+void mb_store_close(struct mb_store *s);
+
+/*
+ * Every VM with its fingerprint, verified against the hash it was acked with; `vm` is the
+ * callback's to keep (mb_vm_deinit). A VM whose rows do not add up comes with epoch 0, so that its
+ * agent sends a snapshot, and `damage` says what is wrong; NULL otherwise.
+ */
+int mb_store_load(struct mb_store *s,
+		  int (*each)(void *ctx, struct mb_vm *vm, const char *damage, struct mb_err *err),
+		  void *ctx, struct mb_err *err);
+
+int mb_store_begin(struct mb_store *s, struct mb_err *err);
+/* Durable when it returns 0; otherwise all since begin is undone. */
+int mb_store_commit(struct mb_store *s, struct mb_err *err);
+void mb_store_rollback(struct mb_store *s);
+
+struct mb_epoch_record {
+	struct mb_slice frame; /* the Delta as it came, or a snapshot that replaces all before it */
+	bool snapshot;
+	uint64_t added, removed; /* pages */
+};
+/* Inside a transaction: the VM's row, its fingerprint, a row of history. Sets vm->id when new. */
+int mb_store_put_epoch(struct mb_store *s, struct mb_vm *vm, const struct mb_epoch_record *rec,
+		       struct mb_err *err);
+/* Inside a transaction: the fingerprint in one piece. Content and epoch stay. */
+int mb_store_put_snapshot(struct mb_store *s, struct mb_vm *vm, struct mb_slice frame,
+			  struct mb_err *err);
+
+struct mb_sharing_record {
+	int64_t vm_id;
+	uint64_t epoch, acked_unix_ns; /* of the epoch that it is about */
+	uint64_t inter;
+	const char *partner; /* the VM it shares most with, or NULL */
+	uint64_t partner_inter;
+};
+/* A transaction of its own. */
+int mb_store_put_sharing(struct mb_store *s, const struct mb_sharing_record *records, size_t n,
+			 uint64_t at_unix_ns, struct mb_err *err);
+
+struct mb_history_row {
+	uint64_t at_unix_ns, epoch, epochs;
+	struct mb_self_sharing sharing;
+	bool has_inter;
+	uint64_t inter;
+	uint64_t changed, added, removed, unread, wire_bytes, duration_ns, cpu_ns;
+	bool full;
+	const char *tracker; /* valid in the callback */
+};
+/* The newest `limit` rows, oldest first. -ENOENT: no such VM. */
+int mb_store_history(struct mb_store *s, const char *vm_name, uint32_t limit,
+		     int (*each)(void *ctx, const struct mb_history_row *row), void *ctx,
+		     struct mb_err *err);
+
+#endif

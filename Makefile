@@ -52,7 +52,7 @@ TOOLS := $(patsubst tests/flow/%.c,$(BUILD)/tests/%,$(TOOL_SRC))
 ifeq ($(STATIC),1)
 PROGRAMS := $(BUILD)/mbagent
 else
-PROGRAMS := $(BUILD)/mbagent $(BUILD)/mbserver
+PROGRAMS := $(BUILD)/mbagent $(BUILD)/mbserver $(BUILD)/mbctl
 endif
 OBJECTS := $(call obj,$(PROTO_SRC) $(AGENT_SRC) $(SERVER_SRC) $(CTL_SRC) $(UNIT_SRC) $(UTIL_SRC) \
 	   $(TOOL_SRC) agent/main.c server/main.c server/ctl/main.c) $(GEN).o

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "server/ctl/cells.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "proto/base/buf.h"
+#include "proto/base/cleanup.h"
+
+int mb_cell_list(const json_t *root, const char *key, const json_t **ret, struct mb_err *err)
+{
+	*ret = json_object_get(root, key);
+	return json_is_array(*ret) ? 0 :
+				     mb_fail(err, EBADMSG, "the answer has no list \"%s\"", key);
+}
+
+void mb_cell_text(struct mb_table *t, const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	mb_table_put(t, "%s", s && *s ? s : "-");
+}
+
+void mb_cell_number(struct mb_table *t, const json_t *o, const char *key)
+{
+	const json_t *v = json_object_get(o, key);
+
+	if (json_is_integer(v))
+		mb_table_put(t, "%lld", (long long)json_integer_value(v));
+	else if (json_is_real(v))
+		mb_table_put(t, "%.1f", json_real_value(v));
+	else
+		mb_table_put(t, "-");
+}
+
+void mb_cell_bool(struct mb_table *t, const json_t *o, const char *key)
+{
+	const json_t *v = json_object_get(o, key);
+
+	mb_table_put(t, "%s", json_is_true(v) ? "yes" : json_is_false(v) ? "no" : "-");
+}
+
+void mb_cell_time(struct mb_table *t, const json_t *o, const char *key)
+{
+	json_int_t ms = json_integer_value(json_object_get(o, key));
+	time_t seconds = (time_t)(ms / 1000);
+	char text[40];
+	struct tm tm;
+
+	if (ms > 0 && localtime_r(&seconds, &tm) &&
+	    strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm))
+		mb_table_put(t, "%s", text);
+	else
+		mb_table_put(t, "-");
+}
+
+void mb_cell_names(struct mb_table *t, const json_t *list, size_t max)
+{
+	mb_cleanup(mb_buf_deinit) struct mb_buf b = { 0 };
+	size_t n = json_array_size(list), i;
+
+	for (i = 0; i < n; i++) {
+		const char *name = json_string_value(json_array_get(list, i));
+
+		name = name ? name : "-";
+		if (i && b.len + strlen(name) + 2 > max)
+			break;
+		mb_buf_put(&b, ", ", i ? 2 : 0);
+		mb_buf_put(&b, name, strlen(name));
+	}
+	mb_buf_put_u8(&b, 0);
+	if (b.failed)
+		t->failed = true;
+	else if (!n)
+		mb_table_put(t, "-");
+	else if (i < n)
+		mb_table_put(t, "%s and %zu more", (const char *)b.data, n - i);
+	else
+		mb_table_put(t, "%s", (const char *)b.data);
+}
+
+uint32_t mb_cell_page_bytes(const json_t *o)
+{
+	json_int_t v = json_integer_value(json_object_get(o, "page_bytes"));
+
+	return v >= 512 && v <= 65536 ? (uint32_t)v : 4096;
+}
+
+void mb_cell_pages_value(struct mb_table *t, int64_t pages, uint32_t page_bytes)
+{
+	/* In 64 bits without overflow for any number of pages. */
+	double tenths = (double)pages * page_bytes * 10 / (1 << 20);
+
+	mb_table_put(t, "%lld", (long long)pages);
+	mb_table_put(t, "%.1f", (double)(int64_t)tenths / 10);
+}
+
+void mb_cell_pages(struct mb_table *t, const json_t *o, const char *key, uint32_t page_bytes)
+{
+	const json_t *v = json_object_get(o, key);
+
+	if (json_is_integer(v)) {
+		mb_cell_pages_value(t, json_integer_value(v), page_bytes);
+	} else {
+		mb_table_put(t, "-");
+		mb_table_put(t, "-");
+	}
+}
+
+void mb_cell_self_sharing(struct mb_table *t, const json_t *o, uint32_t page_bytes)
+{
+	static const char *const keys[] = { "pages", "distinct", "zero", "self", "self_nonzero" };
+
+	for (size_t i = 0; i < MB_ARRAY_LEN(keys); i++)
+		mb_cell_pages(t, o, keys[i], page_bytes);
+}
+
+void mb_pairs_top_offer(struct mb_pairs_top *top, int64_t value, size_t a, size_t b)
+{
+	size_t i = top->n;
+
+	if (i == MB_RENDER_PAIRS_MAX && value <= top->items[i - 1].value)
+		return;
+	if (i < MB_RENDER_PAIRS_MAX)
+		top->n++;
+	else
+		i--;
+	for (; i && top->items[i - 1].value < value; i--)
+		top->items[i] = top->items[i - 1];
+	top->items[i] = (struct mb_pair_value){ value, a, b };
+}

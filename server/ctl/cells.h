@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* JSON values as cells of a table, the same way in every table. A missing or null value is "-". */
+#ifndef MB_CTL_CELLS_H
+#define MB_CTL_CELLS_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "proto/base/err.h"
+#include "server/ctl/render.h"
+#include "server/ctl/table.h"
+
+/* -EBADMSG when `root` has no such list. */
+int mb_cell_list(const json_t *root, const char *key, const json_t **ret, struct mb_err *err);
+
+/* One cell each. */
+void mb_cell_text(struct mb_table *t, const json_t *o, const char *key);
+/* Whole, or with one digit. */
+void mb_cell_number(struct mb_table *t, const json_t *o, const char *key);
+/* "yes" or "no" */
+void mb_cell_bool(struct mb_table *t, const json_t *o, const char *key);
+/* Unix ms as local date and time */
+void mb_cell_time(struct mb_table *t, const json_t *o, const char *key);
+/* The names of a list, cut after `max` characters: "a, b and 3 more". */
+void mb_cell_names(struct mb_table *t, const json_t *list, size_t max);
+
+/* Two cells: pages, and MB with one digit, cut like the whole MB of the plans, not rounded. */
+void mb_cell_pages(struct mb_table *t, const json_t *o, const char *key, uint32_t page_bytes);
+void mb_cell_pages_value(struct mb_table *t, int64_t pages, uint32_t page_bytes);
+/* The heads that go with mb_cell_self_sharing(). */
+#define MB_CELL_SELF_HEADS ">pages|>MB|>distinct|>MB|>zero|>MB|>self|>MB|>self w/o zero|>MB"
+void mb_cell_self_sharing(struct mb_table *t, const json_t *o, uint32_t page_bytes);
+/* "page_bytes" of an object, 4096 if it has none that makes sense. */
+uint32_t mb_cell_page_bytes(const json_t *o);
+
+/* The strongest pairs seen so far, strongest first; of equal ones the first offered. */
+struct mb_pairs_top {
+	size_t n;
+	struct mb_pair_value {
+		int64_t value;
+		size_t a, b;
+	} items[MB_RENDER_PAIRS_MAX];
+};
+void mb_pairs_top_offer(struct mb_pairs_top *top, int64_t value, size_t a, size_t b);
+
+#endif

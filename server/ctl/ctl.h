@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The commands of mbctl, and what they have in common. */
+#ifndef MB_CTL_CTL_H
+#define MB_CTL_CTL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "proto/base/err.h"
+#include "server/ctl/render.h"
+#include "server/plan/plan.h"
+
+/* argv[0] is "mbctl COMMAND"; an exit code is returned (proto/base/cli.h). */
+int mb_ctl_analyze(int argc, char **argv);
+int mb_ctl_plan(int argc, char **argv);
+int mb_ctl_status(int argc, char **argv);
+int mb_ctl_share(int argc, char **argv);
+int mb_ctl_history(int argc, char **argv);
+
+/* The plan of a fleet file, from its VMs' traces. *ret: as mb_report_plan() makes it. */
+int mb_ctl_plan_offline(const char *fleet_path, const struct mb_planner *planner,
+			const struct mb_plan_options *options, json_t **ret, struct mb_err *err);
+
+/* To standard output: one line of JSON, or what `render` makes of it. */
+int mb_ctl_print(const json_t *root, bool as_json, mb_render_fn render, struct mb_err *err);
+/* Says the reason of a failure, once; the exit code. */
+int mb_ctl_end(int r, const struct mb_err *err);
+
+static inline void mb_ctl_json_unref(json_t **j)
+{
+	json_decref(*j);
+}
+
+#endif

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "proto/base/cli.h"
+#include "server/ctl/ctl.h"
+
+int main(int argc, char **argv)
+{
+	static const struct mb_command commands[] = {
+		{ "status", "the server, its hosts and VMs", mb_ctl_status },
+		{ "share", "self-sharing and inter-VM sharing of the fleet", mb_ctl_share },
+		{ "plan", "which VM should run on which host, and the moves that get there",
+		  mb_ctl_plan },
+		{ "history", "sharing and churn of one VM, epoch by epoch", mb_ctl_history },
+		{ "analyze", "what traces share, and what their deltas weigh (no server)",
+		  mb_ctl_analyze },
+		{ NULL, NULL, NULL },
+	};
+
+	return mb_cli_main("mbctl", "asks a Memory Buddies server, analyzes traces, makes plans",
+			   commands, argc, argv);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * JSON (docs/json.md) to text for people. What the JSON lacks is shown as "-", and what it has too
+ * much of is not shown; -EBADMSG only where a whole list is missing.
+ */
+#ifndef MB_CTL_RENDER_H
+#define MB_CTL_RENDER_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "proto/base/err.h"
+
+/* More VMs than this, and the strongest pairs are shown instead of all. */
+enum { MB_RENDER_MATRIX_MAX = 20, MB_RENDER_PAIRS_MAX = 20 };
+
+typedef int (*mb_render_fn)(const json_t *root, FILE *to, struct mb_err *err);
+
+int mb_render_analyze(const json_t *root, FILE *to, struct mb_err *err);
+int mb_render_plan(const json_t *root, FILE *to, struct mb_err *err);
+int mb_render_status(const json_t *root, FILE *to, struct mb_err *err);
+int mb_render_share(const json_t *root, FILE *to, struct mb_err *err);
+int mb_render_history(const json_t *root, FILE *to, struct mb_err *err);
+
+#endif

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <stdlib.h>
+
+#include "proto/base/cleanup.h"
+#include "server/ctl/cells.h"
+
+enum { NAMES_MAX = 48, PAGE_BYTES = 4096 };
+
+static long long integer(const json_t *o, const char *key)
+{
+	return (long long)json_integer_value(json_object_get(o, key));
+}
+
+static void render_totals(const json_t *root, FILE *to)
+{
+	const json_t *saving = json_object_get(root, "saving");
+	const char *note = json_string_value(json_object_get(root, "note"));
+	mb_cleanup(mb_table_deinit) struct mb_table t = { 0 };
+
+	mb_table_columns(&t, "<|>before|>MB|>after|>MB|>saved|>MB");
+	mb_table_put(&t, "memory used, MB");
+	mb_table_put(&t, "%s", "");
+	mb_table_put(&t, "%lld", integer(root, "before_mb"));
+	mb_table_put(&t, "%s", "");
+	mb_table_put(&t, "%lld", integer(root, "after_mb"));
+	mb_table_put(&t, "%s", "");
+	mb_table_put(&t, "%lld", integer(root, "saved_mb"));
+	mb_table_put(&t, "saving, pages");
+	mb_cell_pages(&t, saving, "before_pages", PAGE_BYTES);
+	mb_cell_pages(&t, saving, "after_pages", PAGE_BYTES);
+	mb_cell_pages(&t, saving, "gain_pages", PAGE_BYTES);
+	mb_table_print(&t, to);
+	if (note && *note)
+		fprintf(to, "\nNote: %s\n", note);
+	if (integer(root, "vms_on_unknown_hosts"))
+		fprintf(to,
+			"\nNote: %lld VMs run on hosts that the server's fleet file does not name; "
+			"the plan takes them as running nowhere.\n",
+			integer(root, "vms_on_unknown_hosts"));
+}
+
+static void render_moves(const json_t *moves, FILE *to)
+{
+	mb_cleanup(mb_table_deinit) struct mb_table t = { 0 };
+	size_t n = json_array_size(moves), stuck = 0;
+
+	if (!n) {
+		fputs("\nNo moves: every VM stays where it is.\n", to);
+		return;
+	}
+	mb_table_columns(&t, ">move|<VM|<from|<to|>full MB|<");
+	for (size_t i = 0; i < n; i++) {
+		const json_t *m = json_array_get(moves, i);
+		bool feasible = !json_is_false(json_object_get(m, "feasible"));
+
+		stuck += !feasible;
+		mb_table_put(&t, "%zu", i + 1);
+		mb_cell_text(&t, m, "vm");
+		mb_cell_text(&t, m, "from");
+		mb_cell_text(&t, m, "to");
+		mb_cell_number(&t, m, "memory_mb");
+		mb_table_put(&t, "%s%s%s", feasible ? "" : "no room for its full size",
+			     !feasible && json_is_true(json_object_get(m, "detour")) ? ", " : "",
+			     json_is_true(json_object_get(m, "detour")) ? "detour, to make room" :
+									  "");
+	}
+	fputs("\nMoves, in this order:\n", to);
+	mb_table_print(&t, to);
+	if (stuck)
+		fprintf(to, "%zu of %zu moves are not feasible.\n", stuck, n);
+}
+
+int mb_render_plan(const json_t *root, FILE *to, struct mb_err *err)
+{
+	const char *planner = json_string_value(json_object_get(root, "planner"));
+	mb_cleanup(mb_table_deinit) struct mb_table t = { 0 };
+	const json_t *hosts, *moves, *host;
+	size_t i;
+	int r = mb_cell_list(root, "hosts", &hosts, err);
+
+	if (r == 0)
+		r = mb_cell_list(root, "moves", &moves, err);
+	if (r < 0)
+		return r;
+	fprintf(to, "Plan by planner %s%s (nothing has been moved)\n\n", planner ? planner : "-",
+		json_is_true(json_object_get(root, "strict")) ? ", strict" : "");
+	render_totals(root, to);
+	mb_table_columns(&t, "<host|>memory MB|>before MB|>after MB|<VMs before|<VMs after");
+	json_array_foreach(hosts, i, host)
+	{
+		mb_cell_text(&t, host, "name");
+		mb_cell_number(&t, host, "memory_mb");
+		mb_cell_number(&t, host, "before_mb");
+		mb_cell_number(&t, host, "after_mb");
+		mb_cell_names(&t, json_object_get(host, "vms_before"), NAMES_MAX);
+		mb_cell_names(&t, json_object_get(host, "vms_after"), NAMES_MAX);
+	}
+	fputc('\n', to);
+	mb_table_print(&t, to);
+	render_moves(moves, to);
+	return 0;
+}

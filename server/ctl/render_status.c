@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "proto/base/cleanup.h"
+#include "server/ctl/cells.h"
+
+enum { NAMES_MAX = 80 };
+
+static void render_server(const json_t *server, FILE *to)
+{
+	const char *version = json_string_value(json_object_get(server, "version"));
+	const char *db = json_string_value(json_object_get(server, "db"));
+	long long up = (long long)json_integer_value(json_object_get(server, "uptime_s"));
+
+	fprintf(to, "mbserver %s, up %lldd %02lldh %02lldm %02llds, store %s, generation %lld\n",
+		version ? version : "-", up / 86400, up / 3600 % 24, up / 60 % 60, up % 60,
+		db ? db : "-",
+		(long long)json_integer_value(json_object_get(server, "generation")));
+}
+
+static void render_hosts(const json_t *hosts, FILE *to)
+{
+	mb_cleanup(mb_table_deinit) struct mb_table t = { 0 };
+	const json_t *host;
+	size_t i;
+
+	mb_table_columns(&t, "<host|>memory MB|<VMs");
+	json_array_foreach(hosts, i, host)
+	{
+		mb_cell_text(&t, host, "name");
+		mb_cell_number(&t, host, "memory_mb");
+		mb_cell_names(&t, json_object_get(host, "vms"), NAMES_MAX);
+	}
+	fputc('\n', to);
+	mb_table_print(&t, to);
+}
+
+/* Two tables: what a VM holds, and how that came here. One would be too wide to read. */
+static void render_vms(const json_t *vms, FILE *to)
+{
+	mb_cleanup(mb_table_deinit) struct mb_table holds = { 0 };
+	mb_cleanup(mb_table_deinit) struct mb_table comes = { 0 };
+	const json_t *vm;
+	size_t i;
+
+	mb_table_columns(&holds, "<VM|<host|>memory MB|" MB_CELL_SELF_HEADS);
+	mb_table_columns(&comes, "<VM|<online|>epoch|<taken|>last wire bytes|<domain|<hash|>bits|"
+				 "<tracker|<source");
+	json_array_foreach(vms, i, vm)
+	{
+		mb_cell_text(&holds, vm, "name");
+		mb_cell_text(&holds, vm, "host");
+		mb_cell_number(&holds, vm, "memory_mb");
+		mb_cell_self_sharing(&holds, vm, mb_cell_page_bytes(vm));
+		mb_cell_text(&comes, vm, "name");
+		mb_cell_bool(&comes, vm, "online");
+		mb_cell_number(&comes, vm, "epoch");
+		mb_cell_time(&comes, vm, "taken_unix_ms");
+		mb_cell_number(&comes, vm, "last_wire_bytes");
+		mb_cell_text(&comes, vm, "domain");
+		mb_cell_text(&comes, vm, "algorithm");
+		mb_cell_number(&comes, vm, "bits");
+		mb_cell_text(&comes, vm, "tracker");
+		mb_cell_text(&comes, vm, "source");
+	}
+	fputc('\n', to);
+	mb_table_print(&holds, to);
+	fputc('\n', to);
+	mb_table_print(&comes, to);
+}
+
+int mb_render_status(const json_t *root, FILE *to, struct mb_err *err)
+{
+	const json_t *hosts, *vms;
+	int r = mb_cell_list(root, "hosts", &hosts, err);
+
+	if (r == 0)
+		r = mb_cell_list(root, "vms", &vms, err);
+	if (r < 0)
+		return r;
+	render_server(json_object_get(root, "server"), to);
+	if (json_array_size(hosts))
+		render_hosts(hosts, to);
+	if (json_array_size(vms))
+		render_vms(vms, to);
+	else
+		fputs("\nNo VM is known yet.\n", to);
+	return 0;
+}

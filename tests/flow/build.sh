@@ -1,0 +1,16 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A changed header makes what includes it again, and nothing else.
+set -eu
+. tests/flow/lib.sh
+make all >/dev/null
+make all | grep -v 'Nothing to be done' && fail "a second make makes something"
+touch proto/planes.h
+made=$(make all)
+grep -q 'CC .*proto/planes.c' <<<"$made" || fail "planes.c was not made again"
+grep -q 'CC .*proto/delta_code.c' <<<"$made" || fail "delta_code.c was not made again"
+grep -q 'CC .*agent/ticker.c' <<<"$made" && fail "ticker.c was made again for nothing"
+touch proto/membuddies.proto
+made=$(make all)
+grep -q 'PROTOC' <<<"$made" || fail "the .proto was not compiled again"
+grep -q 'CC .*proto/msg.c' <<<"$made" || fail "msg.c was not made again"

@@ -1,0 +1,70 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# mbctl plan --fleet on the seed project's real traces: the planning case of its report, without the
+# VM whose trace is lost.
+# usage: BUILD=DIR tests/flow/plan.sh      MB_TRACES: the folder of the traces
+set -eu -o pipefail
+
+cd "$(dirname "$0")/../.."
+mbctl=${BUILD:-build/release}/mbctl
+traces=${MB_TRACES:-../shared/traces}
+if [ ! -d "$traces" ]; then
+	echo "skipped: no real traces at $traces (set MB_TRACES)"
+	exit 77
+fi
+for file in Trace3/VM1.txt0 kernelBuild/VM1.txt1 Trace3/VM1.txt2 Trace4/VM1.txt0; do
+	if [ ! -e "$traces/$file.zst" ]; then
+		echo "skipped: no $file.zst in $traces"
+		exit 77
+	fi
+done
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+die()
+{
+	echo "plan.sh: $*" >&2
+	exit 1
+}
+
+is()
+{
+	[ "$1" = "$2" ] || die "$3: \"$1\", expected \"$2\""
+}
+
+# Traces are named from the fleet file's folder, wherever mbctl runs.
+ln -s "$(cd "$traces" && pwd)" "$tmp/traces"
+cat >"$tmp/fleet.json" <<-END
+	{ "hosts": [ { "name": "H0", "memory_mb": 3072 }, { "name": "H1", "memory_mb": 3072 },
+	             { "name": "H2", "memory_mb": 3072 } ],
+	  "vms": [
+	    { "name": "VM0", "memory_mb": 1024, "trace": "traces/Trace3/VM1.txt0.zst", "host": "H0" },
+	    { "name": "VM1", "memory_mb": 2048, "trace": "traces/kernelBuild/VM1.txt1.zst", "host": "H0" },
+	    { "name": "VM2", "memory_mb": 1024, "trace": "traces/Trace3/VM1.txt2.zst", "host": "H1" },
+	    { "name": "VM4", "memory_mb": 1024, "trace": "traces/Trace4/VM1.txt0.zst", "host": "H2" } ] }
+END
+
+"$mbctl" plan --fleet "$tmp/fleet.json" --planner seed --json >"$tmp/seed"
+is "$(jq -c .placement "$tmp/seed")" '{"VM0":"H1","VM1":"H1","VM2":"H0","VM4":"H0"}' placement
+is "$(jq -c '[.before_mb, .after_mb, .saved_mb]' "$tmp/seed")" "[3206,2867,339]" "MB of all hosts"
+is "$(jq -c '[.hosts[].before_mb]' "$tmp/seed")" "[1536,813,857]" "MB before"
+is "$(jq -c '[.hosts[].after_mb]' "$tmp/seed")" "[1331,1536,0]" "MB after"
+is "$(jq -c '.saving | .gain_pages == .after_pages - .before_pages' "$tmp/seed")" true gain
+
+"$mbctl" plan --fleet "$tmp/fleet.json" --planner best --json >"$tmp/best"
+is "$(jq -n --slurpfile s "$tmp/seed" --slurpfile b "$tmp/best" '
+	$b[0].after_mb <= $s[0].after_mb and
+	$b[0].saving.after_pages >= $s[0].saving.after_pages')" true "best is no worse than seed"
+is "$(jq 'all(.moves[]; .feasible)' "$tmp/best")" true "moves of best are feasible"
+for planner in seed best; do
+	# Whoever follows the moves gets the placement.
+	is "$(jq '(reduce .hosts[] as $h ({}; . + ([$h.vms_before[] | {(.): $h.name}] | add // {}))) as $at |
+		reduce .moves[] as $m ($at; .[$m.vm] = $m.to) == .placement' "$tmp/$planner")" true \
+		"moves of $planner"
+	"$mbctl" plan --fleet "$tmp/fleet.json" --planner $planner --json | cmp -s - "$tmp/$planner" ||
+		die "$planner: another plan the second time"
+done
+"$mbctl" plan --fleet "$tmp/fleet.json" --planner seed --strict --json |
+	jq -e '.strict and .planner == "seed"' >"$tmp/strict"
+"$mbctl" plan --fleet "$tmp/fleet.json" --planner seed >"$tmp/text"
+grep -q '^memory used, MB  *3206  *2867  *339$' "$tmp/text" || die "text: $(cat "$tmp/text")"

@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A real process, recorded and scanned: both see the same, and the trace can be played and analyzed.
+set -eu
+. tests/flow/lib.sh
+
+sleep 1000 &
+pid=$!
+pids+=("$pid")
+# A sleeping process changes nothing: two looks agree.
+wait_for 5 grep -q sleep "/proc/$pid/comm"
+sleep 0.2
+"$mbagent" scan --source "process:$pid,all" --once --json >"$dir/scan.json"
+"$mbagent" record --source "process:$pid,all" --output "$dir/p.mbt" --vm sleeper --epochs 2 --interval 10ms 2>/dev/null
+"$mbctl" analyze "$dir/p.mbt" --json --delta >"$dir/analyze.json"
+jq -e -s '.[0] as $s | .[1].files[1] | .pages == $s.pages and .distinct == $s.distinct and .zero == $s.zero' \
+	"$dir/scan.json" "$dir/analyze.json" >/dev/null ||
+	fail "scan and record differ: $(jq -c . "$dir/scan.json") $(jq -c .files "$dir/analyze.json")"
+[ "$(jq .pages "$dir/scan.json")" -gt 50 ] || fail "hardly any page"
+[ "$(jq '.deltas[0].added' "$dir/analyze.json")" = 0 ] || fail "a sleeping process changed"
+
+# Played to a server, under the name that it was recorded with.
+server --verbose
+"$mbagent" run --source "trace:$dir/p.mbt" --server "unix:$dir/sock" --interval 0 2>/dev/null
+[ "$(query 'SELECT name, epoch FROM vm')" = 'sleeper|2' ] || fail "$(query 'SELECT name, epoch FROM vm')"
+"$mbctl" status --server "$http" | grep -q sleeper || fail "mbctl status"
+"$mbctl" history sleeper --server "$http" >/dev/null
+"$mbctl" share --server "$http" >/dev/null
+stop_server
+
+# A key makes other digests of the same pages; an ended process is said to have ended.
+openssl rand -hex 16 >"$dir/key" 2>/dev/null || head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$dir/key"
+"$mbagent" record --source "process:$pid,all" --output "$dir/k.mbt" --key "$dir/key" 2>/dev/null
+"$mbctl" analyze "$dir/p.mbt" "$dir/k.mbt" --json | jq -e '.pairs[] | select(.why) | .inter == null' >/dev/null ||
+	fail "keyed and raw digests were compared"
+kill "$pid"
+wait "$pid" 2>/dev/null || true
+refuses 'process' "$mbagent" scan --source "process:$pid,all"

@@ -10,6 +10,7 @@
 #include "agent/boot.h"
 #include "agent/cmd.h"
 #include "agent/config.h"
+#include "agent/schedule.h"
 #include "agent/ticker.h"
 #include "proto/base/cleanup.h"
 #include "proto/base/cli.h"
@@ -22,26 +23,20 @@
 
 struct options {
 	struct mb_agent_config agent;
-	const char *path, *vm;
-	uint64_t interval_ns, epochs;
+	struct mb_schedule schedule;
+	const char *path;
 	bool force;
 };
-
-enum { OPT_EPOCHS = 1 };
 
 static const struct argp_option record_options[] = {
 	{ "output", 'o', "FILE", 0, "the trace to write", 0 },
 	{ "force", 'f', 0, 0, "write over a file that is there", 0 },
-	{ "vm", 'n', "NAME", 0, "the VM's name, kept in the trace", 0 },
-	{ "interval", 'i', "TIME", 0, "from one epoch's start to the next (60s)", 0 },
-	{ "epochs", OPT_EPOCHS, "N", 0, "how many (1; 0: until SIGINT or the source's end)", 0 },
 	{ 0 },
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
-	struct mb_err err;
 
 	switch (key) {
 	case 'o':
@@ -50,21 +45,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'f':
 		o->force = true;
 		return 0;
-	case 'n':
-		if (mb_name_check(arg, "VM", &err) < 0)
-			argp_error(state, "--vm: %s", err.text);
-		o->vm = arg;
-		return 0;
-	case 'i':
-		if (mb_parse_duration_ns(arg, "--interval", &o->interval_ns, &err) < 0)
-			argp_error(state, "%s", err.text);
-		return 0;
-	case OPT_EPOCHS:
-		if (mb_parse_u64(arg, 0, UINT32_MAX, "--epochs", &o->epochs, &err) < 0)
-			argp_error(state, "%s", err.text);
-		return 0;
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &o->agent;
+		state->child_inputs[1] = &o->schedule;
 		return 0;
 	case ARGP_KEY_END:
 		if (!o->path)
@@ -139,18 +122,18 @@ static int record_epoch(struct record *rec, struct mb_err *err)
 static int record_all(struct record *rec, const struct options *o, struct mb_err *err)
 {
 	for (;;) {
-		uint64_t now, next_ns = mb_now_ns() + o->interval_ns;
+		uint64_t now, next_ns = mb_now_ns() + o->schedule.interval_ns;
 		int r = record_epoch(rec, err);
 
 		if (r == -ENODATA && rec->agent.pass.epochs)
-			return o->epochs ?
+			return o->schedule.epochs ?
 				       mb_fail(err, ENODATA,
 					       "the source had %" PRIu64 " epochs, not %" PRIu64,
-					       rec->agent.pass.epochs, o->epochs) :
+					       rec->agent.pass.epochs, o->schedule.epochs) :
 				       0;
 		if (r < 0)
 			return r;
-		if (o->epochs && rec->agent.pass.epochs == o->epochs)
+		if (o->schedule.epochs && rec->agent.pass.epochs == o->schedule.epochs)
 			return 0;
 		while (!rec->ticker.stop && !rec->ticker.epoch_now &&
 		       (now = mb_now_ns()) < next_ns) {
@@ -185,7 +168,7 @@ static int start(struct record *rec, const struct options *o, struct mb_err *err
 	rec->agent.pass.tap = on_page;
 	rec->agent.pass.progress = on_progress;
 	rec->agent.pass.ctx = rec;
-	h.vm = o->vm ? o->vm : rec->agent.info.vm;
+	h.vm = o->schedule.vm ? o->schedule.vm : rec->agent.info.vm;
 	h.source = rec->agent.info.text;
 	h.identity = rec->agent.pass.digester.identity;
 	h.memory_bytes = rec->agent.info.memory_bytes;
@@ -198,7 +181,9 @@ static int start(struct record *rec, const struct options *o, struct mb_err *err
 
 int mb_cmd_record(int argc, char **argv)
 {
-	static const struct argp_child children[] = { { &mb_agent_argp, 0, NULL, 0 }, { 0 } };
+	static const struct argp_child children[] = { { &mb_agent_argp, 0, NULL, 0 },
+						      { &mb_schedule_argp, 0, NULL, 0 },
+						      { 0 } };
 	static const struct argp argp = {
 		record_options,
 		parse,
@@ -212,8 +197,7 @@ int mb_cmd_record(int argc, char **argv)
 	};
 	struct options o = {
 		.agent = mb_agent_config_default,
-		.interval_ns = 60000000000,
-		.epochs = 1,
+		.schedule = { .interval_ns = 60000000000, .epochs = 1 },
 	};
 	struct record rec = { .fd = -1, .ticker.fd = -1 };
 	struct mb_err err = { 0 };

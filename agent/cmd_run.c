@@ -8,6 +8,7 @@
 #include "agent/boot.h"
 #include "agent/cmd.h"
 #include "agent/config.h"
+#include "agent/schedule.h"
 #include "agent/ticker.h"
 #include "agent/uplink.h"
 #include "proto/base/cleanup.h"
@@ -17,24 +18,19 @@
 
 struct options {
 	struct mb_agent_config agent;
-	const char *server, *vm, *host;
-	uint64_t interval_ns, epochs, retry_ns;
+	struct mb_schedule schedule;
+	const char *server, *host;
+	uint64_t retry_ns;
 	bool verbose;
 };
 
 #define RETRY_MAX_NS ((uint64_t)60000000000)
 
-enum { OPT_HOST = 1, OPT_EPOCHS, OPT_RETRY };
+enum { OPT_HOST = 1, OPT_RETRY };
 
 static const struct argp_option run_options[] = {
 	{ "server", 'S', "ADDRESS", 0, "tcp:HOST:PORT or unix:PATH (tcp:127.0.0.1:9876)", 0 },
-	{ "vm", 'n', "NAME", 0, "the VM's name in the fleet (a trace's own, or the host name)", 0 },
 	{ "host", OPT_HOST, "NAME", 0, "the host that the VM runs on, where that is known", 0 },
-	{ "interval", 'i', "TIME", 0,
-	  "from one epoch's start to the next: 500ms, 10s, 2m; 0: as soon as the last one is acked "
-	  "(60s)",
-	  0 },
-	{ "epochs", OPT_EPOCHS, "N", 0, "end when N epochs are acked (0: never)", 0 },
 	{ "retry", OPT_RETRY, "TIME", 0,
 	  "first wait after a lost connection; doubles up to a minute, half of it random (500ms)",
 	  0 },
@@ -51,23 +47,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'S':
 		o->server = arg;
 		return 0;
-	case 'n':
-		if (mb_name_check(arg, "VM", &err) < 0)
-			argp_error(state, "--vm: %s", err.text);
-		o->vm = arg;
-		return 0;
 	case OPT_HOST:
 		if (mb_name_check(arg, "host", &err) < 0)
 			argp_error(state, "--host: %s", err.text);
 		o->host = arg;
-		return 0;
-	case 'i':
-		if (mb_parse_duration_ns(arg, "--interval", &o->interval_ns, &err) < 0)
-			argp_error(state, "%s", err.text);
-		return 0;
-	case OPT_EPOCHS:
-		if (mb_parse_u64(arg, 0, UINT32_MAX, "--epochs", &o->epochs, &err) < 0)
-			argp_error(state, "%s", err.text);
 		return 0;
 	case OPT_RETRY:
 		if (mb_parse_duration_ns(arg, "--retry", &o->retry_ns, &err) < 0)
@@ -79,6 +62,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &o->agent;
+		state->child_inputs[1] = &o->schedule;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -89,7 +73,7 @@ struct run {
 	struct mb_agent agent;
 	struct mb_uplink *uplink;
 	struct mb_ticker ticker;
-	uint64_t acked, next_ns;
+	uint64_t next_ns;
 	bool exhausted; /* the source has no further epoch */
 };
 
@@ -101,9 +85,7 @@ static void on_say(void *ctx, enum mb_log_level level, const char *text)
 
 static void on_acked(void *ctx, uint64_t epoch, size_t wire_bytes)
 {
-	struct run *run = ctx;
-
-	run->acked++;
+	(void)ctx;
 	mb_info("epoch %" PRIu64 " acked, %zu bytes sent", epoch, wire_bytes);
 }
 
@@ -130,25 +112,25 @@ static int loop(struct run *run, const struct options *o, struct mb_err *err)
 {
 	for (;;) {
 		bool idle = mb_uplink_idle(run->uplink);
-		bool due = o->interval_ns ? mb_now_ns() >= run->next_ns : idle;
+		bool done = run->exhausted ||
+			    (o->schedule.epochs && run->agent.pass.epochs >= o->schedule.epochs);
+		bool due = o->schedule.interval_ns ? mb_now_ns() >= run->next_ns : idle;
 		int r;
 
 		mb_ticker_take(&run->ticker);
-		if (run->ticker.stop || (idle && run->exhausted) ||
-		    (o->epochs && run->acked >= o->epochs))
+		if (run->ticker.stop || (done && idle))
 			return 0;
-		if (o->epochs && run->agent.pass.epochs >= o->epochs)
-			due = run->ticker.epoch_now = false;
-		if (!run->exhausted && (due || run->ticker.epoch_now)) {
+		if (!done && (due || run->ticker.epoch_now)) {
 			run->ticker.epoch_now = false;
-			run->next_ns = mb_now_ns() + o->interval_ns;
+			run->next_ns = mb_now_ns() + o->schedule.interval_ns;
 			r = take_epoch(run, err);
 			if (r < 0)
 				return r;
 			/* Nothing may be left to wait for. */
 			continue;
 		}
-		r = mb_uplink_run(run->uplink, o->interval_ns ? run->next_ns : UINT64_MAX,
+		r = mb_uplink_run(run->uplink,
+				  done || !o->schedule.interval_ns ? UINT64_MAX : run->next_ns,
 				  run->ticker.fd, err);
 		if (r < 0)
 			return r;
@@ -180,14 +162,14 @@ static int start(struct run *run, struct options *o, char *host_name, size_t siz
 	if ((r = mb_uri_parse(o->server, &c.address, err)) < 0 ||
 	    (r = mb_agent_open(&run->agent, &o->agent, err)) < 0)
 		return r;
-	if (!o->vm)
-		o->vm = *run->agent.info.vm ? run->agent.info.vm : host_name;
-	if (o->vm == host_name && gethostname(host_name, size - 1) < 0)
+	if (!o->schedule.vm)
+		o->schedule.vm = *run->agent.info.vm ? run->agent.info.vm : host_name;
+	if (o->schedule.vm == host_name && gethostname(host_name, size - 1) < 0)
 		return mb_fail(err, errno, "host name: %m");
 	c.hello = (struct mb_hello){
 		.version = MB_PROTOCOL_VERSION,
 		.agent = mb_version,
-		.vm = o->vm,
+		.vm = o->schedule.vm,
 		.host = o->host,
 		.identity = run->agent.pass.digester.identity,
 		.memory_bytes = run->agent.info.memory_bytes,
@@ -196,7 +178,7 @@ static int start(struct run *run, struct options *o, char *host_name, size_t siz
 	if (!c.hello.identity.keyed)
 		mb_warning(
 			"no --key: whoever sees a digest can test a guess at the page's content");
-	mb_info("VM %s, %s", o->vm, run->agent.info.text);
+	mb_info("VM %s, %s", o->schedule.vm, run->agent.info.text);
 	if ((r = mb_boot_make(&c.hello.boot, err)) < 0 ||
 	    (r = mb_ticker_open(&run->ticker, err)) < 0)
 		return r;
@@ -206,7 +188,9 @@ static int start(struct run *run, struct options *o, char *host_name, size_t siz
 
 int mb_cmd_run(int argc, char **argv)
 {
-	static const struct argp_child children[] = { { &mb_agent_argp, 0, NULL, 0 }, { 0 } };
+	static const struct argp_child children[] = { { &mb_agent_argp, 0, NULL, 0 },
+						      { &mb_schedule_argp, 0, NULL, 0 },
+						      { 0 } };
 	static const struct argp argp = {
 		run_options,
 		parse,
@@ -222,7 +206,7 @@ int mb_cmd_run(int argc, char **argv)
 		.agent = mb_agent_config_default,
 		.server = "tcp:127.0.0.1:9876",
 		.host = "",
-		.interval_ns = 60000000000,
+		.schedule.interval_ns = 60000000000,
 		.retry_ns = 500000000,
 	};
 	struct run run = { .ticker.fd = -1 };

@@ -22,7 +22,7 @@ enum state {
 };
 
 /* The server's messages are small. */
-enum { REPLY_RAW_MAX = 65536, REPLY_WAIT_S = 600 };
+enum { REPLY_RAW_MAX = 65536, CONNECT_WAIT_S = 10, GREET_WAIT_S = 30, ACK_WAIT_S = 600 };
 
 struct held {
 	struct mb_fingerprint fp;
@@ -173,6 +173,11 @@ static void go_away(struct mb_uplink *u, const char *why)
 	u->backoff_ns = MB_MIN(u->backoff_ns * 2, u->config.retry_max_ns);
 }
 
+static void wait_for_answer(struct mb_uplink *u, unsigned int seconds)
+{
+	u->deadline_ns = mb_now_ns() + seconds * 1000000000ull;
+}
+
 static void queue(struct mb_uplink *u, const struct mb_msg *msg)
 {
 	struct mb_err err = { 0 };
@@ -181,7 +186,7 @@ static void queue(struct mb_uplink *u, const struct mb_msg *msg)
 	u->out_at = 0;
 	if (mb_msg_to_frame(msg, &u->out, &err) < 0)
 		go_away(u, err.text);
-	u->deadline_ns = mb_now_ns() + REPLY_WAIT_S * 1000000000ull;
+	wait_for_answer(u, GREET_WAIT_S);
 }
 
 static void greet(struct mb_uplink *u)
@@ -214,7 +219,7 @@ static void start_connect(struct mb_uplink *u)
 		greet(u);
 	} else if (errno == EINPROGRESS) {
 		u->state = CONNECTING;
-		u->deadline_ns = mb_now_ns() + 10 * 1000000000ull;
+		wait_for_answer(u, CONNECT_WAIT_S);
 	} else {
 		go_away(u, strerror(errno));
 	}
@@ -269,7 +274,7 @@ static int send_newest(struct mb_uplink *u, struct mb_err *err)
 	u->sent = u->newest;
 	u->newest = (struct held){ 0 };
 	u->state = SENT;
-	u->deadline_ns = mb_now_ns() + REPLY_WAIT_S * 1000000000ull;
+	wait_for_answer(u, ACK_WAIT_S);
 	return 0;
 }
 

@@ -4,7 +4,6 @@
 #include <event2/event.h>
 #include <event2/thread.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include "proto/base/version.h"
 #include "proto/frame.h"
 #include "server/fleet_file.h"
+#include "server/historian.h"
 #include "server/http.h"
 #include "server/ingest.h"
 #include "server/session.h"
@@ -29,11 +29,11 @@ struct options {
 	const char *db, *fleet, *http;
 	const char *listen[LISTEN_MAX];
 	int n_listen;
-	uint64_t sharing_ns, max_agents, frame_budget_mb;
+	uint64_t sharing_ns, keep_ns, max_agents, frame_budget_mb;
 	bool verbose;
 };
 
-enum { OPT_HTTP = 1, OPT_SHARING, OPT_AGENTS, OPT_BUDGET };
+enum { OPT_HTTP = 1, OPT_SHARING, OPT_KEEP, OPT_AGENTS, OPT_BUDGET };
 
 static const struct argp_option options[] = {
 	{ "db", 'd', "FILE", 0, "the database (memory-buddies.db)", 0 },
@@ -46,6 +46,8 @@ static const struct argp_option options[] = {
 	{ "fleet", 'f', "FILE", 0, "hosts and VM sizes for plans (docs/json.md)", 0 },
 	{ "sharing-interval", OPT_SHARING, "TIME", 0,
 	  "how often the matrix is computed for the history when nobody asks; 0: never (60s)", 0 },
+	{ "keep-history", OPT_KEEP, "TIME", 0,
+	  "how long rows of history are kept; 0: for ever; goes with --sharing-interval (30d)", 0 },
 	{ "max-agents", OPT_AGENTS, "N", 0, "connections at once (4096)", 0 },
 	{ "frame-budget-mb", OPT_BUDGET, "N", 0,
 	  "memory for frames under way, of all agents together (1024)", 0 },
@@ -77,6 +79,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_SHARING:
 		r = mb_parse_duration_ns(arg, "--sharing-interval", &o->sharing_ns, &err);
 		break;
+	case OPT_KEEP:
+		r = mb_parse_duration_ns(arg, "--keep-history", &o->keep_ns, &err);
+		break;
 	case OPT_AGENTS:
 		r = mb_parse_u64(arg, 1, 65536, "--max-agents", &o->max_agents, &err);
 		break;
@@ -98,74 +103,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-/* --- the thread that keeps the history of sharing --------------------------------------------- */
-
-struct historian {
-	struct mb_sharing *sharing;
-	uint64_t interval_ns;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool stop, running;
-};
-
-static void *keep_history(void *arg)
-{
-	struct historian *h = arg;
-
-	pthread_mutex_lock(&h->lock);
-	while (!h->stop) {
-		struct mb_err store = { 0 }, err = { 0 };
-		const struct mb_sharing_view *view;
-		struct timespec until;
-		uint64_t at;
-
-		at = mb_clock_ns(CLOCK_MONOTONIC) + h->interval_ns;
-		until.tv_sec = (time_t)(at / 1000000000);
-		until.tv_nsec = (long)(at % 1000000000);
-		pthread_cond_timedwait(&h->wake, &h->lock, &until);
-		if (h->stop)
-			break;
-		pthread_mutex_unlock(&h->lock);
-		if (mb_sharing_lock(h->sharing, &view, &store, &err) < 0)
-			mb_warning("sharing matrix: %s", err.text);
-		else
-			mb_sharing_unlock(h->sharing);
-		if (*store.text)
-			mb_warning("sharing history: %s", store.text);
-		pthread_mutex_lock(&h->lock);
-	}
-	pthread_mutex_unlock(&h->lock);
-	return NULL;
-}
-
-static int historian_start(struct historian *h, struct mb_err *err)
-{
-	pthread_condattr_t attr;
-	int r;
-
-	if (!h->interval_ns)
-		return 0;
-	pthread_mutex_init(&h->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&h->wake, &attr);
-	r = pthread_create(&h->thread, NULL, keep_history, h);
-	h->running = r == 0;
-	return r ? mb_fail(err, r, "history thread: %s", strerror(r)) : 0;
-}
-
-static void historian_stop(struct historian *h)
-{
-	if (!h->running)
-		return;
-	pthread_mutex_lock(&h->lock);
-	h->stop = true;
-	pthread_cond_signal(&h->wake);
-	pthread_mutex_unlock(&h->lock);
-	pthread_join(h->thread, NULL);
-}
-
 /* --- the server ------------------------------------------------------------------------------- */
 
 struct server {
@@ -177,7 +114,8 @@ struct server {
 	struct mb_store *ingest_store;
 	struct mb_sessions *sessions;
 	struct mb_sharing *sharing;
-	struct historian historian;
+	struct mb_historian *historian;
+	int lock_fd;
 	struct mb_api api;
 	struct mb_http *http;
 	uint32_t loaded, damaged;
@@ -187,6 +125,12 @@ static void on_say(void *ctx, bool warning, const char *text)
 {
 	(void)ctx;
 	mb_log(warning ? MB_LOG_WARNING : MB_LOG_INFO, "%s", text);
+}
+
+static void on_history_warning(void *ctx, const char *text)
+{
+	(void)ctx;
+	mb_warning("history: %s", text);
 }
 
 static void on_stop(evutil_socket_t signal, short what, void *ctx)
@@ -231,7 +175,8 @@ static int open_data(struct server *s, struct mb_err *err)
 			return r;
 		mb_fleet_file_deinit(&file);
 	}
-	if ((r = mb_fleet_create(&s->fleet, err)) < 0 ||
+	if ((r = mb_store_lock(o->db, &s->lock_fd, err)) < 0 ||
+	    (r = mb_fleet_create(&s->fleet, err)) < 0 ||
 	    (r = mb_store_open(o->db, &s->ingest_store, err)) < 0 ||
 	    (r = mb_store_load(s->ingest_store, on_load, s, err)) < 0 ||
 	    (r = mb_store_open(o->db, &s->api.store, err)) < 0 ||
@@ -242,8 +187,6 @@ static int open_data(struct server *s, struct mb_err *err)
 		mb_store_close(sharing_store);
 		return r;
 	}
-	s->historian.sharing = s->sharing;
-	s->historian.interval_ns = o->sharing_ns;
 	mb_info("database %s: %u VMs, %u damaged", o->db, s->loaded, s->damaged);
 	return 0;
 }
@@ -284,6 +227,11 @@ static int start(struct server *s, struct mb_err *err)
 		.frame_budget_bytes = o->frame_budget_mb << 20,
 		.say = on_say,
 	};
+	const struct mb_historian_config history = {
+		.interval_ns = o->sharing_ns,
+		.keep_ns = o->keep_ns,
+		.warn = on_history_warning,
+	};
 	int r;
 
 	s->base = event_base_new();
@@ -306,14 +254,14 @@ static int start(struct server *s, struct mb_err *err)
 	    (r = mb_sessions_create(s->base, s->fleet, s->ingest, &c, &s->sessions, err)) < 0 ||
 	    (r = listen_all(s, err)) < 0)
 		return r;
-	return historian_start(&s->historian, err);
+	return o->sharing_ns ? mb_historian_start(s->sharing, &history, &s->historian, err) : 0;
 }
 
 /* Readers first, then the way in, then what they stood on. */
 static void end(struct server *s)
 {
 	mb_http_stop(s->http);
-	historian_stop(&s->historian);
+	mb_historian_stop(s->historian);
 	mb_sessions_destroy(s->sessions);
 	mb_ingest_destroy(s->ingest);
 	for (int i = 0; i < 2; i++)
@@ -326,6 +274,8 @@ static void end(struct server *s)
 	if (s->base)
 		event_base_free(s->base);
 	libevent_global_shutdown();
+	if (s->lock_fd >= 0)
+		close(s->lock_fd);
 }
 
 int main(int argc, char **argv)
@@ -344,10 +294,11 @@ int main(int argc, char **argv)
 		.db = "memory-buddies.db",
 		.http = "127.0.0.1:9877",
 		.sharing_ns = 60000000000,
+		.keep_ns = 30 * 86400000000000,
 		.max_agents = 4096,
 		.frame_budget_mb = 1024,
 	};
-	struct server s = { .options = &o };
+	struct server s = { .options = &o, .lock_fd = -1 };
 	struct mb_err err = { 0 };
 	int r;
 

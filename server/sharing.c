@@ -206,3 +206,15 @@ void mb_sharing_unlock(struct mb_sharing *s)
 {
 	pthread_mutex_unlock(&s->lock);
 }
+
+int mb_sharing_forget(struct mb_sharing *s, uint64_t before_unix_ns, struct mb_err *err)
+{
+	int r;
+
+	if (!s->store)
+		return 0;
+	pthread_mutex_lock(&s->lock);
+	r = mb_store_forget(s->store, before_unix_ns, err);
+	pthread_mutex_unlock(&s->lock);
+	return r;
+}

@@ -40,4 +40,7 @@ int mb_sharing_lock(struct mb_sharing *s, const struct mb_sharing_view **ret,
 		    struct mb_err *ret_store_error, struct mb_err *err);
 void mb_sharing_unlock(struct mb_sharing *s);
 
+/* mb_store_forget() on the store, if there is one. */
+int mb_sharing_forget(struct mb_sharing *s, uint64_t before_unix_ns, struct mb_err *err);
+
 #endif

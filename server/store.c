@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "server/store.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sqlite3.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "proto/base/cleanup.h"
@@ -20,6 +22,8 @@ enum statement {
 	SQL_INSERT_FRAME,
 	SQL_INSERT_HISTORY,
 	SQL_INSERT_SHARING,
+	SQL_FORGET_HISTORY,
+	SQL_FORGET_SHARING,
 	SQL_SELECT_VMS,
 	SQL_SELECT_FRAMES,
 	SQL_FIND_VM,
@@ -49,6 +53,9 @@ static const char *const sql[SQL_END] = {
 	[SQL_INSERT_SHARING] =
 		"INSERT INTO sharing (vm, at_unix_ns, epoch, acked_unix_ns, inter, partner,"
 		" partner_inter) VALUES (?1,?2,?3,?4,?5,?6,?7)",
+	[SQL_FORGET_HISTORY] = "DELETE FROM history WHERE acked_unix_ns < ?1 AND rowid NOT IN"
+			       " (SELECT max(rowid) FROM history GROUP BY vm)",
+	[SQL_FORGET_SHARING] = "DELETE FROM sharing WHERE at_unix_ns < ?1",
 	[SQL_SELECT_VMS] =
 		"SELECT vm.id, name, host, source, vm.tracker, memory_bytes, algorithm, page_bytes,"
 		" bits, keyed, domain, zero_digest, boot, vm.epoch, hash, vm.acked_unix_ns,"
@@ -195,6 +202,27 @@ int mb_store_open(const char *path, struct mb_store **ret, struct mb_err *err)
 failed:
 	mb_store_close(s);
 	return r;
+}
+
+int mb_store_lock(const char *path, int *ret_fd, struct mb_err *err)
+{
+	mb_autofree char *name = NULL;
+	mb_autoclose int fd = -1;
+
+	if (asprintf(&name, "%s.lock", path) < 0) {
+		name = NULL;
+		return mb_fail_mem(err, "the store");
+	}
+	fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return mb_fail(err, errno, "database %s: %s: %m", path, name);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return mb_fail(err, errno == EWOULDBLOCK ? EBUSY : errno,
+			       errno == EWOULDBLOCK ? "database %s: another server has it" :
+						      "database %s: flock: %m",
+			       path);
+	*ret_fd = mb_take_fd(fd);
+	return 0;
 }
 
 void mb_store_close(struct mb_store *s)
@@ -356,6 +384,22 @@ int mb_store_put_sharing(struct mb_store *s, const struct mb_sharing_record *rec
 		if (records[i].partner)
 			bind_text(st, 6, records[i].partner);
 		bind_u64(st, 7, records[i].partner_inter);
+		r = run(s, st, err);
+	}
+	if (r == 0)
+		return mb_store_commit(s, err);
+	mb_store_rollback(s);
+	return r;
+}
+
+int mb_store_forget(struct mb_store *s, uint64_t before_unix_ns, struct mb_err *err)
+{
+	int r = mb_store_begin(s, err);
+
+	for (int i = SQL_FORGET_HISTORY; r == 0 && i <= SQL_FORGET_SHARING; i++) {
+		sqlite3_stmt *st = get(s, (enum statement)i);
+
+		bind_u64(st, 1, before_unix_ns);
 		r = run(s, st, err);
 	}
 	if (r == 0)

@@ -17,6 +17,12 @@ int mb_store_open(const char *path, struct mb_store **ret, struct mb_err *err);
 void mb_store_close(struct mb_store *s);
 
 /*
+ * Keeps every other server off the database; *ret_fd holds the lock until it is closed. -EBUSY:
+ * another server has it.
+ */
+int mb_store_lock(const char *path, int *ret_fd, struct mb_err *err);
+
+/*
  * Every VM with its fingerprint, verified against the hash it was acked with; `vm` is the
  * callback's to keep (mb_vm_deinit). A VM whose rows do not add up comes with epoch 0, so that its
  * agent sends a snapshot, and `damage` says what is wrong; NULL otherwise.
@@ -52,6 +58,9 @@ struct mb_sharing_record {
 /* A transaction of its own. */
 int mb_store_put_sharing(struct mb_store *s, const struct mb_sharing_record *records, size_t n,
 			 uint64_t at_unix_ns, struct mb_err *err);
+
+/* Forgets the history older than that; fingerprints stay. A transaction of its own. */
+int mb_store_forget(struct mb_store *s, uint64_t before_unix_ns, struct mb_err *err);
 
 struct mb_history_row {
 	uint64_t at_unix_ns, epoch, epochs;

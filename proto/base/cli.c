@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/base/cleanup.h"
 #include "proto/base/version.h"
 
 static void usage(FILE *to, const char *program, const char *about,
@@ -69,23 +70,22 @@ int mb_parse_duration_ns(const char *text, const char *what, uint64_t *ret_ns, s
 	static const struct {
 		const char *unit;
 		uint64_t ns;
-	} units[] = { { "ms", 1000000 },
-		      { "s", 1000000000 },
-		      { "", 1000000000 },
-		      { "m", 60000000000 },
-		      { "h", 3600000000000 } };
+	} units[] = { { "ms", 1000000 },    { "s", 1000000000 },    { "", 1000000000 },
+		      { "m", 60000000000 }, { "h", 3600000000000 }, { "d", 86400000000000 } };
 	unsigned long long v;
 	char *end;
 
 	errno = 0;
 	v = strtoull(text, &end, 10);
-	for (size_t i = 0; isdigit((unsigned char)text[0]) && !errno && i < 5; i++) {
+	if (!isdigit((unsigned char)text[0]) || errno)
+		end = "?";
+	for (size_t i = 0; i < MB_ARRAY_LEN(units); i++) {
 		if (strcmp(end, units[i].unit) != 0)
 			continue;
 		if (__builtin_mul_overflow((uint64_t)v, units[i].ns, ret_ns) || *ret_ns >> 62)
 			break;
 		return 0;
 	}
-	return mb_fail(err, EINVAL, "%s: \"%s\" is no duration (such as 500ms, 10s, 2m, 1h)", what,
-		       text);
+	return mb_fail(err, EINVAL, "%s: \"%s\" is no duration (such as 500ms, 10s, 2m, 1h, 30d)",
+		       what, text);
 }

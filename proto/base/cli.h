@@ -28,7 +28,7 @@ int mb_cli_main(const char *program, const char *about, const struct mb_command 
 /* Whole non-negative decimal number in [min, max]; the error names `what`. */
 int mb_parse_u64(const char *text, uint64_t min, uint64_t max, const char *what, uint64_t *ret,
 		 struct mb_err *err);
-/* "250ms", "10s", "2m", "1h", "0": a duration in ns. */
+/* "250ms", "10s", "2m", "1h", "30d", "0": a duration in ns. */
 int mb_parse_duration_ns(const char *text, const char *what, uint64_t *ret_ns, struct mb_err *err);
 
 #endif

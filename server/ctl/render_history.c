@@ -33,10 +33,11 @@ int mb_render_history(const json_t *root, FILE *to, struct mb_err *err)
 {
 	static const char *const pages[] = { "pages", "distinct",     "zero",
 					     "self",  "self_nonzero", "inter" };
-	static const char *const cost[] = { "changed",	  "added",	 "removed",
+	static const char *const cost[] = { "epoch",	  "changed",	 "added", "removed",
 					    "wire_bytes", "duration_ms", "cpu_ms" };
 	const char *vm = json_string_value(json_object_get(root, "vm"));
-	mb_cleanup(mb_table_deinit) struct mb_table t = { 0 };
+	mb_cleanup(mb_table_deinit) struct mb_table holds = { 0 };
+	mb_cleanup(mb_table_deinit) struct mb_table comes = { 0 };
 	const json_t *rows, *row;
 	bool unread, several;
 	size_t i;
@@ -51,28 +52,31 @@ int mb_render_history(const json_t *root, FILE *to, struct mb_err *err)
 	/* Columns that say something only in rare trouble. */
 	unread = any_but(rows, "unread", 0);
 	several = any_but(rows, "epochs", 1);
-	mb_table_columns(&t,
-			 "<time|>epoch|>pages|>distinct|>zero|>self|>self w/o zero|>inter|>changed|"
-			 ">added|>removed|>wire bytes|>ms|>cpu ms|>churn|<pass|<tracker");
-	mb_table_columns(&t, unread ? ">unread" : "");
-	mb_table_columns(&t, several ? ">epochs in one" : "");
+	/* Two tables, as in the status: one would be too wide to read. */
+	mb_table_columns(&holds, "<time|>epoch|>pages|>distinct|>zero|>self|>self w/o zero|>inter");
+	mb_table_columns(&comes, ">epoch|>changed|>added|>removed|>wire bytes|>ms|>cpu ms|>churn|"
+				 "<pass|<tracker");
+	mb_table_columns(&comes, unread ? ">unread" : "");
+	mb_table_columns(&comes, several ? ">epochs in one" : "");
 	json_array_foreach(rows, i, row)
 	{
-		mb_cell_time(&t, row, "at_unix_ms");
-		mb_cell_number(&t, row, "epoch");
+		mb_cell_time(&holds, row, "at_unix_ms");
+		mb_cell_number(&holds, row, "epoch");
 		for (size_t k = 0; k < MB_ARRAY_LEN(pages); k++)
-			mb_cell_number(&t, row, pages[k]);
+			mb_cell_number(&holds, row, pages[k]);
 		for (size_t k = 0; k < MB_ARRAY_LEN(cost); k++)
-			mb_cell_number(&t, row, cost[k]);
-		put_churn(&t, row);
-		mb_table_put(&t, "%s",
+			mb_cell_number(&comes, row, cost[k]);
+		put_churn(&comes, row);
+		mb_table_put(&comes, "%s",
 			     json_is_true(json_object_get(row, "full")) ? "full" : "incremental");
-		mb_cell_text(&t, row, "tracker");
+		mb_cell_text(&comes, row, "tracker");
 		if (unread)
-			mb_cell_number(&t, row, "unread");
+			mb_cell_number(&comes, row, "unread");
 		if (several)
-			mb_cell_number(&t, row, "epochs");
+			mb_cell_number(&comes, row, "epochs");
 	}
-	mb_table_print(&t, to);
+	mb_table_print(&holds, to);
+	fputc('\n', to);
+	mb_table_print(&comes, to);
 	return 0;
 }

@@ -21,6 +21,17 @@ wait "$agent_pid" || fail "agent: $(cat "$dir/agent.log")"
 	fail "not one net delta: $(query 'SELECT * FROM history')"
 [ "$(query 'SELECT hex(hash) FROM vm')" = "$hash" ] || fail "another fingerprint"
 
+# --epochs counts what was taken, also when the server sees it as one.
+"$mbagent" run --source "trace:$dir/t.mbt" --vm e --server "unix:$dir/late" --interval 1ms \
+	--epochs 7 --retry 300ms >"$dir/agent.log" 2>&1 &
+agent_pid=$!
+pids+=($!)
+wait_for 10 grep -q 'epoch 7:' "$dir/agent.log"
+stop_server
+server --listen "unix:$dir/late"
+wait "$agent_pid" || fail "agent: $(cat "$dir/agent.log")"
+[ "$(query "SELECT epoch FROM vm WHERE name='e'")" = 7 ] || fail "not 7 epochs"
+
 # Restart between epochs: the same agent goes on with a delta.
 "$mbagent" run --source "trace:$dir/t.mbt" --vm u --server "unix:$dir/sock" --interval 100ms \
 	--retry 20ms >"$dir/agent.log" 2>&1 &

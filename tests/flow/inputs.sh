@@ -53,6 +53,7 @@ refuses 'fleet.json.*memory_mb' "$mbserver" --db "$dir/db2" --fleet "$dir/fleet.
 rm "$dir/db"
 server --verbose
 refuses 'in use' "$mbserver" --db "$dir/db3" --listen "unix:$dir/sock" --http 127.0.0.1:0
+refuses 'another server has it' "$mbserver" --db "$dir/db" --listen "unix:$dir/s" --http 127.0.0.1:0
 stop_server
 "$mbagent" --version | grep -q mbagent
 "$mbserver" --version | grep -q mbserver

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The historian: a thread that has the matrix computed now and then, also when nobody asks, so that
+ * the history of inter-VM sharing has no holes; and that forgets what is too old.
+ */
+#ifndef MB_SERVER_HISTORIAN_H
+#define MB_SERVER_HISTORIAN_H
+
+#include "server/sharing.h"
+
+struct mb_historian_config {
+	uint64_t interval_ns;			   /* between computations */
+	uint64_t keep_ns;			   /* of history; 0: all of it */
+	void (*warn)(void *ctx, const char *text); /* required; from this thread */
+	void *ctx;
+};
+
+struct mb_historian;
+int mb_historian_start(struct mb_sharing *sharing, const struct mb_historian_config *config,
+		       struct mb_historian **ret, struct mb_err *err);
+void mb_historian_stop(struct mb_historian *h); /* NULL is fine */
+
+#endif

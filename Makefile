@@ -22,6 +22,14 @@ LDFLAGS_asan := -fsanitize=address,undefined
 ifeq ($(CFLAGS_$(MODE)),)
 $(error MODE=$(MODE): use release, debug or asan)
 endif
+ifeq ($(STATIC),1)
+ifeq ($(MODE),asan)
+$(error STATIC=1: sanitizers cannot be linked statically; use MODE=release or debug)
+endif
+ifneq ($(filter demo test unit flow lint tests,$(MAKECMDGOALS)),)
+$(error STATIC=1 builds mbagent alone; $(MAKECMDGOALS) needs all programs)
+endif
+endif
 ALL_CFLAGS := -std=gnu17 -D_GNU_SOURCE -pthread $(WARNINGS) $(CFLAGS_$(MODE)) \
 	      -I. -I$(BUILD)/gen $(if $(filter 1,$(STATIC)),-DMB_STATIC) $(CFLAGS)
 ALL_LDFLAGS := -pthread $(LDFLAGS_$(MODE)) $(if $(filter 1,$(STATIC)),-static) $(LDFLAGS)

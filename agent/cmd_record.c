@@ -68,6 +68,7 @@ struct record {
 	struct mb_page *pending;
 	size_t n_pending;
 	struct mb_buf out;
+	off_t whole_bytes; /* up to the end of the last epoch */
 	int fd;
 };
 
@@ -90,9 +91,13 @@ static int on_page(void *ctx, const struct mb_page *page, struct mb_err *err)
 	return rec->n_pending == PENDING_MAX ? flush(rec, err) : 0;
 }
 
-static void on_progress(void *ctx, double done)
+static int on_progress(void *ctx, double done, struct mb_err *err)
 {
-	mb_progress_update(&((struct record *)ctx)->progress, done);
+	struct record *rec = ctx;
+
+	mb_progress_update(&rec->progress, done);
+	mb_ticker_take(&rec->ticker);
+	return rec->ticker.stop ? mb_fail(err, EINTR, "stopped in the middle of an epoch") : 0;
 }
 
 static int record_epoch(struct record *rec, struct mb_err *err)
@@ -113,10 +118,21 @@ static int record_epoch(struct record *rec, struct mb_err *err)
 		r = mb_trace_put_epoch(&end, &rec->out, err);
 	if (r == 0)
 		r = flush(rec, err);
+	if (r == 0)
+		rec->whole_bytes = lseek(rec->fd, 0, SEEK_CUR);
 	mb_info("epoch %" PRIu64 ": %" PRIu64 " pages, %u distinct, %" PRIu64 " unread", end.epoch,
 		e.fingerprint.n_pages, e.fingerprint.n_distinct, e.info.pages_unread);
 	mb_fingerprint_deinit(&e.fingerprint);
 	return r;
+}
+
+/* What was asked for without a number of epochs ends when it is stopped. */
+static int stopped(const struct record *rec, const struct options *o, struct mb_err *err)
+{
+	return o->schedule.epochs ?
+		       mb_fail(err, EINTR, "stopped after %" PRIu64 " of %" PRIu64 " epochs",
+			       rec->agent.pass.epochs, o->schedule.epochs) :
+		       0;
 }
 
 static int record_all(struct record *rec, const struct options *o, struct mb_err *err)
@@ -131,6 +147,8 @@ static int record_all(struct record *rec, const struct options *o, struct mb_err
 					       "the source had %" PRIu64 " epochs, not %" PRIu64,
 					       rec->agent.pass.epochs, o->schedule.epochs) :
 				       0;
+		if (r == -EINTR && rec->ticker.stop)
+			return stopped(rec, o, err);
 		if (r < 0)
 			return r;
 		if (o->schedule.epochs && rec->agent.pass.epochs == o->schedule.epochs)
@@ -144,7 +162,7 @@ static int record_all(struct record *rec, const struct options *o, struct mb_err
 		}
 		mb_ticker_take(&rec->ticker);
 		if (rec->ticker.stop)
-			return 0;
+			return stopped(rec, o, err);
 		rec->ticker.epoch_now = false;
 	}
 }
@@ -210,6 +228,9 @@ int mb_cmd_record(int argc, char **argv)
 	r = start(&rec, &o, &err);
 	if (r == 0)
 		r = record_all(&rec, &o, &err);
+	/* Whatever happened: the file ends with a whole epoch. */
+	if (rec.fd >= 0 && rec.whole_bytes && ftruncate(rec.fd, rec.whole_bytes) < 0 && r == 0)
+		r = mb_fail(&err, errno, "%s: %m", o.path);
 	if (rec.fd >= 0 && close(rec.fd) < 0 && r == 0)
 		r = mb_fail(&err, errno, "%s: %m", o.path);
 	mb_ticker_close(&rec.ticker);

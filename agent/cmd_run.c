@@ -75,6 +75,7 @@ struct run {
 	struct mb_ticker ticker;
 	uint64_t next_ns;
 	bool exhausted; /* the source has no further epoch */
+	bool stretched; /* said that the interval cannot be kept */
 };
 
 static void on_say(void *ctx, enum mb_log_level level, const char *text)
@@ -87,6 +88,35 @@ static void on_acked(void *ctx, uint64_t epoch, size_t wire_bytes)
 {
 	(void)ctx;
 	mb_info("epoch %" PRIu64 " acked, %zu bytes sent", epoch, wire_bytes);
+}
+
+/* A pass over much memory takes long: the server is not kept waiting, nor who wants to stop. */
+static int on_progress(void *ctx, double done, struct mb_err *err)
+{
+	struct run *run = ctx;
+
+	(void)done;
+	mb_ticker_take(&run->ticker);
+	if (run->ticker.stop)
+		return mb_fail(err, EINTR, "stopped in the middle of an epoch");
+	return mb_uplink_run(run->uplink, 0, -1, err);
+}
+
+/* When the next epoch is due. A pass that takes longer than the interval stretches it, and says so.
+ */
+static void schedule_next(struct run *run, uint64_t start_ns, uint64_t interval_ns)
+{
+	uint64_t end_ns = mb_now_ns(), rest_ns = (end_ns - start_ns) / 8;
+
+	run->next_ns = start_ns + interval_ns;
+	if (run->next_ns >= end_ns + rest_ns)
+		return;
+	run->next_ns = end_ns + rest_ns;
+	if (interval_ns && !run->stretched)
+		mb_warning("a pass takes %.1f s, too long for --interval: epochs are %.1f s apart",
+			   (double)(end_ns - start_ns) / 1e9,
+			   (double)(run->next_ns - start_ns) / 1e9);
+	run->stretched = true;
 }
 
 static int take_epoch(struct run *run, struct mb_err *err)
@@ -108,6 +138,16 @@ static int take_epoch(struct run *run, struct mb_err *err)
 	return 0;
 }
 
+/* Stopping a run without an end is how it ends; one that was to bring N epochs has not done so. */
+static int stopped(const struct run *run, const struct options *o, struct mb_err *err)
+{
+	if (!o->schedule.epochs)
+		return 0;
+	return mb_fail(err, EINTR,
+		       "stopped before %" PRIu64 " epochs were acked (%" PRIu64 " taken)",
+		       o->schedule.epochs, run->agent.pass.epochs);
+}
+
 static int loop(struct run *run, const struct options *o, struct mb_err *err)
 {
 	for (;;) {
@@ -115,17 +155,21 @@ static int loop(struct run *run, const struct options *o, struct mb_err *err)
 		bool done = run->exhausted ||
 			    (o->schedule.epochs && run->agent.pass.epochs >= o->schedule.epochs);
 		bool due = o->schedule.interval_ns ? mb_now_ns() >= run->next_ns : idle;
+		uint64_t start_ns;
 		int r;
 
 		mb_ticker_take(&run->ticker);
-		if (run->ticker.stop || (done && idle))
+		if (done && idle)
 			return 0;
+		if (run->ticker.stop)
+			return stopped(run, o, err);
 		if (!done && (due || run->ticker.epoch_now)) {
 			run->ticker.epoch_now = false;
-			run->next_ns = mb_now_ns() + o->schedule.interval_ns;
+			start_ns = mb_now_ns();
 			r = take_epoch(run, err);
 			if (r < 0)
-				return r;
+				return run->ticker.stop && r == -EINTR ? stopped(run, o, err) : r;
+			schedule_next(run, start_ns, o->schedule.interval_ns);
 			/* Nothing may be left to wait for. */
 			continue;
 		}
@@ -183,6 +227,8 @@ static int start(struct run *run, struct options *o, char *host_name, size_t siz
 	    (r = mb_ticker_open(&run->ticker, err)) < 0)
 		return r;
 	say_boot(&c.hello.boot);
+	run->agent.pass.progress = on_progress;
+	run->agent.pass.ctx = run;
 	return mb_uplink_create(&c, &run->uplink, err);
 }
 

@@ -40,9 +40,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static void show_progress(void *ctx, double done)
+static int show_progress(void *ctx, double done, struct mb_err *err)
 {
+	(void)err;
 	mb_progress_update(ctx, done);
+	return 0;
 }
 
 static void print_json(const struct mb_agent *a, const struct mb_epoch *e,

@@ -107,11 +107,12 @@ int mb_agent_open(struct mb_agent *a, const struct mb_agent_config *config, stru
 	a->source->ops->describe(a->source, &a->info);
 	r = mb_pass_init(&a->pass, a->source, a->tracker, config->bits, config->domain,
 			 config->key_file ? key : NULL, err);
-	explicit_bzero(key, sizeof(key));
 	if (r < 0)
 		goto failed;
+	explicit_bzero(key, sizeof(key));
 	return 0;
 failed:
+	explicit_bzero(key, sizeof(key));
 	mb_agent_close(a);
 	return r;
 }

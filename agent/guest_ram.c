@@ -76,3 +76,17 @@ int mb_guest_ram_find(const struct mb_maps *all, struct mb_maps *ret, struct mb_
 		drop_small(ret);
 	return r;
 }
+
+bool mb_is_vm_monitor(const char *program)
+{
+	static const char *const starts[] = { "qemu-system", "qemu-kvm" };
+	static const char *const names[] = { "kvm", "cloud-hypervisor", "firecracker" };
+
+	for (size_t i = 0; i < MB_ARRAY_LEN(starts); i++)
+		if (strncmp(program, starts[i], strlen(starts[i])) == 0)
+			return true;
+	for (size_t i = 0; i < MB_ARRAY_LEN(names); i++)
+		if (strcmp(program, names[i]) == 0)
+			return true;
+	return false;
+}

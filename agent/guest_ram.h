@@ -13,7 +13,12 @@
 #ifndef MB_GUEST_RAM_H
 #define MB_GUEST_RAM_H
 
+#include <stdbool.h>
+
 #include "agent/maps.h"
+
+/* By the name of its executable, without the path. */
+bool mb_is_vm_monitor(const char *program);
 
 /* ret->n = 0 when there is none. Neighbours are joined; ascending by address. */
 int mb_guest_ram_find(const struct mb_maps *all, struct mb_maps *ret, struct mb_err *err);

@@ -122,8 +122,11 @@ static int walk(struct walk *w, struct mb_err *err)
 				return r;
 		}
 		w->read += n;
-		if (p->progress)
-			p->progress(p->ctx, p->source->ops->progress(p->source));
+		if (p->progress) {
+			r = p->progress(p->ctx, p->source->ops->progress(p->source), err);
+			if (r < 0)
+				return r;
+		}
 	}
 }
 
@@ -161,15 +164,18 @@ int mb_pass_run(struct mb_pass *p, struct mb_epoch *ret, struct mb_err *err)
 	const struct mb_source_ops *ops = p->source->ops;
 	uint64_t start_ns = mb_now_ns(), start_cpu_ns = mb_cpu_ns();
 	struct walk w = { .pass = p, .old.table = &p->table };
+	/* Frames that are not stable cannot be carried over. */
+	bool all = !p->epochs || !p->stable_frames || p->lost;
 	struct mb_page_table swap;
 	int r;
 
 	*ret = (struct mb_epoch){ 0 };
 	mb_page_table_clear(&p->next);
+	p->lost = true;
 	r = p->tracker->ops->epoch(p->tracker, &w.dirty, err);
 	if (r < 0)
 		return mb_fail_in(err, r, "tracker %s", p->tracker->ops->name);
-	if (!p->epochs)
+	if (all)
 		w.dirty = NULL;
 	r = ops->begin(p->source, w.dirty, err);
 	if (r < 0)
@@ -188,6 +194,7 @@ int mb_pass_run(struct mb_pass *p, struct mb_epoch *ret, struct mb_err *err)
 	p->table = p->next;
 	p->next = swap;
 	p->epochs++;
+	p->lost = false;
 
 	ops->unread(p->source, ret->unread);
 	for (int i = 0; i < MB_UNREAD_REASONS; i++)

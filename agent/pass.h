@@ -25,10 +25,11 @@ struct mb_pass {
 	struct mb_page_table table, next; /* of the last epoch, and of the one under way */
 	struct mb_fingerprint last;	  /* for churn where frames are not stable */
 	uint64_t epochs;
+	bool lost; /* the last pass failed: what the tracker flagged for it is not read yet */
 	/* Called with every page as it goes into the fingerprint, in frame order; may be NULL. */
 	int (*tap)(void *ctx, const struct mb_page *page, struct mb_err *err);
-	/* Called now and then with the share done; may be NULL. */
-	void (*progress)(void *ctx, double done);
+	/* Called now and then with the share done; may be NULL. An error ends the pass. */
+	int (*progress)(void *ctx, double done, struct mb_err *err);
 	void *ctx;
 };
 

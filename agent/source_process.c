@@ -147,20 +147,6 @@ static int read_maps(struct process *p, struct mb_err *err)
 		       (int)p->pid);
 }
 
-static bool is_vm_monitor(const char *program)
-{
-	static const char *const starts[] = { "qemu-system", "qemu-kvm" };
-	static const char *const names[] = { "kvm", "cloud-hypervisor", "firecracker" };
-
-	for (size_t i = 0; i < MB_ARRAY_LEN(starts); i++)
-		if (strncmp(program, starts[i], strlen(starts[i])) == 0)
-			return true;
-	for (size_t i = 0; i < MB_ARRAY_LEN(names); i++)
-		if (strcmp(program, names[i]) == 0)
-			return true;
-	return false;
-}
-
 /* The executable may be unreadable, or replaced since ("... (deleted)"). */
 static bool runs_vm_monitor(const struct process *p)
 {
@@ -168,13 +154,13 @@ static bool runs_vm_monitor(const struct process *p)
 	ssize_t n = readlinkat(p->dir, "exe", path, sizeof(path) - 1);
 
 	if (n < 0)
-		return is_vm_monitor(p->comm);
+		return mb_is_vm_monitor(p->comm);
 	path[n] = 0;
 	deleted = strstr(path, " (deleted)");
 	if (deleted)
 		*deleted = 0;
 	name = strrchr(path, '/');
-	return is_vm_monitor(name ? name + 1 : path);
+	return mb_is_vm_monitor(name ? name + 1 : path);
 }
 
 static void read_comm(struct process *p)

@@ -38,6 +38,7 @@ struct mb_uplink {
 	uint64_t last_epoch;
 	uint64_t retry_ns, backoff_ns, deadline_ns;
 	bool greeted; /* since the last loss of connection */
+	char last_failure[512];
 	uint32_t max_raw_bytes;
 	struct mb_buf out, in, raw;
 	size_t out_at, sent_bytes;
@@ -141,6 +142,8 @@ static void acked(struct mb_uplink *u)
 	u->base = u->sent;
 	u->sent = (struct held){ 0 };
 	u->state = READY;
+	u->backoff_ns = u->config.retry_min_ns;
+	u->last_failure[0] = 0;
 	u->config.acked(u->config.ctx, epoch, u->sent_bytes);
 }
 
@@ -163,10 +166,10 @@ static void go_away(struct mb_uplink *u, const char *why)
 	if (u->fd >= 0)
 		close(u->fd);
 	u->fd = -1;
-	/* The first failure is news, the next ones are not. */
-	say(u,
-	    u->greeted || u->backoff_ns == u->config.retry_min_ns ? MB_LOG_WARNING : MB_LOG_DEBUG,
+	/* A failure is news, the same one again is not. */
+	say(u, u->greeted || strcmp(u->last_failure, why) != 0 ? MB_LOG_WARNING : MB_LOG_DEBUG,
 	    "%s: %s; trying again in %.1f s", u->config.uri, why, (double)wait_ns / 1e9);
+	snprintf(u->last_failure, sizeof(u->last_failure), "%s", why);
 	u->state = AWAY;
 	u->greeted = false;
 	u->retry_ns = mb_now_ns() + wait_ns;
@@ -192,9 +195,11 @@ static void queue(struct mb_uplink *u, const struct mb_msg *msg)
 static void greet(struct mb_uplink *u)
 {
 	struct mb_msg msg = { .type = MB_MSG_HELLO, .hello = u->config.hello };
-	int on = 1, idle_s = 15, every_s = 5, probes = 3;
+	int on = 1, idle_s = 15, every_s = 5, probes = 3, unacked_ms = 30000;
 
 	if (u->config.address.sa.sa_family != AF_UNIX) {
+		/* Keepalive rests while data is unacked; this does not. */
+		setsockopt(u->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof(unacked_ms));
 		setsockopt(u->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		setsockopt(u->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 		setsockopt(u->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
@@ -284,7 +289,9 @@ static void take_welcome(struct mb_uplink *u, const struct mb_welcome *w)
 	bool same_boot = memcmp(&w->boot, &u->config.hello.boot, sizeof(w->boot)) == 0;
 
 	u->greeted = true;
-	u->backoff_ns = u->config.retry_min_ns;
+	/* With something to send, the server has yet to show that it takes it. */
+	if (mb_uplink_idle(u))
+		u->backoff_ns = u->config.retry_min_ns;
 	u->max_raw_bytes = w->max_frame_bytes;
 	u->state = READY;
 	if (same_boot && w->epoch == u->base.epoch &&
@@ -356,6 +363,10 @@ static int take_message(struct mb_uplink *u, const struct mb_msg *msg, struct mb
 		take_ack(u, &msg->ack);
 		return 0;
 	case MB_MSG_RESYNC:
+		if (u->state == SENT && !u->base.epoch) {
+			go_away(u, "server asked for a snapshot, but got one");
+			return 0;
+		}
 		if (u->state == SENT) {
 			say(u, MB_LOG_WARNING, "%s: server asks for a snapshot: %s", u->config.uri,
 			    msg->resync_reason);
@@ -393,6 +404,9 @@ static void write_some(struct mb_uplink *u)
 			return;
 		}
 		u->out_at += (size_t)n;
+		/* A slow link is not a silent server. */
+		if (u->state == SENT)
+			wait_for_answer(u, ACK_WAIT_S);
 	}
 }
 

@@ -86,6 +86,12 @@ int mb_identity_check(const struct mb_identity *id, struct mb_err *err)
 	return check_domain(id->domain, id->keyed, err);
 }
 
+bool mb_identity_same_space(const struct mb_identity *a, const struct mb_identity *b)
+{
+	return strcmp(a->domain, b->domain) == 0 && a->algorithm == b->algorithm &&
+	       a->bits == b->bits && a->page_bytes == b->page_bytes;
+}
+
 int mb_identity_compare(const struct mb_identity *a, const struct mb_identity *b,
 			struct mb_err *err)
 {

@@ -69,6 +69,8 @@ int mb_identity_check(const struct mb_identity *id, struct mb_err *err);
 /* 0, or -EXDEV with the first difference in words ("trust domain a, but b there"). */
 int mb_identity_compare(const struct mb_identity *a, const struct mb_identity *b,
 			struct mb_err *err);
+/* Made the same way in the same trust domain: such digests must have the same key. */
+bool mb_identity_same_space(const struct mb_identity *a, const struct mb_identity *b);
 const char *mb_algorithm_name(enum mb_algorithm algorithm);
 
 /* The largest digest of an identity. */

@@ -36,7 +36,7 @@ static int scene_open(struct mb_api *api, struct scene *s, struct mb_err *err)
 	/* Not the questioner's fault. */
 	if (r < 0)
 		return mb_fail_in(err, -EIO, "fleet file");
-	r = mb_sharing_lock(api->sharing, &s->view, NULL, err);
+	r = mb_sharing_lock(api->sharing, &s->view, err);
 	if (r < 0) {
 		s->view = NULL;
 		return r;
@@ -226,40 +226,71 @@ static int plan(struct scene *s, mb_api_query query, void *ctx, json_t **ret, st
 
 /* --- /v1/history ------------------------------------------------------------------------------ */
 
+struct history {
+	const struct scene *scene;
+	const char *vm;
+	json_t *rows;
+};
+
+/*
+ * Inter-VM sharing of a row: what was written down, or, for the epoch that is the VM's last one,
+ * what the matrix says now.
+ */
+static json_t *inter_of(const struct history *h, const struct mb_history_row *row)
+{
+	if (row->has_inter)
+		return number(row->inter);
+	for (uint32_t k = 0; k < h->scene->view->n_sets; k++) {
+		const struct mb_comparable *set = &h->scene->view->sets[k];
+
+		for (uint32_t i = 0; i < set->n; i++) {
+			const struct mb_vm *vm = &h->scene->view->fleet.vms[set->vms[i]];
+
+			if (strcmp(vm->name, h->vm) == 0 && vm->acked_unix_ns == row->acked_unix_ns)
+				return number(set->any[i]);
+		}
+	}
+	return json_null();
+}
+
 static int history_row(void *ctx, const struct mb_history_row *row)
 {
+	const struct history *h = ctx;
 	json_t *o = json_pack("{s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:b, s:s}",
 			      "at_unix_ms", (json_int_t)(row->at_unix_ns / 1000000), "epoch",
 			      (json_int_t)row->epoch, "epochs", (json_int_t)row->epochs, "inter",
-			      row->has_inter ? number(row->inter) : json_null(), "changed",
-			      (json_int_t)row->changed, "added", (json_int_t)row->added, "removed",
-			      (json_int_t)row->removed, "unread", (json_int_t)row->unread,
-			      "wire_bytes", (json_int_t)row->wire_bytes, "duration_ms",
-			      (double)row->duration_ns / 1e6, "cpu_ms", (double)row->cpu_ns / 1e6,
-			      "full", (int)row->full, "tracker", row->tracker);
+			      inter_of(h, row), "changed", (json_int_t)row->changed, "added",
+			      (json_int_t)row->added, "removed", (json_int_t)row->removed, "unread",
+			      (json_int_t)row->unread, "wire_bytes", (json_int_t)row->wire_bytes,
+			      "duration_ms", (double)row->duration_ns / 1e6, "cpu_ms",
+			      (double)row->cpu_ns / 1e6, "full", (int)row->full, "tracker",
+			      row->tracker);
 
 	set_self_sharing(o, &row->sharing);
-	return json_array_append_new(ctx, o) < 0 ? -ENOMEM : 0;
+	return json_array_append_new(h->rows, o) < 0 ? -ENOMEM : 0;
 }
 
-static int history(struct mb_api *api, mb_api_query query, void *ctx, json_t **ret,
-		   struct mb_err *err)
+static int history(struct mb_api *api, const struct scene *s, mb_api_query query, void *ctx,
+		   json_t **ret, struct mb_err *err)
 {
 	const char *vm = query(ctx, "vm");
+	struct history h = { .scene = s, .vm = vm };
 	uint64_t limit = 100;
-	json_t *rows;
 	int r;
 
 	if (!vm)
 		return mb_fail(err, EINVAL, "parameter vm is missing");
+	r = mb_name_check(vm, "VM", err);
+	if (r < 0)
+		return r;
 	r = get_number(query, ctx, "limit", 100000, &limit, err);
 	if (r < 0)
 		return r;
-	rows = json_array();
-	*ret = json_pack("{s:s, s:o}", "vm", vm, "rows", rows);
+	h.rows = json_array();
+	*ret = json_pack("{s:s, s:o}", "vm", vm, "rows", h.rows);
 	if (!*ret)
 		return mb_fail_mem(err, "an answer");
-	return mb_store_history(api->store, vm, (uint32_t)limit, history_row, rows, err);
+	return mb_store_history(api->store, vm, (uint32_t)limit, history_row, &h, err);
 }
 
 int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *ctx,
@@ -279,9 +310,8 @@ int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *c
 		r = scene_open(api, &s, err);
 		r = r < 0 ? r : plan(&s, query, ctx, ret_json, err);
 	} else if (strcmp(path, "/v1/history") == 0) {
-		/* A fresh row's inter-VM sharing is known once the matrix has been asked for. */
 		r = scene_open(api, &s, err);
-		r = r < 0 ? r : history(api, query, ctx, ret_json, err);
+		r = r < 0 ? r : history(api, &s, query, ctx, ret_json, err);
 	} else {
 		r = mb_fail(err, ENOENT, "no %.100s (/v1/status, /v1/share, /v1/plan, /v1/history)",
 			    path);

@@ -125,20 +125,28 @@ int mb_fleet_add(struct mb_fleet *f, const struct mb_vm *vm, struct mb_err *err)
  * Agents of one trust domain that hash alike must have the same key: otherwise nothing would ever
  * be found shared, and nobody would know why. The VM itself may change its key when it is alone.
  */
-static int check_key(const struct mb_fleet *f, const struct mb_hello *h, const struct mb_vm *self,
-		     struct mb_err *err)
+static int check_key(const struct mb_fleet *f, const struct mb_identity *identity,
+		     const struct mb_vm *self, struct mb_err *err)
 {
 	for (uint32_t i = 0; i < f->n; i++) {
-		const struct mb_identity *id = &f->vms[i]->identity;
+		const struct mb_vm *other = f->vms[i];
 
-		if (f->vms[i] == self || !f->vms[i]->epoch ||
-		    strcmp(id->domain, h->identity.domain) != 0 ||
-		    id->algorithm != h->identity.algorithm || id->bits != h->identity.bits ||
-		    id->page_bytes != h->identity.page_bytes)
-			continue;
-		return mb_identity_compare(&h->identity, id, err);
+		if (other != self && other->epoch &&
+		    mb_identity_same_space(&other->identity, identity))
+			return mb_identity_compare(identity, &other->identity, err);
 	}
 	return 0;
+}
+
+int mb_fleet_check_key(struct mb_fleet *f, uint32_t vm, const struct mb_identity *identity,
+		       struct mb_err *err)
+{
+	int r;
+
+	pthread_mutex_lock(&f->lock);
+	r = check_key(f, identity, f->vms[vm], err);
+	pthread_mutex_unlock(&f->lock);
+	return r;
 }
 
 static void copy_hello(struct mb_vm *vm, const struct mb_hello *h)
@@ -164,7 +172,7 @@ static int greet(struct mb_fleet *f, const struct mb_hello *h, uint64_t session,
 		vm = f->vms[i];
 	if (vm && vm->session)
 		return mb_fail(err, EBUSY, "VM \"%s\" has a connected agent", h->vm);
-	r = check_key(f, h, vm, err);
+	r = check_key(f, &h->identity, vm, err);
 	if (r < 0)
 		return r;
 	if (!vm) {
@@ -250,14 +258,31 @@ int mb_fleet_snapshot(struct mb_fleet *f, struct mb_fleet_snapshot *ret, struct 
 	*ret = (struct mb_fleet_snapshot){ 0 };
 	pthread_mutex_lock(&f->lock);
 	ret->vms = calloc(f->n + 1, sizeof(*ret->vms));
-	for (uint32_t i = 0; ret->vms && i < f->n; i++)
-		copy_vm(&ret->vms[ret->n++], f->vms[i]);
+	for (uint32_t i = 0; ret->vms && i < f->n; i++) {
+		copy_vm(&ret->vms[i], f->vms[i]);
+		ret->vms[i].index = i;
+		ret->n++;
+	}
 	ret->generation = f->generation;
 	pthread_mutex_unlock(&f->lock);
 	if (!ret->vms)
 		return mb_fail_mem(err, "a view of the fleet");
 	qsort(ret->vms, ret->n, sizeof(*ret->vms), by_name);
 	return 0;
+}
+
+void mb_fleet_refresh(struct mb_fleet *f, struct mb_fleet_snapshot *s)
+{
+	pthread_mutex_lock(&f->lock);
+	for (uint32_t i = 0; i < s->n; i++) {
+		const struct mb_vm *now = f->vms[s->vms[i].index];
+
+		memcpy(s->vms[i].host, now->host, sizeof(now->host));
+		memcpy(s->vms[i].source, now->source, sizeof(now->source));
+		s->vms[i].memory_bytes = now->memory_bytes;
+		s->vms[i].session = now->session;
+	}
+	pthread_mutex_unlock(&f->lock);
 }
 
 void mb_fleet_snapshot_deinit(struct mb_fleet_snapshot *s)

@@ -41,6 +41,7 @@ struct mb_vm {
 	uint64_t snapshot_bytes, log_bytes, log_seq; /* of the store */
 	struct mb_fpref *fp;			     /* the empty fingerprint at epoch 0 */
 	uint64_t session;			     /* connected agent, 0: none */
+	uint32_t index; /* of a copy in a snapshot: which VM of the fleet */
 };
 
 struct mb_fleet;
@@ -57,6 +58,9 @@ int mb_fleet_add(struct mb_fleet *f, const struct mb_vm *vm, struct mb_err *err)
  */
 int mb_fleet_greet(struct mb_fleet *f, const struct mb_hello *hello, uint64_t session,
 		   struct mb_welcome *ret, uint32_t *ret_vm, struct mb_err *err);
+/* -EXDEV: other VMs of the trust domain are held, and they have another key. */
+int mb_fleet_check_key(struct mb_fleet *f, uint32_t vm, const struct mb_identity *identity,
+		       struct mb_err *err);
 void mb_fleet_leave(struct mb_fleet *f, uint32_t vm, uint64_t session);
 
 /* A copy, with a reference of its own: mb_vm_deinit(). */
@@ -71,6 +75,8 @@ struct mb_fleet_snapshot {
 	uint64_t generation; /* grows with every publish */
 };
 int mb_fleet_snapshot(struct mb_fleet *f, struct mb_fleet_snapshot *ret, struct mb_err *err);
+/* What agents say of themselves may change between publishes: brings it up to date. */
+void mb_fleet_refresh(struct mb_fleet *f, struct mb_fleet_snapshot *s);
 void mb_fleet_snapshot_deinit(struct mb_fleet_snapshot *s);
 uint64_t mb_fleet_generation(struct mb_fleet *f);
 

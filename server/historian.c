@@ -5,29 +5,77 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/base/cleanup.h"
 #include "proto/base/clock.h"
+
+#define FORGET_EVERY_NS ((uint64_t)3600000000000)
 
 struct mb_historian {
 	struct mb_sharing *sharing;
+	struct mb_store *store;
 	struct mb_historian_config config;
+	uint64_t kept_generation; /* whose rows the store has; 0: none */
+	uint64_t forget_ns;	  /* when next */
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	bool stop;
 };
 
-static void keep(struct mb_historian *h)
+static int put_rows(struct mb_store *store, const struct mb_sharing_view *view, struct mb_err *err)
 {
-	struct mb_err store = { 0 }, err = { 0 };
-	const struct mb_sharing_view *view;
-	uint64_t now = mb_unix_ns();
+	mb_autofree struct mb_sharing_record *rows = calloc(view->fleet.n + 1, sizeof(*rows));
+	size_t n = 0;
 
-	if (mb_sharing_lock(h->sharing, &view, &store, &err) == 0)
-		mb_sharing_unlock(h->sharing);
-	if (!*err.text && !*store.text && h->config.keep_ns && h->config.keep_ns < now)
-		mb_sharing_forget(h->sharing, now - h->config.keep_ns, &store);
-	if (*err.text || *store.text)
-		h->config.warn(h->config.ctx, *err.text ? err.text : store.text);
+	if (!rows)
+		return mb_fail_mem(err, "sharing history");
+	for (uint32_t k = 0; k < view->n_sets; k++) {
+		const struct mb_comparable *set = &view->sets[k];
+
+		for (uint32_t i = 0; i < set->n; i++) {
+			const struct mb_vm *vm = &view->fleet.vms[set->vms[i]];
+			const uint64_t *inter = set->inter + (size_t)i * set->n;
+			struct mb_sharing_record row = { .vm_id = vm->id,
+							 .epoch = vm->epoch,
+							 .acked_unix_ns = vm->acked_unix_ns,
+							 .inter = set->any[i] };
+
+			for (uint32_t j = 0; j < set->n; j++) {
+				if (inter[j] <= row.partner_inter)
+					continue;
+				row.partner_inter = inter[j];
+				row.partner = view->fleet.vms[set->vms[j]].name;
+			}
+			rows[n++] = row;
+		}
+	}
+	return mb_store_put_sharing(store, rows, n, mb_unix_ns(), err);
+}
+
+static int keep(struct mb_historian *h, struct mb_err *err)
+{
+	const struct mb_sharing_view *view;
+	int r = mb_sharing_lock(h->sharing, &view, err);
+
+	if (r < 0)
+		return r;
+	if (view->fleet.generation != h->kept_generation) {
+		r = put_rows(h->store, view, err);
+		if (r == 0)
+			h->kept_generation = view->fleet.generation;
+	}
+	mb_sharing_unlock(h->sharing);
+	return r;
+}
+
+static int forget(struct mb_historian *h, struct mb_err *err)
+{
+	uint64_t now_ns = mb_now_ns(), date = mb_unix_ns();
+
+	if (!h->config.keep_ns || h->config.keep_ns >= date || now_ns < h->forget_ns)
+		return 0;
+	h->forget_ns = now_ns + FORGET_EVERY_NS;
+	return mb_store_forget(h->store, date - h->config.keep_ns, err);
 }
 
 /* Waits for the next time; false: the end has come. */
@@ -50,13 +98,18 @@ static void *work(void *arg)
 {
 	struct mb_historian *h = arg;
 
-	while (wait_interval(h))
-		keep(h);
+	while (wait_interval(h)) {
+		struct mb_err err = { 0 };
+
+		if (keep(h, &err) < 0 || forget(h, &err) < 0)
+			h->config.warn(h->config.ctx, err.text);
+	}
 	return NULL;
 }
 
-int mb_historian_start(struct mb_sharing *sharing, const struct mb_historian_config *config,
-		       struct mb_historian **ret, struct mb_err *err)
+int mb_historian_start(struct mb_sharing *sharing, struct mb_store *store,
+		       const struct mb_historian_config *config, struct mb_historian **ret,
+		       struct mb_err *err)
 {
 	struct mb_historian *h = calloc(1, sizeof(*h));
 	pthread_condattr_t attr;
@@ -65,6 +118,7 @@ int mb_historian_start(struct mb_sharing *sharing, const struct mb_historian_con
 	if (!h)
 		return mb_fail_mem(err, "the history thread");
 	h->sharing = sharing;
+	h->store = store;
 	h->config = *config;
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -93,5 +147,6 @@ void mb_historian_stop(struct mb_historian *h)
 	pthread_join(h->thread, NULL);
 	pthread_cond_destroy(&h->wake);
 	pthread_mutex_destroy(&h->lock);
+	mb_store_close(h->store);
 	free(h);
 }

@@ -7,6 +7,7 @@
 #define MB_SERVER_HISTORIAN_H
 
 #include "server/sharing.h"
+#include "server/store.h"
 
 struct mb_historian_config {
 	uint64_t interval_ns;			   /* between computations */
@@ -16,8 +17,10 @@ struct mb_historian_config {
 };
 
 struct mb_historian;
-int mb_historian_start(struct mb_sharing *sharing, const struct mb_historian_config *config,
-		       struct mb_historian **ret, struct mb_err *err);
+/* `store` is this thread's from now on, and closed at its end; not if it did not start. */
+int mb_historian_start(struct mb_sharing *sharing, struct mb_store *store,
+		       const struct mb_historian_config *config, struct mb_historian **ret,
+		       struct mb_err *err);
 void mb_historian_stop(struct mb_historian *h); /* NULL is fine */
 
 #endif

@@ -37,6 +37,15 @@ static const char *query(void *ctx, const char *name)
 	return MHD_lookup_connection_value(ctx, MHD_GET_ARGUMENT_KIND, name);
 }
 
+/* A reason may quote what was asked, which need not be UTF-8; JSON must be. */
+static json_t *reason(struct mb_err *err)
+{
+	for (char *p = err->text; *p; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	return json_pack("{s:s}", "error", err->text);
+}
+
 static enum MHD_Result answer(struct MHD_Connection *c, unsigned int status, json_t *json)
 {
 	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
@@ -86,7 +95,7 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *u
 			      json_pack("{s:s}", "error", "only GET is known here"));
 	r = mb_api_get(h->api, url, query, c, &json, &err);
 	if (r < 0)
-		json = json_pack("{s:s}", "error", err.text);
+		json = reason(&err);
 	return answer(c, status_of(r), json);
 }
 

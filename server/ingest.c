@@ -11,7 +11,7 @@
 #include "proto/frame.h"
 
 /* A commit holds so many jobs or bytes at most: memory, and the first agent's patience. */
-enum { BATCH_JOBS = 64, BATCH_BYTES = 64 << 20, LOG_BYTES_MIN = 65536 };
+enum { BATCH_JOBS = 64, BATCH_BYTES = 64 << 20, LOG_BYTES_MIN = 65536, LOG_FRAMES_MAX = 64 };
 
 struct queue {
 	struct mb_ingest_job *first, **end;
@@ -95,7 +95,10 @@ static int apply(const struct mb_ingest_job *job, const struct mb_vm *vm,
 	const struct mb_fingerprint empty = { 0 };
 	struct mb_fingerprint_id id = mb_fingerprint_id(held);
 	struct mb_fingerprint_id base = msg->base_epoch ? id : mb_fingerprint_id(&empty);
-	bool same_boot = memcmp(&vm->boot, &job->boot, sizeof(job->boot)) == 0;
+	struct mb_err no;
+	/* As mb_fleet_greet() told the agent: digests of another identity are no base. */
+	bool same_boot = memcmp(&vm->boot, &job->boot, sizeof(job->boot)) == 0 &&
+			 mb_identity_compare(&vm->identity, &job->identity, &no) == 0;
 	int r;
 
 	if (same_boot && msg->epoch == vm->epoch &&
@@ -105,7 +108,7 @@ static int apply(const struct mb_ingest_job *job, const struct mb_vm *vm,
 		return mb_fail(err, ESTALE,
 			       "epoch %" PRIu64 " starts from epoch %" PRIu64
 			       ", but %s epoch %" PRIu64 " is held",
-			       msg->epoch, msg->base_epoch, same_boot ? "its" : "another boot's",
+			       msg->epoch, msg->base_epoch, same_boot ? "its" : "another source's",
 			       vm->epoch);
 	/* Before decoding: how much a delta may remove is bounded by the base only. */
 	if (!mb_fingerprint_id_equal(&base, &msg->fields.base))
@@ -119,25 +122,27 @@ static int apply(const struct mb_ingest_job *job, const struct mb_vm *vm,
 	return mb_delta_apply(msg->base_epoch ? held : &empty, &delta, ret, err);
 }
 
-/* Deltas that outweigh a snapshot cost more at the next start than one costs now. */
+/*
+ * Deltas that outweigh a snapshot, or that are many, cost more at the next start than a snapshot
+ * costs now. One that cannot be made is no reason to refuse an epoch: then it stays a log.
+ */
 static int compact(struct mb_ingest *in, struct mb_vm *vm, struct mb_err *err)
 {
 	mb_cleanup(mb_delta_deinit) struct mb_delta delta = { 0 };
 	struct mb_msg msg = { .type = MB_MSG_DELTA };
 	const struct mb_fingerprint empty = { 0 };
-	int r;
 
-	if (vm->log_bytes <= MB_MAX(vm->snapshot_bytes, (uint64_t)LOG_BYTES_MIN))
+	if (vm->log_bytes <= MB_MAX(vm->snapshot_bytes, (uint64_t)LOG_BYTES_MIN) &&
+	    vm->log_seq < LOG_FRAMES_MAX)
 		return 0;
 	msg.delta.epoch = vm->epoch;
 	msg.delta.pass = vm->pass;
 	msg.delta.pass.tracker = vm->tracker;
 	mb_buf_clear(&in->snapshot);
-	if ((r = mb_delta_make(&empty, mb_fpref_fingerprint(vm->fp), &delta, err)) < 0 ||
-	    (r = mb_delta_encode(&delta, vm->identity.bits, &in->scratch, &msg.delta.fields, err)) <
-		    0 ||
-	    (r = mb_msg_to_frame(&msg, &in->snapshot, err)) < 0)
-		return r;
+	if (mb_delta_make(&empty, mb_fpref_fingerprint(vm->fp), &delta, NULL) < 0 ||
+	    mb_delta_encode(&delta, vm->identity.bits, &in->scratch, &msg.delta.fields, NULL) < 0 ||
+	    mb_msg_to_frame(&msg, &in->snapshot, NULL) < 0)
+		return 0;
 	return mb_store_put_snapshot(in->store, vm, mb_buf_slice(&in->snapshot), err);
 }
 
@@ -167,6 +172,22 @@ static int update_vm(struct mb_vm *vm, const struct mb_ingest_job *job,
 }
 
 /*
+ * Hello was judged by what was durable then. Agents that came with different keys before the first
+ * of them was acked are told apart here: the first one's key is the trust domain's.
+ */
+static int check_key(struct mb_ingest *in, struct mb_ingest_job *job)
+{
+	int r = mb_fleet_check_key(in->fleet, job->vm, &job->identity, &job->reason);
+
+	for (int i = 0; r == 0 && i < in->batch.n; i++)
+		if (in->batch.changed[i] &&
+		    mb_identity_same_space(&in->batch.vms[i].identity, &job->identity))
+			r = mb_identity_compare(&job->identity, &in->batch.vms[i].identity,
+						&job->reason);
+	return r;
+}
+
+/*
  * Everything but the commit. Sets job->verdict, and *ret_changed when `vm` is now another; fails
  * only when the store did.
  */
@@ -180,18 +201,19 @@ static int ingest(struct mb_ingest *in, struct mb_ingest_job *job, struct mb_vm 
 	int r;
 
 	*ret_changed = false;
-	job->verdict = MB_INGEST_BAD;
 	r = unpack(in, job, &msg);
+	job->verdict = r == -ENOMEM ? MB_INGEST_FAILED : MB_INGEST_BAD;
 	if (r < 0)
+		return 0;
+	job->verdict = MB_INGEST_FOREIGN;
+	if (check_key(in, job) < 0)
 		return 0;
 	job->epoch = msg.delta.epoch;
 	r = apply(job, vm, &msg.delta, &fp, &job->reason);
-	if (r == -EALREADY || r == 0)
-		job->verdict = MB_INGEST_DURABLE;
-	else if (r == -ESTALE)
-		job->verdict = MB_INGEST_RESYNC;
-	else if (r == -ENOMEM)
-		job->verdict = MB_INGEST_FAILED;
+	/* A snapshot mends whatever is wrong with a delta (FORMAT.md 3.4). */
+	job->verdict = r == -EALREADY || r == 0 ? MB_INGEST_DURABLE :
+		       r == -ENOMEM		? MB_INGEST_FAILED :
+						  MB_INGEST_RESYNC;
 	job->fingerprint = msg.delta.fields.result;
 	if (r < 0)
 		return 0;
@@ -238,18 +260,33 @@ static void fail_all(struct batch *b, const struct mb_err *why)
 	}
 }
 
+/* One job within the batch's transaction; what it did is undone if it fails, the others stay. */
+static int run_job(struct mb_ingest *in, struct batch *b, int i, struct mb_err *err)
+{
+	struct mb_ingest_job *job = b->jobs[i];
+	int r = mb_store_mark(in->store, err);
+
+	if (r < 0)
+		return r;
+	if (ingest(in, job, &b->vms[i], &b->changed[i]) == 0)
+		return 0;
+	b->changed[i] = false;
+	job->verdict = MB_INGEST_FAILED;
+	*err = job->reason;
+	return mb_store_undo(in->store, &(struct mb_err){ 0 });
+}
+
 static void run_batch(struct mb_ingest *in, struct batch *b)
 {
 	struct mb_err err = { 0 };
 	int r = mb_store_begin(in->store, &err);
 
-	for (int i = 0; i < b->n; i++)
+	for (int i = 0; i < b->n; i++) {
 		mb_fleet_get(in->fleet, b->jobs[i]->vm, &b->vms[i]);
-	for (int i = 0; r == 0 && i < b->n; i++) {
-		r = ingest(in, b->jobs[i], &b->vms[i], &b->changed[i]);
-		if (r < 0)
-			err = b->jobs[i]->reason;
+		b->changed[i] = false;
 	}
+	for (int i = 0; r == 0 && i < b->n; i++)
+		r = run_job(in, b, i, &err);
 	if (r == 0)
 		r = mb_store_commit(in->store, &err);
 	else

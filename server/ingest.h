@@ -18,6 +18,7 @@ enum mb_ingest_verdict {
 	MB_INGEST_DURABLE, /* ack `fingerprint` at `epoch` */
 	MB_INGEST_RESYNC,  /* what is held is not the base: ask for a snapshot */
 	MB_INGEST_BAD,	   /* not understood: refuse */
+	MB_INGEST_FOREIGN, /* its trust domain has another key: refuse */
 	MB_INGEST_FAILED,  /* not the agent's fault: refuse for now */
 };
 

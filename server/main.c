@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "proto/base/cleanup.h"
 #include "proto/base/cli.h"
@@ -26,14 +27,14 @@
 enum { LISTEN_MAX = 8 };
 
 struct options {
-	const char *db, *fleet, *http;
+	const char *db, *fleet, *http, *forget_vm;
 	const char *listen[LISTEN_MAX];
 	int n_listen;
 	uint64_t sharing_ns, keep_ns, max_agents, frame_budget_mb;
 	bool verbose;
 };
 
-enum { OPT_HTTP = 1, OPT_SHARING, OPT_KEEP, OPT_AGENTS, OPT_BUDGET };
+enum { OPT_HTTP = 1, OPT_SHARING, OPT_KEEP, OPT_AGENTS, OPT_BUDGET, OPT_FORGET };
 
 static const struct argp_option options[] = {
 	{ "db", 'd', "FILE", 0, "the database (memory-buddies.db)", 0 },
@@ -51,6 +52,9 @@ static const struct argp_option options[] = {
 	{ "max-agents", OPT_AGENTS, "N", 0, "connections at once (4096)", 0 },
 	{ "frame-budget-mb", OPT_BUDGET, "N", 0,
 	  "memory for frames under way, of all agents together (1024)", 0 },
+	{ "forget-vm", OPT_FORGET, "NAME", 0,
+	  "take a VM that is no more out of the database, and end; not while a server runs on it",
+	  0 },
 	{ "verbose", 'v', 0, 0, "say more", 0 },
 	{ 0 },
 };
@@ -87,6 +91,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_BUDGET:
 		r = mb_parse_u64(arg, 1, 1 << 20, "--frame-budget-mb", &o->frame_budget_mb, &err);
+		break;
+	case OPT_FORGET:
+		o->forget_vm = arg;
 		break;
 	case 'v':
 		o->verbose = true;
@@ -163,7 +170,6 @@ static int on_load(void *ctx, struct mb_vm *vm, const char *damage, struct mb_er
 static int open_data(struct server *s, struct mb_err *err)
 {
 	const struct options *o = s->options;
-	struct mb_store *sharing_store = NULL;
 	int r;
 
 	if (o->fleet) {
@@ -180,13 +186,8 @@ static int open_data(struct server *s, struct mb_err *err)
 	    (r = mb_store_open(o->db, &s->ingest_store, err)) < 0 ||
 	    (r = mb_store_load(s->ingest_store, on_load, s, err)) < 0 ||
 	    (r = mb_store_open(o->db, &s->api.store, err)) < 0 ||
-	    (r = mb_store_open(o->db, &sharing_store, err)) < 0)
+	    (r = mb_sharing_create(s->fleet, &s->sharing, err)) < 0)
 		return r;
-	r = mb_sharing_create(s->fleet, sharing_store, &s->sharing, err);
-	if (r < 0) {
-		mb_store_close(sharing_store);
-		return r;
-	}
 	mb_info("database %s: %u VMs, %u damaged", o->db, s->loaded, s->damaged);
 	return 0;
 }
@@ -218,12 +219,35 @@ static int listen_all(struct server *s, struct mb_err *err)
 	return 0;
 }
 
+/* A descriptor per agent, and some for ourselves. */
+static uint32_t raise_descriptor_limit(uint64_t max_agents)
+{
+	enum { OWN = 128 };
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return (uint32_t)max_agents;
+	if (limit.rlim_cur < max_agents + OWN) {
+		limit.rlim_cur = MB_MIN(limit.rlim_max, max_agents + OWN);
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_cur >= max_agents + OWN)
+		return (uint32_t)max_agents;
+	max_agents = limit.rlim_cur > 2 * OWN ? limit.rlim_cur - OWN : limit.rlim_cur / 2;
+	mb_warning("this process may open %ju files: at most %" PRIu64 " agents at once",
+		   (uintmax_t)limit.rlim_cur, max_agents);
+	return (uint32_t)max_agents;
+}
+
 static int start(struct server *s, struct mb_err *err)
 {
 	const struct options *o = s->options;
 	const struct mb_sessions_config c = {
-		.max_sessions = (uint32_t)o->max_agents,
-		.max_frame_bytes = MB_FRAME_RAW_MAX,
+		.max_sessions = raise_descriptor_limit(o->max_agents),
+		/* What agents are told they may send must fit the budget, packed as badly as can
+		   be. */
+		.max_frame_bytes =
+			(uint32_t)MB_MIN(o->frame_budget_mb << 19, (uint64_t)MB_FRAME_RAW_MAX),
 		.frame_budget_bytes = o->frame_budget_mb << 20,
 		.say = on_say,
 	};
@@ -232,6 +256,7 @@ static int start(struct server *s, struct mb_err *err)
 		.keep_ns = o->keep_ns,
 		.warn = on_history_warning,
 	};
+	struct mb_store *history_store = NULL;
 	int r;
 
 	s->base = event_base_new();
@@ -254,7 +279,14 @@ static int start(struct server *s, struct mb_err *err)
 	    (r = mb_sessions_create(s->base, s->fleet, s->ingest, &c, &s->sessions, err)) < 0 ||
 	    (r = listen_all(s, err)) < 0)
 		return r;
-	return o->sharing_ns ? mb_historian_start(s->sharing, &history, &s->historian, err) : 0;
+	if (!o->sharing_ns)
+		return 0;
+	r = mb_store_open(o->db, &history_store, err);
+	if (r == 0)
+		r = mb_historian_start(s->sharing, history_store, &history, &s->historian, err);
+	if (r < 0)
+		mb_store_close(history_store);
+	return r;
 }
 
 /* Readers first, then the way in, then what they stood on. */
@@ -276,6 +308,26 @@ static void end(struct server *s)
 	libevent_global_shutdown();
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);
+}
+
+static int forget_vm(const struct options *o)
+{
+	struct mb_store *store = NULL;
+	struct mb_err err = { 0 };
+	int r, lock = -1;
+
+	r = mb_store_lock(o->db, &lock, &err);
+	if (r == 0)
+		r = mb_store_open(o->db, &store, &err);
+	if (r == 0)
+		r = mb_store_forget_vm(store, o->forget_vm, &err);
+	mb_store_close(store);
+	mb_closep(&lock);
+	if (r < 0)
+		mb_error("%s", err.text);
+	else
+		mb_info("VM %s is forgotten", o->forget_vm);
+	return r < 0 ? MB_EXIT_FAILED : MB_EXIT_OK;
 }
 
 int main(int argc, char **argv)
@@ -311,9 +363,11 @@ int main(int argc, char **argv)
 	mb_log_init("mbserver", o.verbose ? MB_LOG_DEBUG : MB_LOG_INFO);
 	signal(SIGPIPE, SIG_IGN);
 	evthread_use_pthreads();
+	if (o.forget_vm)
+		return forget_vm(&o);
 	r = start(&s, &err);
-	if (r == 0)
-		event_base_dispatch(s.base);
+	if (r == 0 && event_base_dispatch(s.base) < 0)
+		r = mb_fail(&err, EIO, "the event loop failed");
 	end(&s);
 	if (r < 0)
 		mb_error("%s", err.text);

@@ -15,25 +15,35 @@ static json_t *host_name(const struct mb_fleet_view *fleet, uint32_t host)
 	return host < fleet->n_hosts ? json_string(fleet->hosts[host].name) : json_null();
 }
 
+/* What is on one host: before or after. */
+struct load {
+	json_t *vms;
+	uint64_t full_mb;
+};
+
+static int add_vm(struct load *l, const struct mb_plan_vm *vm)
+{
+	l->full_mb += vm->memory_mb;
+	return json_array_append_new(l->vms, json_string(vm->name));
+}
+
 /*
- * Per host the names of its VMs, before and after: one pass over the VMs, since hosts x VMs is too
- * many. Two lists per host: [2 h] before, [2 h + 1] after.
+ * One pass over the VMs, since hosts x VMs is too many. Two loads per host: [2 h] before, [2 h + 1]
+ * after.
  */
-static int vms_of_hosts(const struct mb_fleet_view *fleet, const struct mb_plan *plan,
-			json_t **lists)
+static int load_hosts(const struct mb_fleet_view *fleet, const struct mb_plan *plan,
+		      struct load *loads)
 {
 	for (size_t i = 0; i < 2 * (size_t)fleet->n_hosts; i++)
-		if (!(lists[i] = json_array()))
+		if (!(loads[i].vms = json_array()))
 			return -1;
 	for (uint32_t v = 0; v < fleet->n_vms; v++) {
-		uint32_t before = fleet->vms[v].host, after = plan->host[v];
+		const struct mb_plan_vm *vm = &fleet->vms[v];
+		uint32_t before = vm->host, after = plan->host[v];
 
-		if (before < fleet->n_hosts &&
-		    json_array_append_new(lists[2 * before], json_string(fleet->vms[v].name)) < 0)
+		if (before < fleet->n_hosts && add_vm(&loads[2 * (size_t)before], vm) < 0)
 			return -1;
-		if (after < fleet->n_hosts &&
-		    json_array_append_new(lists[2 * after + 1], json_string(fleet->vms[v].name)) <
-			    0)
+		if (after < fleet->n_hosts && add_vm(&loads[2 * (size_t)after + 1], vm) < 0)
 			return -1;
 	}
 	return 0;
@@ -41,21 +51,26 @@ static int vms_of_hosts(const struct mb_fleet_view *fleet, const struct mb_plan 
 
 static json_t *report_hosts(const struct mb_fleet_view *fleet, const struct mb_plan *plan)
 {
-	size_t n_lists = 2 * (size_t)fleet->n_hosts;
-	mb_autofree json_t **lists = calloc(n_lists + 1, sizeof(json_t *));
+	size_t n_loads = 2 * (size_t)fleet->n_hosts;
+	mb_autofree struct load *loads = calloc(n_loads + 1, sizeof(*loads));
 	json_t *ret = json_array();
-	int r = lists && ret ? vms_of_hosts(fleet, plan, lists) : -1;
+	int r = loads && ret ? load_hosts(fleet, plan, loads) : -1;
 
-	for (uint32_t h = 0; h < fleet->n_hosts && r == 0; h++)
+	for (uint32_t h = 0; h < fleet->n_hosts && r == 0; h++) {
+		const struct load *before = &loads[2 * (size_t)h], *after = before + 1;
+
 		r = json_array_append_new(ret,
-					  json_pack("{s:s, s:o, s:o, s:o, s:O, s:O}", "name",
-						    fleet->hosts[h].name, "memory_mb",
+					  json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:O, s:O}",
+						    "name", fleet->hosts[h].name, "memory_mb",
 						    integer(fleet->hosts[h].memory_mb), "before_mb",
 						    integer(plan->before_mb[h]), "after_mb",
-						    integer(plan->after_mb[h]), "vms_before",
-						    lists[2 * h], "vms_after", lists[2 * h + 1]));
-	for (size_t i = 0; lists && i < n_lists; i++)
-		json_decref(lists[i]);
+						    integer(plan->after_mb[h]), "full_before_mb",
+						    integer(before->full_mb), "full_after_mb",
+						    integer(after->full_mb), "vms_before",
+						    before->vms, "vms_after", after->vms));
+	}
+	for (size_t i = 0; loads && i < n_loads; i++)
+		json_decref(loads[i].vms);
 	if (r == 0)
 		return ret;
 	json_decref(ret);
@@ -96,18 +111,32 @@ static json_t *report_moves(const struct mb_fleet_view *fleet, const struct mb_p
 	return NULL;
 }
 
+static json_t *report_saving(const struct mb_fleet_view *fleet, const struct mb_plan *plan)
+{
+	mb_autofree uint32_t *now = calloc((size_t)fleet->n_vms + 1, sizeof(*now));
+
+	if (!now)
+		return NULL;
+	for (uint32_t v = 0; v < fleet->n_vms; v++)
+		now[v] = fleet->vms[v].host;
+	/* The gain may be negative. */
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "before_pages",
+			 integer(plan->saving_before_pages), "after_pages",
+			 integer(plan->saving_after_pages), "gain_pages",
+			 integer(plan->saving_after_pages - plan->saving_before_pages),
+			 "inter_before_pages", integer(mb_score_inter_pages(fleet, now)),
+			 "inter_after_pages", integer(mb_score_inter_pages(fleet, plan->host)));
+}
+
 json_t *mb_report_plan(const struct mb_fleet_view *fleet, const struct mb_plan *plan,
 		       const struct mb_planner *planner, const struct mb_plan_options *options)
 {
-	/* Differences may be negative: VMs that ran nowhere before take memory now. */
-	return json_pack("{s:s, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o}, s:o}",
-			 "planner", planner->name, "strict", options->strict, "note", plan->note,
-			 "hosts", report_hosts(fleet, plan), "before_mb",
-			 integer(plan->before_total_mb), "after_mb", integer(plan->after_total_mb),
-			 "saved_mb", integer(plan->before_total_mb - plan->after_total_mb),
-			 "placement", report_placement(fleet, plan), "saving", "before_pages",
-			 integer(plan->saving_before_pages), "after_pages",
-			 integer(plan->saving_after_pages), "gain_pages",
-			 integer(plan->saving_after_pages - plan->saving_before_pages), "moves",
-			 report_moves(fleet, plan));
+	/* What is saved may be negative: VMs that ran nowhere before take memory now. */
+	return json_pack("{s:s, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "planner",
+			 planner->name, "strict", options->strict, "note", plan->note, "hosts",
+			 report_hosts(fleet, plan), "before_mb", integer(plan->before_total_mb),
+			 "after_mb", integer(plan->after_total_mb), "saved_mb",
+			 integer(plan->before_total_mb - plan->after_total_mb), "placement",
+			 report_placement(fleet, plan), "saving", report_saving(fleet, plan),
+			 "moves", report_moves(fleet, plan));
 }

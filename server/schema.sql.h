@@ -31,6 +31,7 @@ static const char mb_schema[] =
 	" duration_ns INTEGER NOT NULL, cpu_ns INTEGER NOT NULL, is_full INTEGER NOT NULL,"
 	" acked_unix_ns INTEGER NOT NULL, tracker TEXT NOT NULL);"
 	"CREATE INDEX history_by_vm ON history (vm, at_unix_ns);"
+	"CREATE INDEX history_by_age ON history (acked_unix_ns);"
 	/*
 	 * Whenever the matrix was computed: what each VM shared with the others. acked_unix_ns is
 	 * the history row that it is about: epochs start again with each boot of a source.
@@ -39,6 +40,7 @@ static const char mb_schema[] =
 	" vm INTEGER NOT NULL REFERENCES vm(id), at_unix_ns INTEGER NOT NULL,"
 	" epoch INTEGER NOT NULL, acked_unix_ns INTEGER NOT NULL, inter INTEGER NOT NULL,"
 	" partner TEXT, partner_inter INTEGER NOT NULL);"
-	"CREATE INDEX sharing_by_vm ON sharing (vm, acked_unix_ns);";
+	"CREATE INDEX sharing_by_vm ON sharing (vm, acked_unix_ns);"
+	"CREATE INDEX sharing_by_age ON sharing (at_unix_ns);";
 
 #endif

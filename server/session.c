@@ -19,7 +19,10 @@ enum {
 	HELLO_RAW_MAX = 65536,
 	HELLO_WAIT_S = 10,
 	FRAME_WAIT_S = 60,
+	FRAME_BYTES_PER_S = 65536, /* the slowest link that is served */
+	WRITE_WAIT_S = 60,
 	LINGER_S = 5,
+	ACCEPT_PAUSE_S = 1,
 	LISTENERS_MAX = 8,
 };
 
@@ -29,13 +32,14 @@ struct session {
 	struct mb_sessions *all;
 	struct session *next, **link;
 	struct bufferevent *bev; /* NULL: hung up, but a job is still out */
+	struct event *deadline;
 	enum state state;
 	uint64_t id;
 	uint32_t vm;
 	bool greeted, peer_done;
 	struct mb_boot boot;
 	struct mb_identity identity;
-	char name[MB_NAME_MAX];
+	char name[MB_NAME_MAX];	 /* of the VM; of the peer until it has greeted */
 	uint64_t reserved_bytes; /* of the budget */
 	uint32_t frame_bytes;	 /* of the frame under way, header included */
 };
@@ -45,7 +49,7 @@ struct mb_sessions {
 	struct mb_fleet *fleet;
 	struct mb_ingest *ingest;
 	struct mb_sessions_config config;
-	struct event *results;
+	struct event *results, *accept_again;
 	struct evconnlistener *listeners[LISTENERS_MAX];
 	char *socket_files[LISTENERS_MAX];
 	int n_listeners;
@@ -106,6 +110,8 @@ static void hang_up(struct session *s)
 
 	bufferevent_free(s->bev);
 	s->bev = NULL;
+	event_free(s->deadline);
+	s->deadline = NULL;
 	s->state = CLOSING;
 	if (s->greeted)
 		mb_fleet_leave(all->fleet, s->vm, s->id);
@@ -116,11 +122,15 @@ static void hang_up(struct session *s)
 	wake_waiting(all);
 }
 
-static void set_timeout(struct session *s, int read_s)
+/* The whole of what is awaited must be here by then; single bytes do not buy time. 0: no hurry. */
+static void set_deadline(struct session *s, uint64_t seconds)
 {
-	struct timeval read = { .tv_sec = read_s }, write = { .tv_sec = FRAME_WAIT_S };
+	struct timeval t = { .tv_sec = (time_t)seconds };
 
-	bufferevent_set_timeouts(s->bev, read_s ? &read : NULL, &write);
+	if (seconds)
+		event_add(s->deadline, &t);
+	else
+		event_del(s->deadline);
 }
 
 static void reply(struct session *s, const struct mb_msg *msg)
@@ -143,8 +153,10 @@ static void refuse(struct session *s, enum mb_refusal code, const char *reason)
 	struct evbuffer *in = bufferevent_get_input(s->bev);
 	char text[400];
 
-	/* What travels must be printable and short. */
+	/* What travels must be printable and short (FORMAT.md, Text). */
 	snprintf(text, sizeof(text), "%s", reason);
+	for (char *p = text; *p; p++)
+		*p = *p < 0x20 || *p > 0x7e ? '?' : *p;
 	msg.refusal.reason = text;
 	say(s, true, "refused: %s", reason);
 	s->state = CLOSING;
@@ -152,7 +164,7 @@ static void refuse(struct session *s, enum mb_refusal code, const char *reason)
 	evbuffer_drain(in, evbuffer_get_length(in));
 	bufferevent_setwatermark(s->bev, EV_READ, 0, 0);
 	bufferevent_enable(s->bev, EV_READ);
-	set_timeout(s, LINGER_S);
+	set_deadline(s, LINGER_S);
 }
 
 /* --- messages --------------------------------------------------------------------------------- */
@@ -185,18 +197,19 @@ static void greet(struct session *s, const struct mb_hello *h)
 	msg.welcome.version = MB_PROTOCOL_VERSION;
 	msg.welcome.server = mb_version;
 	msg.welcome.max_frame_bytes = s->all->config.max_frame_bytes;
-	snprintf(s->name, sizeof(s->name), "%s", h->vm);
 	r = mb_fleet_greet(s->all->fleet, h, s->id, &msg.welcome, &s->vm, &err);
 	if (r < 0) {
-		mb_fail_in(&err, r, "VM \"%s\"", h->vm);
+		if (r != -EBUSY)
+			mb_fail_in(&err, r, "VM \"%s\"", h->vm);
 		refuse(s, (enum mb_refusal)code_of(r), err.text);
 		return;
 	}
 	s->greeted = true;
+	snprintf(s->name, sizeof(s->name), "%s", h->vm);
 	s->boot = h->boot;
 	s->identity = h->identity;
 	s->state = IDLE;
-	set_timeout(s, 0);
+	set_deadline(s, 0);
 	say(s, false, "connected (%s), epoch %" PRIu64 " held", h->source, msg.welcome.epoch);
 	reply(s, &msg);
 }
@@ -299,7 +312,7 @@ static void advance(struct session *s)
 	if (s->state == HELLO || s->state == IDLE) {
 		if (!read_header(s)) {
 			if (s->state == IDLE)
-				set_timeout(s, evbuffer_get_length(in) ? FRAME_WAIT_S : 0);
+				set_deadline(s, evbuffer_get_length(in) ? FRAME_WAIT_S : 0);
 			return;
 		}
 		s->state = WAITING;
@@ -310,7 +323,8 @@ static void advance(struct session *s)
 			return;
 		}
 		s->state = RECEIVING;
-		set_timeout(s, s->greeted ? FRAME_WAIT_S : HELLO_WAIT_S);
+		set_deadline(s, s->greeted ? FRAME_WAIT_S + s->frame_bytes / FRAME_BYTES_PER_S :
+					     HELLO_WAIT_S);
 		/* Not more than this frame is buffered. */
 		bufferevent_setwatermark(s->bev, EV_READ, s->frame_bytes, s->frame_bytes);
 		bufferevent_enable(s->bev, EV_READ);
@@ -349,24 +363,34 @@ static void on_written(struct bufferevent *bev, void *ctx)
 static void on_event(struct bufferevent *bev, short what, void *ctx)
 {
 	struct session *s = ctx;
-	const char *why = "agent hung up";
+	bool in_frame = s->state == RECEIVING || evbuffer_get_length(bufferevent_get_input(bev));
+	const char *why = in_frame ? "agent hung up in the middle of a frame" : "agent hung up";
 
 	if (what & BEV_EVENT_TIMEOUT)
-		why = s->greeted ? "agent stopped in the middle of a frame" : "no Hello in time";
+		why = "agent does not read what it is told";
 	else if (what & BEV_EVENT_ERROR)
 		why = evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR());
-	/* A refused agent's end is no news. */
-	if (s->state != CLOSING)
-		say(s,
-		    !s->greeted || what & BEV_EVENT_TIMEOUT ||
-			    evbuffer_get_length(bufferevent_get_input(bev)),
-		    "%s", why);
+	/* The end of a refused agent is no news, nor is who only knocks: health checks do. */
+	if (s->state != CLOSING && (s->greeted || in_frame))
+		say(s, in_frame || what & BEV_EVENT_TIMEOUT, "%s", why);
 	/* It may have stopped talking only, and still be reading. */
 	if (what & BEV_EVENT_EOF && evbuffer_get_length(bufferevent_get_output(bev))) {
 		s->state = CLOSING;
 		s->peer_done = true;
 		return;
 	}
+	hang_up(s);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *ctx)
+{
+	struct session *s = ctx;
+
+	(void)fd;
+	(void)what;
+	if (s->state != CLOSING)
+		say(s, true,
+		    s->greeted ? "agent takes too long to send a frame" : "no Hello in time");
 	hang_up(s);
 }
 
@@ -398,6 +422,9 @@ static void take_result(struct mb_sessions *all, struct mb_ingest_job *job)
 	case MB_INGEST_BAD:
 		refuse(s, MB_REFUSED_MESSAGE, job->reason.text);
 		break;
+	case MB_INGEST_FOREIGN:
+		refuse(s, MB_REFUSED_IDENTITY, job->reason.text);
+		break;
 	case MB_INGEST_FAILED:
 		refuse(s, MB_REFUSED_SERVER, job->reason.text);
 		break;
@@ -425,8 +452,10 @@ static void on_results(evutil_socket_t fd, short what, void *ctx)
 
 static void keep_alive(evutil_socket_t fd)
 {
-	int on = 1, idle_s = 15, every_s = 5, probes = 3;
+	int on = 1, idle_s = 15, every_s = 5, probes = 3, unacked_ms = 30000;
 
+	/* Keepalive rests while data is unacked; this does not. */
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof(unacked_ms));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof(every_s));
@@ -434,25 +463,38 @@ static void keep_alive(evutil_socket_t fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
+static void name_peer(struct session *s, const struct sockaddr *peer, int len)
+{
+	struct mb_address a = { .len = (socklen_t)len };
+
+	memcpy(&a.storage, peer, MB_MIN((size_t)len, sizeof(a.storage)));
+	mb_uri_format(&a, s->name, sizeof(s->name));
+}
+
 static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *peer, int len,
 		      void *ctx)
 {
+	const struct timeval write_wait = { .tv_sec = WRITE_WAIT_S };
 	struct mb_sessions *all = ctx;
 	struct session *s = NULL;
 
 	(void)l;
-	(void)len;
 	if (all->n < all->config.max_sessions)
 		s = calloc(1, sizeof(*s));
 	if (s)
+		s->deadline = evtimer_new(all->base, on_deadline, s);
+	if (s && s->deadline)
 		s->bev = bufferevent_socket_new(all->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!s || !s->bev) {
 		all->config.say(all->config.ctx, true,
 				"an agent was turned away: too many connections");
+		if (s && s->deadline)
+			event_free(s->deadline);
 		free(s);
 		close(fd);
 		return;
 	}
+	name_peer(s, peer, len);
 	if (peer->sa_family != AF_UNIX)
 		keep_alive(fd);
 	s->all = all;
@@ -465,19 +507,33 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 	all->n++;
 	bufferevent_setcb(s->bev, on_read, on_written, on_event, s);
 	bufferevent_setwatermark(s->bev, EV_READ, 0, MB_FRAME_HEADER_BYTES);
-	set_timeout(s, HELLO_WAIT_S);
+	bufferevent_set_timeouts(s->bev, NULL, &write_wait);
+	set_deadline(s, HELLO_WAIT_S);
 	bufferevent_enable(s->bev, EV_READ | EV_WRITE);
 }
 
 static void on_accept_error(struct evconnlistener *l, void *ctx)
 {
 	struct mb_sessions *all = ctx;
+	const struct timeval pause = { .tv_sec = ACCEPT_PAUSE_S };
 	char text[200];
 
-	(void)l;
-	snprintf(text, sizeof(text), "accept: %s",
-		 evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
+	snprintf(text, sizeof(text), "accept: %s; no new agents for %d s",
+		 evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()), ACCEPT_PAUSE_S);
 	all->config.say(all->config.ctx, true, text);
+	/* Out of descriptors or memory: the next try would fail at once, and the next, ... */
+	evconnlistener_disable(l);
+	event_add(all->accept_again, &pause);
+}
+
+static void on_accept_again(evutil_socket_t fd, short what, void *ctx)
+{
+	struct mb_sessions *all = ctx;
+
+	(void)fd;
+	(void)what;
+	for (int i = 0; i < all->n_listeners; i++)
+		evconnlistener_enable(all->listeners[i]);
 }
 
 int mb_sessions_create(struct event_base *base, struct mb_fleet *fleet, struct mb_ingest *ingest,
@@ -493,7 +549,8 @@ int mb_sessions_create(struct event_base *base, struct mb_fleet *fleet, struct m
 	s->ingest = ingest;
 	s->config = *config;
 	s->results = event_new(base, mb_ingest_fd(ingest), EV_READ | EV_PERSIST, on_results, s);
-	if (!s->results || event_add(s->results, NULL) < 0) {
+	s->accept_again = evtimer_new(base, on_accept_again, s);
+	if (!s->results || !s->accept_again || event_add(s->results, NULL) < 0) {
 		mb_sessions_destroy(s);
 		return mb_fail_mem(err, "sessions");
 	}
@@ -514,12 +571,16 @@ void mb_sessions_destroy(struct mb_sessions *s)
 	while (s->first) {
 		struct session *gone = s->first;
 
-		if (gone->bev)
+		if (gone->bev) {
 			bufferevent_free(gone->bev);
+			event_free(gone->deadline);
+		}
 		free_session(gone);
 	}
 	if (s->results)
 		event_free(s->results);
+	if (s->accept_again)
+		event_free(s->accept_again);
 	free(s);
 }
 

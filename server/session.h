@@ -22,7 +22,8 @@
 struct mb_sessions_config {
 	uint32_t max_sessions;
 	uint32_t max_frame_bytes;    /* raw */
-	uint64_t frame_budget_bytes; /* compressed, all sessions together */
+	uint64_t frame_budget_bytes; /* compressed, all sessions together; at least max_frame_bytes
+				      */
 	/* What happened, for the program's log: "VM web1: ..."; required. */
 	void (*say)(void *ctx, bool warning, const char *text);
 	void *ctx;

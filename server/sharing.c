@@ -6,12 +6,10 @@
 #include <string.h>
 
 #include "proto/base/cleanup.h"
-#include "proto/base/clock.h"
 
 struct mb_sharing {
 	pthread_mutex_t lock;
 	struct mb_fleet *fleet;
-	struct mb_store *store;
 	struct mb_sharing_view view;
 	bool valid;
 };
@@ -125,38 +123,7 @@ static int compute(struct mb_sharing *s, struct mb_err *err)
 	return r;
 }
 
-static int keep(struct mb_sharing *s, struct mb_err *err)
-{
-	mb_autofree struct mb_sharing_record *rows = calloc(s->view.fleet.n + 1, sizeof(*rows));
-	size_t n = 0;
-
-	if (!rows)
-		return mb_fail_mem(err, "sharing history");
-	for (uint32_t k = 0; k < s->view.n_sets; k++) {
-		const struct mb_comparable *set = &s->view.sets[k];
-
-		for (uint32_t i = 0; i < set->n; i++) {
-			const struct mb_vm *vm = &s->view.fleet.vms[set->vms[i]];
-			const uint64_t *inter = set->inter + (size_t)i * set->n;
-			struct mb_sharing_record row = { .vm_id = vm->id,
-							 .epoch = vm->epoch,
-							 .acked_unix_ns = vm->acked_unix_ns,
-							 .inter = set->any[i] };
-
-			for (uint32_t j = 0; j < set->n; j++) {
-				if (inter[j] <= row.partner_inter)
-					continue;
-				row.partner_inter = inter[j];
-				row.partner = s->view.fleet.vms[set->vms[j]].name;
-			}
-			rows[n++] = row;
-		}
-	}
-	return mb_store_put_sharing(s->store, rows, n, mb_unix_ns(), err);
-}
-
-int mb_sharing_create(struct mb_fleet *fleet, struct mb_store *store, struct mb_sharing **ret,
-		      struct mb_err *err)
+int mb_sharing_create(struct mb_fleet *fleet, struct mb_sharing **ret, struct mb_err *err)
 {
 	struct mb_sharing *s = calloc(1, sizeof(*s));
 
@@ -164,7 +131,6 @@ int mb_sharing_create(struct mb_fleet *fleet, struct mb_store *store, struct mb_
 		return mb_fail_mem(err, "sharing");
 	pthread_mutex_init(&s->lock, NULL);
 	s->fleet = fleet;
-	s->store = store;
 	*ret = s;
 	return 0;
 }
@@ -174,15 +140,12 @@ void mb_sharing_destroy(struct mb_sharing *s)
 	if (!s)
 		return;
 	view_deinit(&s->view);
-	mb_store_close(s->store);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
 
-int mb_sharing_lock(struct mb_sharing *s, const struct mb_sharing_view **ret,
-		    struct mb_err *ret_store_error, struct mb_err *err)
+int mb_sharing_lock(struct mb_sharing *s, const struct mb_sharing_view **ret, struct mb_err *err)
 {
-	struct mb_err store_error = { 0 };
 	int r = 0;
 
 	pthread_mutex_lock(&s->lock);
@@ -190,31 +153,17 @@ int mb_sharing_lock(struct mb_sharing *s, const struct mb_sharing_view **ret,
 		s->valid = false;
 		r = compute(s, err);
 		s->valid = r == 0;
-		if (s->valid && s->store)
-			keep(s, &store_error);
 	}
-	if (ret_store_error)
-		*ret_store_error = store_error;
-	if (r < 0)
+	if (r < 0) {
 		pthread_mutex_unlock(&s->lock);
-	else
-		*ret = &s->view;
-	return r;
+		return r;
+	}
+	mb_fleet_refresh(s->fleet, &s->view.fleet);
+	*ret = &s->view;
+	return 0;
 }
 
 void mb_sharing_unlock(struct mb_sharing *s)
 {
 	pthread_mutex_unlock(&s->lock);
-}
-
-int mb_sharing_forget(struct mb_sharing *s, uint64_t before_unix_ns, struct mb_err *err)
-{
-	int r;
-
-	if (!s->store)
-		return 0;
-	pthread_mutex_lock(&s->lock);
-	r = mb_store_forget(s->store, before_unix_ns, err);
-	pthread_mutex_unlock(&s->lock);
-	return r;
 }

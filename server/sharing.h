@@ -8,7 +8,6 @@
 
 #include "server/fleet.h"
 #include "server/groups.h"
-#include "server/store.h"
 
 /* VMs that may be compared: one hash identity. */
 struct mb_comparable {
@@ -27,20 +26,11 @@ struct mb_sharing_view {
 };
 
 struct mb_sharing;
-/* `store` (may be NULL) gets a row per VM at each computation; it is this object's from now on. */
-int mb_sharing_create(struct mb_fleet *fleet, struct mb_store *store, struct mb_sharing **ret,
-		      struct mb_err *err);
+int mb_sharing_create(struct mb_fleet *fleet, struct mb_sharing **ret, struct mb_err *err);
 void mb_sharing_destroy(struct mb_sharing *s);
 
-/*
- * Locks the up-to-date view until mb_sharing_unlock(). On error it is not locked. A store that
- * cannot take the rows does not fail it: *ret_store_error (may be NULL) says so, "" otherwise.
- */
-int mb_sharing_lock(struct mb_sharing *s, const struct mb_sharing_view **ret,
-		    struct mb_err *ret_store_error, struct mb_err *err);
+/* Locks the up-to-date view until mb_sharing_unlock(). On error it is not locked. */
+int mb_sharing_lock(struct mb_sharing *s, const struct mb_sharing_view **ret, struct mb_err *err);
 void mb_sharing_unlock(struct mb_sharing *s);
-
-/* mb_store_forget() on the store, if there is one. */
-int mb_sharing_forget(struct mb_sharing *s, uint64_t before_unix_ns, struct mb_err *err);
 
 #endif

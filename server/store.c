@@ -16,6 +16,8 @@ enum statement {
 	SQL_BEGIN,
 	SQL_COMMIT,
 	SQL_ROLLBACK,
+	SQL_MARK,
+	SQL_UNDO,
 	SQL_INSERT_VM,
 	SQL_UPDATE_VM,
 	SQL_DELETE_FRAMES,
@@ -35,6 +37,9 @@ static const char *const sql[SQL_END] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
 	[SQL_COMMIT] = "COMMIT",
 	[SQL_ROLLBACK] = "ROLLBACK",
+	/* Marks of one name nest; the newest is the one that is gone back to. */
+	[SQL_MARK] = "SAVEPOINT mark",
+	[SQL_UNDO] = "ROLLBACK TO mark",
 	[SQL_INSERT_VM] =
 		"INSERT INTO vm (host, source, tracker, memory_bytes, algorithm, page_bytes,"
 		" bits, keyed, domain, zero_digest, boot, epoch, hash, acked_unix_ns, name)"
@@ -53,9 +58,11 @@ static const char *const sql[SQL_END] = {
 	[SQL_INSERT_SHARING] =
 		"INSERT INTO sharing (vm, at_unix_ns, epoch, acked_unix_ns, inter, partner,"
 		" partner_inter) VALUES (?1,?2,?3,?4,?5,?6,?7)",
-	[SQL_FORGET_HISTORY] = "DELETE FROM history WHERE acked_unix_ns < ?1 AND rowid NOT IN"
-			       " (SELECT max(rowid) FROM history GROUP BY vm)",
-	[SQL_FORGET_SHARING] = "DELETE FROM sharing WHERE at_unix_ns < ?1",
+	/* In bits: an ack must not wait behind a month of rows. */
+	[SQL_FORGET_HISTORY] = "DELETE FROM history WHERE rowid IN (SELECT rowid FROM history"
+			       " WHERE acked_unix_ns < ?1 LIMIT 5000)",
+	[SQL_FORGET_SHARING] = "DELETE FROM sharing WHERE rowid IN (SELECT rowid FROM sharing"
+			       " WHERE at_unix_ns < ?1 LIMIT 5000)",
 	[SQL_SELECT_VMS] =
 		"SELECT vm.id, name, host, source, vm.tracker, memory_bytes, algorithm, page_bytes,"
 		" bits, keyed, domain, zero_digest, boot, vm.epoch, hash, vm.acked_unix_ns,"
@@ -70,7 +77,7 @@ static const char *const sql[SQL_END] = {
 		"SELECT * FROM (SELECT h.rowid AS n, at_unix_ns, epoch, epochs, pages, "
 		"distinct_pages,"
 		" zero, self, self_nonzero, changed, added, removed, unread, wire_bytes,"
-		" duration_ns, cpu_ns, is_full, tracker,"
+		" duration_ns, cpu_ns, is_full, tracker, acked_unix_ns,"
 		" (SELECT inter FROM sharing s WHERE s.vm = h.vm AND"
 		"  s.acked_unix_ns = h.acked_unix_ns ORDER BY s.rowid DESC LIMIT 1) AS inter"
 		" FROM history h WHERE vm=?1 ORDER BY h.rowid DESC LIMIT ?2) ORDER BY n",
@@ -195,6 +202,11 @@ int mb_store_open(const char *path, struct mb_store **ret, struct mb_err *err)
 		r = fail_sql(s, err);
 		goto failed;
 	}
+	/* SQLite opens it all the same, and fails at the first epoch. */
+	if (sqlite3_db_readonly(s->db, "main") == 1) {
+		r = mb_fail(err, EROFS, "database %s: may not be written", path);
+		goto failed;
+	}
 	if ((r = make_schema(s, err)) < 0 || (r = prepare(s, err)) < 0)
 		goto failed;
 	*ret = s;
@@ -257,6 +269,31 @@ void mb_store_rollback(struct mb_store *s)
 		run(s, get(s, SQL_ROLLBACK), NULL);
 }
 
+int mb_store_mark(struct mb_store *s, struct mb_err *err)
+{
+	return run(s, get(s, SQL_MARK), err);
+}
+
+int mb_store_undo(struct mb_store *s, struct mb_err *err)
+{
+	return run(s, get(s, SQL_UNDO), err);
+}
+
+static int find_vm(struct mb_store *s, const char *name, sqlite3_int64 *ret_id, struct mb_err *err)
+{
+	mb_cleanup(reset) sqlite3_stmt *st = get(s, SQL_FIND_VM);
+	int step;
+
+	bind_text(st, 1, name);
+	step = sqlite3_step(st);
+	if (step == SQLITE_DONE)
+		return mb_fail(err, ENOENT, "no VM \"%s\"", name);
+	if (step != SQLITE_ROW)
+		return fail_sql(s, err);
+	*ret_id = sqlite3_column_int64(st, 0);
+	return 0;
+}
+
 /* --- writing ---------------------------------------------------------------------------------- */
 
 static void put_hash(uint8_t to[MB_MULTISET_HASH_BYTES], struct mb_multiset_hash h)
@@ -289,6 +326,9 @@ static int put_vm(struct mb_store *s, struct mb_vm *vm, struct mb_err *err)
 	bind_u64(st, 14, vm->acked_unix_ns);
 	bind_text(st, 15, vm->name);
 	r = run(s, st, err);
+	if (r == 0 && vm->id && !sqlite3_changes(s->db))
+		return mb_fail(err, EIO, "database %s: the row of VM \"%s\" is gone", s->path,
+			       vm->name);
 	if (r == 0 && !vm->id)
 		vm->id = sqlite3_last_insert_rowid(s->db);
 	return r;
@@ -394,13 +434,36 @@ int mb_store_put_sharing(struct mb_store *s, const struct mb_sharing_record *rec
 
 int mb_store_forget(struct mb_store *s, uint64_t before_unix_ns, struct mb_err *err)
 {
-	int r = mb_store_begin(s, err);
+	for (int i = SQL_FORGET_HISTORY; i <= SQL_FORGET_SHARING; i++) {
+		do {
+			sqlite3_stmt *st = get(s, (enum statement)i);
+			int r;
 
-	for (int i = SQL_FORGET_HISTORY; r == 0 && i <= SQL_FORGET_SHARING; i++) {
-		sqlite3_stmt *st = get(s, (enum statement)i);
+			bind_u64(st, 1, before_unix_ns);
+			r = run(s, st, err);
+			if (r < 0)
+				return r;
+		} while (sqlite3_changes(s->db));
+	}
+	return 0;
+}
 
-		bind_u64(st, 1, before_unix_ns);
-		r = run(s, st, err);
+int mb_store_forget_vm(struct mb_store *s, const char *name, struct mb_err *err)
+{
+	static const char *const tables[] = { "sharing", "history", "fingerprint", "vm" };
+	sqlite3_int64 id;
+	char text[128];
+	int r = find_vm(s, name, &id, err);
+
+	if (r == 0)
+		r = mb_store_begin(s, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r == 0 && i < MB_ARRAY_LEN(tables); i++) {
+		snprintf(text, sizeof(text), "DELETE FROM %s WHERE %s = %lld", tables[i],
+			 strcmp(tables[i], "vm") == 0 ? "id" : "vm", (long long)id);
+		if (sqlite3_exec(s->db, text, NULL, NULL, NULL) != SQLITE_OK)
+			r = fail_sql(s, err);
 	}
 	if (r == 0)
 		return mb_store_commit(s, err);
@@ -538,8 +601,12 @@ int mb_store_load(struct mb_store *s,
 		r = column_vm(st, &vm, &hash, &damage);
 		if (r == 0)
 			r = load_fingerprint(s, &vm, hash, &damage);
-		if (r == -ENOMEM)
-			return mb_fail_in(err, mb_fail_mem(err, "a fingerprint"), "VM %s", vm.name);
+		/* What could not be read is not damaged; starting without it would lose it. */
+		if (r == -ENOMEM || r == -EIO || r == -EBUSY || r == -ENOSPC) {
+			if (err)
+				*err = damage;
+			return mb_fail_in(err, r, "VM %s", vm.name);
+		}
 		if (r < 0)
 			vm.epoch = 0;
 		r = each(ctx, &vm, r < 0 ? damage.text : NULL, err);
@@ -553,17 +620,13 @@ int mb_store_history(struct mb_store *s, const char *vm_name, uint32_t limit,
 		     int (*each)(void *ctx, const struct mb_history_row *row), void *ctx,
 		     struct mb_err *err)
 {
-	mb_cleanup(reset) sqlite3_stmt *find = get(s, SQL_FIND_VM);
 	mb_cleanup(reset) sqlite3_stmt *st = get(s, SQL_SELECT_HISTORY);
-	int step, r = 0;
+	sqlite3_int64 id;
+	int step = SQLITE_DONE, r = find_vm(s, vm_name, &id, err);
 
-	bind_text(find, 1, vm_name);
-	step = sqlite3_step(find);
-	if (step == SQLITE_DONE)
-		return mb_fail(err, ENOENT, "no VM \"%s\"", vm_name);
-	if (step != SQLITE_ROW)
-		return fail_sql(s, err);
-	sqlite3_bind_int64(st, 1, sqlite3_column_int64(find, 0));
+	if (r < 0)
+		return r;
+	sqlite3_bind_int64(st, 1, id);
 	bind_u64(st, 2, limit);
 	while (r == 0 && (step = sqlite3_step(st)) == SQLITE_ROW) {
 		struct mb_history_row row = {
@@ -581,8 +644,9 @@ int mb_store_history(struct mb_store *s, const char *vm_name, uint32_t limit,
 			.cpu_ns = column_u64(st, 15),
 			.full = sqlite3_column_int(st, 16),
 			.tracker = (const char *)sqlite3_column_text(st, 17),
-			.has_inter = sqlite3_column_type(st, 18) != SQLITE_NULL,
-			.inter = column_u64(st, 18),
+			.acked_unix_ns = column_u64(st, 18),
+			.has_inter = sqlite3_column_type(st, 19) != SQLITE_NULL,
+			.inter = column_u64(st, 19),
 		};
 
 		r = each(ctx, &row);

@@ -35,6 +35,12 @@ int mb_store_begin(struct mb_store *s, struct mb_err *err);
 /* Durable when it returns 0; otherwise all since begin is undone. */
 int mb_store_commit(struct mb_store *s, struct mb_err *err);
 void mb_store_rollback(struct mb_store *s);
+/*
+ * Inside a transaction: a point to come back to, and the way back. mb_store_undo() fails when the
+ * whole transaction is gone (SQLite gives it up when the disk is full); then nothing may be added.
+ */
+int mb_store_mark(struct mb_store *s, struct mb_err *err);
+int mb_store_undo(struct mb_store *s, struct mb_err *err);
 
 struct mb_epoch_record {
 	struct mb_slice frame; /* the Delta as it came, or a snapshot that replaces all before it */
@@ -59,11 +65,14 @@ struct mb_sharing_record {
 int mb_store_put_sharing(struct mb_store *s, const struct mb_sharing_record *records, size_t n,
 			 uint64_t at_unix_ns, struct mb_err *err);
 
-/* Forgets the history older than that; fingerprints stay. A transaction of its own. */
+/* Forgets the history older than that, bit by bit; fingerprints stay. */
 int mb_store_forget(struct mb_store *s, uint64_t before_unix_ns, struct mb_err *err);
 
+/* All that is known of a VM. -ENOENT: no such VM. Not while a server uses the database. */
+int mb_store_forget_vm(struct mb_store *s, const char *name, struct mb_err *err);
+
 struct mb_history_row {
-	uint64_t at_unix_ns, epoch, epochs;
+	uint64_t at_unix_ns, acked_unix_ns, epoch, epochs;
 	struct mb_self_sharing sharing;
 	bool has_inter;
 	uint64_t inter;

@@ -80,6 +80,9 @@ static int parse_tcp(const char *text, struct mb_address *ret, struct mb_err *er
 	if (n >= 2 && text[0] == '[' && text[n - 1] == ']') {
 		text++;
 		n -= 2;
+	} else if (memchr(text, ':', n)) {
+		/* Which colon is the port's, nobody knows. */
+		return mb_fail(err, EINVAL, "an IPv6 host goes in brackets: tcp:[HOST]:PORT");
 	}
 	if (!n || n >= sizeof(host))
 		return mb_fail(err, EINVAL, "no host");

@@ -40,18 +40,20 @@ void mb_cell_bool(struct mb_table *t, const json_t *o, const char *key)
 	mb_table_put(t, "%s", json_is_true(v) ? "yes" : json_is_false(v) ? "no" : "-");
 }
 
-void mb_cell_time(struct mb_table *t, const json_t *o, const char *key)
+void mb_cell_time(struct mb_table *t, const json_t *o, const char *key, bool with_ms)
 {
 	json_int_t ms = json_integer_value(json_object_get(o, key));
 	time_t seconds = (time_t)(ms / 1000);
 	char text[40];
 	struct tm tm;
 
-	if (ms > 0 && localtime_r(&seconds, &tm) &&
-	    strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm))
-		mb_table_put(t, "%s", text);
-	else
+	if (ms <= 0 || !localtime_r(&seconds, &tm) ||
+	    !strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm))
 		mb_table_put(t, "-");
+	else if (with_ms)
+		mb_table_put(t, "%s.%03d", text, (int)(ms % 1000));
+	else
+		mb_table_put(t, "%s", text);
 }
 
 void mb_cell_names(struct mb_table *t, const json_t *list, size_t max)
@@ -79,6 +81,16 @@ void mb_cell_names(struct mb_table *t, const json_t *list, size_t max)
 		mb_table_put(t, "%s", (const char *)b.data);
 }
 
+void mb_cell_identity(FILE *to, const json_t *o)
+{
+	const char *domain = json_string_value(json_object_get(o, "domain"));
+	const char *algorithm = json_string_value(json_object_get(o, "algorithm"));
+
+	fprintf(to, "Trust domain %s: %s, %lld bits", domain && *domain ? domain : "-",
+		algorithm ? algorithm : "-",
+		(long long)json_integer_value(json_object_get(o, "bits")));
+}
+
 uint32_t mb_cell_page_bytes(const json_t *o)
 {
 	json_int_t v = json_integer_value(json_object_get(o, "page_bytes"));
@@ -86,33 +98,54 @@ uint32_t mb_cell_page_bytes(const json_t *o)
 	return v >= 512 && v <= 65536 ? (uint32_t)v : 4096;
 }
 
-void mb_cell_pages_value(struct mb_table *t, int64_t pages, uint32_t page_bytes)
+double mb_cell_mb_of(int64_t pages, uint32_t page_bytes)
 {
-	/* In 64 bits without overflow for any number of pages. */
 	double tenths = (double)pages * page_bytes * 10 / (1 << 20);
 
-	mb_table_put(t, "%lld", (long long)pages);
-	mb_table_put(t, "%.1f", (double)(int64_t)tenths / 10);
+	/* In 64 bits without overflow for any number of pages; whole, so that no zero is negative.
+	 */
+	return (double)(int64_t)(tenths + (tenths < 0 ? -0.5 : 0.5)) / 10;
 }
 
-void mb_cell_pages(struct mb_table *t, const json_t *o, const char *key, uint32_t page_bytes)
+void mb_cell_mb_value(struct mb_table *t, int64_t pages, uint32_t page_bytes)
+{
+	mb_table_put(t, "%.1f", mb_cell_mb_of(pages, page_bytes));
+}
+
+void mb_cell_mb(struct mb_table *t, const json_t *o, const char *key, uint32_t page_bytes)
 {
 	const json_t *v = json_object_get(o, key);
 
-	if (json_is_integer(v)) {
-		mb_cell_pages_value(t, json_integer_value(v), page_bytes);
-	} else {
+	if (json_is_integer(v))
+		mb_cell_mb_value(t, json_integer_value(v), page_bytes);
+	else
 		mb_table_put(t, "-");
-		mb_table_put(t, "-");
-	}
 }
 
-void mb_cell_self_sharing(struct mb_table *t, const json_t *o, uint32_t page_bytes)
+void mb_cell_sharing_heads(struct mb_table *t, bool inter)
 {
-	static const char *const keys[] = { "pages", "distinct", "zero", "self", "self_nonzero" };
+	mb_table_columns(t, ">pages|>MB|>zero MB|>self MB");
+	mb_table_columns(t, inter ? ">inter any MB|>distinct MB" : ">distinct MB");
+}
 
-	for (size_t i = 0; i < MB_ARRAY_LEN(keys); i++)
-		mb_cell_pages(t, o, keys[i], page_bytes);
+void mb_cell_sharing(struct mb_table *t, const json_t *o, uint32_t page_bytes, bool inter)
+{
+	mb_cell_number(t, o, "pages");
+	mb_cell_mb(t, o, "pages", page_bytes);
+	mb_cell_mb(t, o, "zero", page_bytes);
+	mb_cell_mb(t, o, "self_nonzero", page_bytes);
+	if (inter)
+		mb_cell_mb(t, o, "inter", page_bytes);
+	mb_cell_mb(t, o, "distinct", page_bytes);
+}
+
+void mb_cell_sharing_legend(FILE *to, bool inter)
+{
+	fputs("zero: copies of the zero page; self: further copies of other pages than the zero "
+	      "page\n",
+	      to);
+	if (inter)
+		fputs("inter any: distinct pages that at least one other VM has, too\n", to);
 }
 
 void mb_pairs_top_offer(struct mb_pairs_top *top, int64_t value, size_t a, size_t b)

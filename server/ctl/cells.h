@@ -4,7 +4,9 @@
 #define MB_CTL_CELLS_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "proto/base/err.h"
 #include "server/ctl/render.h"
@@ -19,17 +21,25 @@ void mb_cell_text(struct mb_table *t, const json_t *o, const char *key);
 void mb_cell_number(struct mb_table *t, const json_t *o, const char *key);
 /* "yes" or "no" */
 void mb_cell_bool(struct mb_table *t, const json_t *o, const char *key);
-/* Unix ms as local date and time */
-void mb_cell_time(struct mb_table *t, const json_t *o, const char *key);
+/* Unix ms as local date and time, with milliseconds if asked for */
+void mb_cell_time(struct mb_table *t, const json_t *o, const char *key, bool with_ms);
 /* The names of a list, cut after `max` characters: "a, b and 3 more". */
 void mb_cell_names(struct mb_table *t, const json_t *list, size_t max);
 
-/* Two cells: pages, and MB with one digit, cut like the whole MB of the plans, not rounded. */
-void mb_cell_pages(struct mb_table *t, const json_t *o, const char *key, uint32_t page_bytes);
-void mb_cell_pages_value(struct mb_table *t, int64_t pages, uint32_t page_bytes);
-/* The heads that go with mb_cell_self_sharing(). */
-#define MB_CELL_SELF_HEADS ">pages|>MB|>distinct|>MB|>zero|>MB|>self|>MB|>self w/o zero|>MB"
-void mb_cell_self_sharing(struct mb_table *t, const json_t *o, uint32_t page_bytes);
+/* Pages to MB with one digit, rounded. */
+double mb_cell_mb_of(int64_t pages, uint32_t page_bytes);
+void mb_cell_mb(struct mb_table *t, const json_t *o, const char *key, uint32_t page_bytes);
+void mb_cell_mb_value(struct mb_table *t, int64_t pages, uint32_t page_bytes);
+
+/*
+ * What every table says of a VM or a trace: its pages, then in MB all of them, zero, self (without
+ * the zero page's), `inter` if asked for, and distinct. The legend goes below the table.
+ */
+void mb_cell_sharing_heads(struct mb_table *t, bool inter);
+void mb_cell_sharing(struct mb_table *t, const json_t *o, uint32_t page_bytes, bool inter);
+void mb_cell_sharing_legend(FILE *to, bool inter);
+/* "Trust domain d: xxh64, 64 bits": the hash identity of an object, without an end of line */
+void mb_cell_identity(FILE *to, const json_t *o);
 /* "page_bytes" of an object, 4096 if it has none that makes sense. */
 uint32_t mb_cell_page_bytes(const json_t *o);
 

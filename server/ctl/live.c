@@ -88,7 +88,7 @@ int mb_ctl_share(int argc, char **argv)
 		.options = plain_options,
 		.parser = parse_option,
 		.doc = "What VMs share: per trust domain the self-sharing of each VM, the inter-VM "
-		       "sharing of each two, and per host what its VMs save together. More than 20 "
+		       "sharing of each two, and per host what its VMs save together. More than 12 "
 		       "VMs: the 20 strongest pairs; --json has all.",
 	};
 	struct options o = { 0 };

@@ -111,8 +111,7 @@ int mb_ctl_plan(int argc, char **argv)
 		.options = options,
 		.parser = parse_option,
 		.doc = "Which VM should run on which host so that memory sharing saves most, and "
-		       "the "
-		       "moves that get there, in order. A dry run: nothing is moved.\v",
+		       "the moves that get there, in order. A dry run: nothing is moved.\v",
 		.help_filter = help_filter,
 	};
 	struct options o = { .planner = "best", .overcommit = "0" };
@@ -122,7 +121,8 @@ int mb_ctl_plan(int argc, char **argv)
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
 	if (o.fleet)
-		r = mb_ctl_plan_offline(o.fleet, mb_planner_find(o.planner), &o.plan, &root, &err);
+		r = mb_ctl_plan_offline(o.fleet, mb_planner_find(o.planner), &o.plan, &root, NULL,
+					&err);
 	else
 		r = plan_live(&o, &root, &err);
 	if (r == 0)

@@ -11,12 +11,22 @@
 
 #include "proto/base/err.h"
 
-/* More VMs than this, and the strongest pairs are shown instead of all. */
-enum { MB_RENDER_MATRIX_MAX = 20, MB_RENDER_PAIRS_MAX = 20 };
+enum {
+	/* What tables are made for; long names make them wider all the same. */
+	MB_RENDER_WIDTH = 100,
+	/* More VMs than this, and the strongest pairs are shown instead of all. */
+	MB_RENDER_MATRIX_MAX = 12,
+	MB_RENDER_PAIRS_MAX = 20,
+};
 
 typedef int (*mb_render_fn)(const json_t *root, FILE *to, struct mb_err *err);
 
 int mb_render_analyze(const json_t *root, FILE *to, struct mb_err *err);
+/*
+ * Besides the plan's JSON: "vms", a list of {"name", "memory_mb", "self"} as in status. Full sizes
+ * and
+ * inter-VM sharing come from it; without it, "-" and only how much more or less is shared.
+ */
 int mb_render_plan(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_status(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_share(const json_t *root, FILE *to, struct mb_err *err);

@@ -40,22 +40,24 @@ static void render_files(const json_t *files, size_t folder, FILE *to)
 	if (folder)
 		fprintf(to, "Traces below %.*s\n", (int)folder,
 			json_string_value(json_object_get(json_array_get(files, 0), "file")));
-	mb_table_columns(&t, "<trace|" MB_CELL_SELF_HEADS);
+	mb_table_columns(&t, "<trace");
+	mb_cell_sharing_heads(&t, false);
 	json_array_foreach(files, i, file)
 	{
 		put_label(&t, file, "file", folder);
-		mb_cell_self_sharing(&t, file, mb_cell_page_bytes(file));
+		mb_cell_sharing(&t, file, mb_cell_page_bytes(file), false);
 	}
 	mb_table_print(&t, to);
+	mb_cell_sharing_legend(to, false);
 }
 
 static void put_pair(struct mb_table *t, const json_t *pair, uint32_t page_bytes, size_t folder)
 {
 	put_label(t, pair, "a", folder);
 	put_label(t, pair, "b", folder);
-	mb_cell_pages(t, pair, "inter", page_bytes);
-	mb_cell_pages(t, pair, "overlap", page_bytes);
-	mb_cell_pages(t, pair, "saving", page_bytes);
+	mb_cell_mb(t, pair, "inter", page_bytes);
+	mb_cell_mb(t, pair, "overlap", page_bytes);
+	mb_cell_mb(t, pair, "saving", page_bytes);
 	if (json_object_get(pair, "why"))
 		mb_cell_text(t, pair, "why");
 	else
@@ -71,7 +73,7 @@ static void render_pairs(const json_t *files, const json_t *pairs, size_t folder
 	const json_t *pair;
 	size_t i;
 
-	mb_table_columns(&t, "<trace|<trace|>inter|>MB|>overlap|>MB|>saving|>MB|<");
+	mb_table_columns(&t, "<trace|<trace|>inter MB|>overlap MB|>saving MB|<");
 	if (json_array_size(files) <= MB_RENDER_MATRIX_MAX) {
 		fputs("\nEach two traces:\n", to);
 		json_array_foreach(pairs, i, pair) put_pair(&t, pair, page_bytes, folder);
@@ -90,6 +92,9 @@ static void render_pairs(const json_t *files, const json_t *pairs, size_t folder
 			put_pair(&t, json_array_get(pairs, top.items[i].a), page_bytes, folder);
 	}
 	mb_table_print(&t, to);
+	fputs("inter: distinct pages that both have; overlap: the same with copies, the smaller "
+	      "number of each;\nsaving: zero, self and inter of both on one host\n",
+	      to);
 }
 
 static void render_deltas(const json_t *deltas, size_t folder, FILE *to)
@@ -98,8 +103,7 @@ static void render_deltas(const json_t *deltas, size_t folder, FILE *to)
 	const json_t *delta;
 	size_t i;
 
-	mb_table_columns(&t, "<from|<to|>bits|>added|>removed|>distinct added|>distinct removed|"
-			     ">wire bytes|>bytes per added|<");
+	mb_table_columns(&t, "<from|<to|>bits|>added|>removed|>wire bytes|>per added|<");
 	json_array_foreach(deltas, i, delta)
 	{
 		const json_t *per = json_object_get(delta, "bytes_per_added");
@@ -109,8 +113,6 @@ static void render_deltas(const json_t *deltas, size_t folder, FILE *to)
 		mb_cell_number(&t, delta, "bits");
 		mb_cell_number(&t, delta, "added");
 		mb_cell_number(&t, delta, "removed");
-		mb_cell_number(&t, delta, "added_distinct");
-		mb_cell_number(&t, delta, "removed_distinct");
 		mb_cell_number(&t, delta, "wire_bytes");
 		if (json_is_number(per))
 			mb_table_put(&t, "%.2f", json_number_value(per));
@@ -121,7 +123,8 @@ static void render_deltas(const json_t *deltas, size_t folder, FILE *to)
 		else
 			mb_table_put(&t, "%s", "");
 	}
-	fputs("\nDeltas from each trace to the next, in pages, as one frame on the wire:\n", to);
+	fputs("\nDeltas from each trace to the next: pages added and removed, bytes on the wire:\n",
+	      to);
 	mb_table_print(&t, to);
 }
 

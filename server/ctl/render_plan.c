@@ -4,32 +4,39 @@
 #include "proto/base/cleanup.h"
 #include "server/ctl/cells.h"
 
-enum { NAMES_MAX = 48, PAGE_BYTES = 4096 };
+enum { NAMES_MAX = 22, PAGE_BYTES = 4096 };
 
 static long long integer(const json_t *o, const char *key)
 {
 	return (long long)json_integer_value(json_object_get(o, key));
 }
 
-static void render_totals(const json_t *root, FILE *to)
+static void render_inter(const json_t *root, FILE *to)
 {
 	const json_t *saving = json_object_get(root, "saving");
-	const char *note = json_string_value(json_object_get(root, "note"));
-	mb_cleanup(mb_table_deinit) struct mb_table t = { 0 };
+	const json_t *before = json_object_get(saving, "inter_before_pages");
+	const json_t *after = json_object_get(saving, "inter_after_pages");
 
-	mb_table_columns(&t, "<|>before|>MB|>after|>MB|>saved|>MB");
-	mb_table_put(&t, "memory used, MB");
-	mb_table_put(&t, "%s", "");
-	mb_table_put(&t, "%lld", integer(root, "before_mb"));
-	mb_table_put(&t, "%s", "");
-	mb_table_put(&t, "%lld", integer(root, "after_mb"));
-	mb_table_put(&t, "%s", "");
-	mb_table_put(&t, "%lld", integer(root, "saved_mb"));
-	mb_table_put(&t, "saving, pages");
-	mb_cell_pages(&t, saving, "before_pages", PAGE_BYTES);
-	mb_cell_pages(&t, saving, "after_pages", PAGE_BYTES);
-	mb_cell_pages(&t, saving, "gain_pages", PAGE_BYTES);
-	mb_table_print(&t, to);
+	if (json_is_integer(before) && json_is_integer(after))
+		fprintf(to, "inter-VM sharing: %.1f MB -> %.1f MB\n",
+			mb_cell_mb_of(json_integer_value(before), PAGE_BYTES),
+			mb_cell_mb_of(json_integer_value(after), PAGE_BYTES));
+	else
+		fputs("inter-VM sharing: -\n", to);
+}
+
+static void render_totals(const json_t *root, FILE *to)
+{
+	long long saved = integer(root, "saved_mb");
+
+	fprintf(to, "memory used: %lld MB -> %lld MB, %lld MB %s\n", integer(root, "before_mb"),
+		integer(root, "after_mb"), llabs(saved), saved < 0 ? "more" : "saved");
+}
+
+static void render_notes(const json_t *root, FILE *to)
+{
+	const char *note = json_string_value(json_object_get(root, "note"));
+
 	if (note && *note)
 		fprintf(to, "\nNote: %s\n", note);
 	if (integer(root, "vms_on_unknown_hosts"))
@@ -37,6 +44,29 @@ static void render_totals(const json_t *root, FILE *to)
 			"\nNote: %lld VMs run on hosts that the server's fleet file does not name; "
 			"the plan takes them as running nowhere.\n",
 			integer(root, "vms_on_unknown_hosts"));
+}
+
+static void render_hosts(const json_t *hosts, FILE *to)
+{
+	mb_cleanup(mb_table_deinit) struct mb_table t = { 0 };
+	const json_t *host;
+	size_t i;
+
+	mb_table_columns(&t,
+			 "<host|>memory MB|>before MB|>after MB|>full MB|<VMs before|<VMs after");
+	json_array_foreach(hosts, i, host)
+	{
+		mb_cell_text(&t, host, "name");
+		mb_cell_number(&t, host, "memory_mb");
+		mb_cell_number(&t, host, "before_mb");
+		mb_cell_number(&t, host, "after_mb");
+		mb_cell_number(&t, host, "full_after_mb");
+		mb_cell_names(&t, json_object_get(host, "vms_before"), NAMES_MAX);
+		mb_cell_names(&t, json_object_get(host, "vms_after"), NAMES_MAX);
+	}
+	fputc('\n', to);
+	mb_table_print(&t, to);
+	fputs("full: the VMs after at full, unshared size, for which a host needs room\n", to);
 }
 
 static void render_moves(const json_t *moves, FILE *to)
@@ -73,9 +103,7 @@ static void render_moves(const json_t *moves, FILE *to)
 int mb_render_plan(const json_t *root, FILE *to, struct mb_err *err)
 {
 	const char *planner = json_string_value(json_object_get(root, "planner"));
-	mb_cleanup(mb_table_deinit) struct mb_table t = { 0 };
-	const json_t *hosts, *moves, *host;
-	size_t i;
+	const json_t *hosts, *moves;
 	int r = mb_cell_list(root, "hosts", &hosts, err);
 
 	if (r == 0)
@@ -85,18 +113,9 @@ int mb_render_plan(const json_t *root, FILE *to, struct mb_err *err)
 	fprintf(to, "Plan by planner %s%s (nothing has been moved)\n\n", planner ? planner : "-",
 		json_is_true(json_object_get(root, "strict")) ? ", strict" : "");
 	render_totals(root, to);
-	mb_table_columns(&t, "<host|>memory MB|>before MB|>after MB|<VMs before|<VMs after");
-	json_array_foreach(hosts, i, host)
-	{
-		mb_cell_text(&t, host, "name");
-		mb_cell_number(&t, host, "memory_mb");
-		mb_cell_number(&t, host, "before_mb");
-		mb_cell_number(&t, host, "after_mb");
-		mb_cell_names(&t, json_object_get(host, "vms_before"), NAMES_MAX);
-		mb_cell_names(&t, json_object_get(host, "vms_after"), NAMES_MAX);
-	}
-	fputc('\n', to);
-	mb_table_print(&t, to);
+	render_inter(root, to);
+	render_notes(root, to);
+	render_hosts(hosts, to);
 	render_moves(moves, to);
 	return 0;
 }

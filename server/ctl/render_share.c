@@ -4,7 +4,12 @@
 #include "proto/base/cleanup.h"
 #include "server/ctl/cells.h"
 
-enum { NAMES_MAX = 60 };
+enum {
+	NAMES_MAX = 32,
+	NAMED_MAX = 8, /* VMs, as heads of a matrix */
+	MB_DIGITS = 6, /* "1234.5" */
+	PAGE_BYTES = 4096,
+};
 
 static const char *name_of(const json_t *vms, size_t i)
 {
@@ -18,29 +23,45 @@ static int64_t value_at(const json_t *matrix, size_t i, size_t j)
 	return json_integer_value(json_array_get(json_array_get(matrix, i), j));
 }
 
-static void render_matrix(const json_t *vms, const json_t *matrix, FILE *to)
+/* Few and short names are heads themselves. */
+static bool names_fit(const json_t *vms)
+{
+	size_t n = json_array_size(vms), first = 0, width = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t len = strlen(name_of(vms, i));
+
+		first = MB_MAX(first, len);
+		width += 2 + MB_MAX(len, (size_t)MB_DIGITS);
+	}
+	return n <= NAMED_MAX && first + width <= MB_RENDER_WIDTH;
+}
+
+static void render_matrix(const json_t *vms, const json_t *matrix, uint32_t page_bytes, FILE *to)
 {
 	mb_cleanup(mb_table_deinit) struct mb_table t = { 0 };
 	size_t n = json_array_size(vms);
+	bool named = names_fit(vms);
 
-	mb_table_columns(&t, ">|<");
+	mb_table_columns(&t, named ? "<" : ">|<");
 	for (size_t j = 0; j < n; j++) {
-		char head[24];
+		char number[24];
 
-		snprintf(head, sizeof(head), ">%zu", j + 1);
-		mb_table_columns(&t, head);
+		snprintf(number, sizeof(number), "%zu", j + 1);
+		mb_table_column(&t, true, named ? name_of(vms, j) : number);
 	}
 	for (size_t i = 0; i < n; i++) {
-		mb_table_put(&t, "%zu", i + 1);
+		if (!named)
+			mb_table_put(&t, "%zu", i + 1);
 		mb_table_put(&t, "%s", name_of(vms, i));
 		for (size_t j = 0; j < n; j++) {
 			if (i == j)
 				mb_table_put(&t, ".");
 			else
-				mb_table_put(&t, "%lld", (long long)value_at(matrix, i, j));
+				mb_cell_mb_value(&t, value_at(matrix, i, j), page_bytes);
 		}
 	}
-	fputs("\nInter-VM sharing of each two, pages:\n", to);
+	fputs("\nInter-VM sharing of each two, MB:\n", to);
 	mb_table_print(&t, to);
 }
 
@@ -53,11 +74,11 @@ static void render_top(const json_t *vms, const json_t *matrix, uint32_t page_by
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = i + 1; j < n; j++)
 			mb_pairs_top_offer(&top, value_at(matrix, i, j), i, j);
-	mb_table_columns(&t, "<VM|<VM|>inter|>MB");
+	mb_table_columns(&t, "<VM|<VM|>inter MB");
 	for (size_t i = 0; i < top.n; i++) {
 		mb_table_put(&t, "%s", name_of(vms, top.items[i].a));
 		mb_table_put(&t, "%s", name_of(vms, top.items[i].b));
-		mb_cell_pages_value(&t, top.items[i].value, page_bytes);
+		mb_cell_mb_value(&t, top.items[i].value, page_bytes);
 	}
 	fprintf(to, "\nInter-VM sharing, the %zu strongest pairs of %zu VMs (--json has all):\n",
 		top.n, n);
@@ -66,8 +87,6 @@ static void render_top(const json_t *vms, const json_t *matrix, uint32_t page_by
 
 static int render_identity(const json_t *identity, FILE *to, struct mb_err *err)
 {
-	const char *domain = json_string_value(json_object_get(identity, "domain"));
-	const char *algorithm = json_string_value(json_object_get(identity, "algorithm"));
 	uint32_t page_bytes = mb_cell_page_bytes(identity);
 	mb_cleanup(mb_table_deinit) struct mb_table t = { 0 };
 	const json_t *vms, *matrix, *vm;
@@ -78,22 +97,22 @@ static int render_identity(const json_t *identity, FILE *to, struct mb_err *err)
 		r = mb_cell_list(identity, "inter", &matrix, err);
 	if (r < 0)
 		return r;
-	fprintf(to, "Trust domain %s: %s, %lld bits, pages of %u bytes\n",
-		domain && *domain ? domain : "-", algorithm ? algorithm : "-",
-		(long long)json_integer_value(json_object_get(identity, "bits")), page_bytes);
-	mb_table_columns(&t, "<VM|<host|" MB_CELL_SELF_HEADS "|>inter|>MB");
+	mb_cell_identity(to, identity);
+	fprintf(to, ", pages of %u bytes\n", page_bytes);
+	mb_table_columns(&t, "<VM|<host");
+	mb_cell_sharing_heads(&t, true);
 	json_array_foreach(vms, i, vm)
 	{
 		mb_cell_text(&t, vm, "name");
 		mb_cell_text(&t, vm, "host");
-		mb_cell_self_sharing(&t, vm, page_bytes);
-		mb_cell_pages(&t, vm, "inter", page_bytes);
+		mb_cell_sharing(&t, vm, page_bytes, true);
 	}
 	mb_table_print(&t, to);
+	mb_cell_sharing_legend(to, true);
 	if (json_array_size(vms) > MB_RENDER_MATRIX_MAX)
 		render_top(vms, matrix, page_bytes, to);
 	else if (json_array_size(vms) > 1)
-		render_matrix(vms, matrix, to);
+		render_matrix(vms, matrix, page_bytes, to);
 	fputc('\n', to);
 	return 0;
 }
@@ -104,18 +123,22 @@ static void render_hosts(const json_t *hosts, FILE *to)
 	const json_t *host;
 	size_t i;
 
-	mb_table_columns(&t, "<host|>pages|>MB|>distinct|>MB|>saving|>MB|>of it inter|>MB|<VMs");
+	mb_table_columns(&t, "<host|>pages|>MB|>saving MB|>of it inter MB|>distinct MB|<VMs");
 	json_array_foreach(hosts, i, host)
 	{
 		mb_cell_text(&t, host, "name");
-		mb_cell_pages(&t, host, "pages", 4096);
-		mb_cell_pages(&t, host, "distinct_union", 4096);
-		mb_cell_pages(&t, host, "saving_pages", 4096);
-		mb_cell_pages(&t, host, "inter_saving_pages", 4096);
+		mb_cell_number(&t, host, "pages");
+		mb_cell_mb(&t, host, "pages", PAGE_BYTES);
+		mb_cell_mb(&t, host, "saving_pages", PAGE_BYTES);
+		mb_cell_mb(&t, host, "inter_saving_pages", PAGE_BYTES);
+		mb_cell_mb(&t, host, "distinct_union", PAGE_BYTES);
 		mb_cell_names(&t, json_object_get(host, "vms"), NAMES_MAX);
 	}
 	fputs("Hosts, as the VMs are placed now:\n", to);
 	mb_table_print(&t, to);
+	fputs("saving: zero, self and inter of its VMs; of it inter: because they share this "
+	      "host\n",
+	      to);
 }
 
 int mb_render_share(const json_t *root, FILE *to, struct mb_err *err)

@@ -33,38 +33,66 @@ static void render_hosts(const json_t *hosts, FILE *to)
 	mb_table_print(&t, to);
 }
 
+static bool one_identity(const json_t *vms)
+{
+	static const char *const keys[] = { "domain", "algorithm", "bits" };
+	const json_t *first = json_array_get(vms, 0), *vm;
+	size_t i;
+
+	json_array_foreach(vms, i, vm)
+	{
+		for (size_t k = 0; k < MB_ARRAY_LEN(keys); k++) {
+			const json_t *v = json_object_get(vm, keys[k]);
+
+			if (!v || !json_equal(v, json_object_get(first, keys[k])))
+				return false;
+		}
+	}
+	return true;
+}
+
 /* Two tables: what a VM holds, and how that came here. One would be too wide to read. */
 static void render_vms(const json_t *vms, FILE *to)
 {
 	mb_cleanup(mb_table_deinit) struct mb_table holds = { 0 };
 	mb_cleanup(mb_table_deinit) struct mb_table comes = { 0 };
+	bool one = one_identity(vms);
 	const json_t *vm;
 	size_t i;
 
-	mb_table_columns(&holds, "<VM|<host|>memory MB|" MB_CELL_SELF_HEADS);
-	mb_table_columns(&comes, "<VM|<online|>epoch|<taken|>last wire bytes|<domain|<hash|>bits|"
-				 "<tracker|<source");
+	mb_table_columns(&holds, "<VM|<host|>full MB");
+	mb_cell_sharing_heads(&holds, false);
+	mb_table_columns(&comes, "<VM|<online|>epoch|<taken|>wire bytes|<tracker");
+	mb_table_columns(&comes, one ? "" : "<domain|<hash|>bits");
+	mb_table_columns(&comes, "<source");
 	json_array_foreach(vms, i, vm)
 	{
 		mb_cell_text(&holds, vm, "name");
 		mb_cell_text(&holds, vm, "host");
 		mb_cell_number(&holds, vm, "memory_mb");
-		mb_cell_self_sharing(&holds, vm, mb_cell_page_bytes(vm));
+		mb_cell_sharing(&holds, vm, mb_cell_page_bytes(vm), false);
 		mb_cell_text(&comes, vm, "name");
 		mb_cell_bool(&comes, vm, "online");
 		mb_cell_number(&comes, vm, "epoch");
-		mb_cell_time(&comes, vm, "taken_unix_ms");
+		mb_cell_time(&comes, vm, "taken_unix_ms", false);
 		mb_cell_number(&comes, vm, "last_wire_bytes");
-		mb_cell_text(&comes, vm, "domain");
-		mb_cell_text(&comes, vm, "algorithm");
-		mb_cell_number(&comes, vm, "bits");
 		mb_cell_text(&comes, vm, "tracker");
+		if (!one) {
+			mb_cell_text(&comes, vm, "domain");
+			mb_cell_text(&comes, vm, "algorithm");
+			mb_cell_number(&comes, vm, "bits");
+		}
 		mb_cell_text(&comes, vm, "source");
 	}
 	fputc('\n', to);
 	mb_table_print(&holds, to);
+	mb_cell_sharing_legend(to, false);
 	fputc('\n', to);
 	mb_table_print(&comes, to);
+	if (one) {
+		mb_cell_identity(to, json_array_get(vms, 0));
+		fputs(" in all VMs\n", to);
+	}
 }
 
 int mb_render_status(const json_t *root, FILE *to, struct mb_err *err)

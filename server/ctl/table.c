@@ -30,6 +30,14 @@ static void push(struct mb_table *t, char *cell)
 	t->cells[t->n_cells++] = cell;
 }
 
+void mb_table_column(struct mb_table *t, bool right, const char *head)
+{
+	if (t->n_columns == MB_TABLE_COLUMNS_MAX)
+		return;
+	t->right[t->n_columns++] = right;
+	push(t, strdup(head));
+}
+
 void mb_table_columns(struct mb_table *t, const char *heads)
 {
 	while (*heads && t->n_columns < MB_TABLE_COLUMNS_MAX) {

@@ -24,6 +24,8 @@ struct mb_table {
 
 /* "<host|>pages|>MB": heads, '<' for text and '>' for figures. More may follow before any cell. */
 void mb_table_columns(struct mb_table *t, const char *heads);
+/* One column of any text. */
+void mb_table_column(struct mb_table *t, bool right, const char *head);
 /* The next cell. */
 void mb_table_put(struct mb_table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void mb_table_print(const struct mb_table *t, FILE *to);

@@ -10,7 +10,7 @@ hash=$("$BUILD/tests/tool_trace" "$dir/t.mbt" 60 20000 2000 1)
 	--retry 500ms >"$dir/agent.log" 2>&1 &
 agent_pid=$!
 pids+=($!)
-wait_for 10 grep -q 'epoch 10:' "$dir/agent.log"
+wait_for 10 grep -q "epoch 10:" "$dir/agent.log"
 early_kb=$(awk '/VmRSS/ {print $2}' /proc/$agent_pid/status)
 wait_for 20 grep -q 'epoch 60:' "$dir/agent.log"
 late_kb=$(awk '/VmRSS/ {print $2}' /proc/$agent_pid/status)

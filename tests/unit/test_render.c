@@ -37,37 +37,58 @@ static void assert_renders(mb_render_fn fn, const char *json, const char *want)
 	free(text);
 }
 
+static const char plan[] =
+	"{\"planner\":\"seed\",\"strict\":true,\"note\":\"a flaw\",\"hosts\":["
+	"{\"name\":\"h0\",\"memory_mb\":3072,\"before_mb\":15,\"after_mb\":7,"
+	"\"full_before_mb\":140,\"full_after_mb\":4100,"
+	"\"vms_before\":[\"a\",\"b\"],\"vms_after\":[\"a\",\"c\"]},"
+	"{\"name\":\"host1\",\"memory_mb\":64,\"before_mb\":0,\"after_mb\":3,"
+	"\"full_before_mb\":0,\"full_after_mb\":40,"
+	"\"vms_before\":[],\"vms_after\":[\"b\"]}],"
+	"\"before_mb\":15,\"after_mb\":10,\"saved_mb\":5,\"placement\":{},"
+	"\"saving\":{\"before_pages\":512,\"after_pages\":768,\"gain_pages\":256,"
+	"\"inter_before_pages\":256,\"inter_after_pages\":512},"
+	"\"moves\":[{\"vm\":\"b\",\"from\":\"h0\",\"to\":\"host1\",\"memory_mb\":40,"
+	"\"feasible\":true,\"detour\":true},{\"vm\":\"c\",\"from\":null,\"to\":\"h0\","
+	"\"memory_mb\":4000,\"feasible\":false,\"detour\":false}],"
+	"\"vms_on_unknown_hosts\":2}";
+
 static void test_plan(void **state)
 {
 	(void)state;
-	assert_renders(
+	assert_renders(mb_render_plan, plan,
+		       "Plan by planner seed, strict (nothing has been moved)\n\n"
+		       "memory used: 15 MB -> 10 MB, 5 MB saved\n"
+		       "inter-VM sharing: 1.0 MB -> 2.0 MB\n"
+		       "\nNote: a flaw\n"
+		       "\nNote: 2 VMs run on hosts that the server's fleet file does not name; "
+		       "the plan takes them as running nowhere.\n"
+		       "\nhost   memory MB  before MB  after MB  full MB  VMs before  VMs after\n"
+		       "h0          3072         15         7     4100  a, b        a, c\n"
+		       "host1         64          0         3       40  -           b\n"
+		       "full: the VMs after at full, unshared size, for which a host needs room\n"
+		       "\nMoves, in this order:\n"
+		       "move  VM  from  to     full MB\n"
+		       "   1  b   h0    host1       40  detour, to make room\n"
+		       "   2  c   -     h0        4000  no room for its full size\n"
+		       "1 of 2 moves are not feasible.\n");
+}
+
+/* More memory than before, no moves, and an older server that does not tell of inter-VM sharing. */
+static void test_plan_of_an_older_server(void **state)
+{
+	char *text;
+
+	(void)state;
+	text = render(
 		mb_render_plan,
-		"{\"planner\":\"seed\",\"strict\":true,\"note\":\"a flaw\",\"hosts\":["
-		"{\"name\":\"h0\",\"memory_mb\":3072,\"before_mb\":15,\"after_mb\":7,"
-		"\"vms_before\":[\"a\",\"b\"],\"vms_after\":[]},"
-		"{\"name\":\"host1\",\"memory_mb\":64,\"before_mb\":0,\"after_mb\":3,"
-		"\"vms_before\":[],\"vms_after\":[\"b\"]}],"
-		"\"before_mb\":15,\"after_mb\":10,\"saved_mb\":5,\"placement\":{},"
-		"\"saving\":{\"before_pages\":256,\"after_pages\":128,\"gain_pages\":-128},"
-		"\"moves\":[{\"vm\":\"b\",\"from\":\"h0\",\"to\":\"host1\",\"memory_mb\":40,"
-		"\"feasible\":true,\"detour\":true},{\"vm\":\"c\",\"from\":null,\"to\":\"h0\","
-		"\"memory_mb\":4000,\"feasible\":false,\"detour\":false}],"
-		"\"vms_on_unknown_hosts\":2}",
-		"Plan by planner seed, strict (nothing has been moved)\n\n"
-		"                 before   MB  after   MB  saved    MB\n"
-		"memory used, MB           15          10            5\n"
-		"saving, pages       256  1.0    128  0.5   -128  -0.5\n"
-		"\nNote: a flaw\n"
-		"\nNote: 2 VMs run on hosts that the server's fleet file does not name; "
-		"the plan takes them as running nowhere.\n"
-		"\nhost   memory MB  before MB  after MB  VMs before  VMs after\n"
-		"h0          3072         15         7  a, b        -\n"
-		"host1         64          0         3  -           b\n"
-		"\nMoves, in this order:\n"
-		"move  VM  from  to     full MB\n"
-		"   1  b   h0    host1       40  detour, to make room\n"
-		"   2  c   -     h0        4000  no room for its full size\n"
-		"1 of 2 moves are not feasible.\n");
+		parse("{\"planner\":\"best\",\"before_mb\":7,\"after_mb\":9,\"saved_mb\":-2,"
+		      "\"hosts\":[{\"name\":\"h\",\"vms_before\":[\"a\"],\"vms_after\":[\"a\"]}],"
+		      "\"saving\":{\"before_pages\":1024,\"after_pages\":640},\"moves\":[]}"));
+	assert_non_null(strstr(text, "memory used: 7 MB -> 9 MB, 2 MB more\n"
+				     "inter-VM sharing: -\n"));
+	assert_non_null(strstr(text, "\nNo moves: every VM stays where it is.\n"));
+	free(text);
 }
 
 static const char two_vms[] =
@@ -86,49 +107,96 @@ static void test_share(void **state)
 	assert_renders(
 		mb_render_share, two_vms,
 		"Trust domain d: xxh64, 64 bits, pages of 4096 bytes\n"
-		"VM  host  pages   MB  distinct   MB  zero   MB  self   MB  self w/o zero   MB  "
-		"inter   MB\n"
-		"a   h       512  2.0       256  1.0   200  0.7   256  1.0             57  0.2     "
-		"30  0.1\n"
-		"bb  -       512  2.0       512  2.0     0  0.0     0  0.0              0  0.0     "
-		"30  0.1\n"
-		"\nInter-VM sharing of each two, pages:\n"
-		"        1   2\n"
-		"1  a    .  30\n"
-		"2  bb  30   .\n"
+		"VM  host  pages   MB  zero MB  self MB  inter any MB  distinct MB\n"
+		"a   h       512  2.0      0.8      0.2           0.1          1.0\n"
+		"bb  -       512  2.0      0.0      0.0           0.1          2.0\n"
+		"zero: copies of the zero page; self: further copies of other pages than the zero "
+		"page\n"
+		"inter any: distinct pages that at least one other VM has, too\n"
+		"\nInter-VM sharing of each two, MB:\n"
+		"      a   bb\n"
+		"a     .  0.1\n"
+		"bb  0.1    .\n"
 		"\nHosts, as the VMs are placed now:\n"
-		"host  pages   MB  distinct   MB  saving   MB  of it inter   MB  VMs\n"
-		"h       512  2.0       256  1.0     256  1.0            0  0.0  a\n");
+		"host  pages   MB  saving MB  of it inter MB  distinct MB  VMs\n"
+		"h       512  2.0        1.0             0.0          1.0  a\n"
+		"saving: zero, self and inter of its VMs; of it inter: because they share this "
+		"host\n");
 	assert_renders(mb_render_share, "{\"identities\":[],\"hosts\":[]}",
 		       "No VM has sent a fingerprint yet.\n");
 }
 
-static void test_many_vms_give_pairs(void **state)
+/* n VMs called prefix0 to prefix<n - 1>; two of them share 40 pages times the sum of both numbers.
+ */
+static char *render_vms(int n, const char *prefix)
 {
 	json_t *root = parse(two_vms);
 	json_t *identity = json_array_get(json_object_get(root, "identities"), 0);
-	json_t *vms = json_object_get(identity, "vms"), *rows = json_array();
-	char *text, name[16];
+	json_t *vms = json_array(), *rows = json_array();
+	char name[64];
 
-	(void)state;
-	for (int i = 2; i <= MB_RENDER_MATRIX_MAX; i++) {
-		snprintf(name, sizeof(name), "v%d", i);
-		json_array_append_new(vms, json_pack("{s:s}", "name", name));
-	}
-	for (int i = 0; i <= MB_RENDER_MATRIX_MAX; i++) {
+	for (int i = 0; i < n; i++) {
 		json_t *row = json_array();
 
-		for (int j = 0; j <= MB_RENDER_MATRIX_MAX; j++)
-			json_array_append_new(row, json_integer(i == j ? 0 : i + j));
+		snprintf(name, sizeof(name), "%s%d", prefix, i);
+		json_array_append_new(vms, json_pack("{s:s}", "name", name));
+		for (int j = 0; j < n; j++)
+			json_array_append_new(row, json_integer(i == j ? 0 : 40 * (i + j)));
 		json_array_append_new(rows, row);
 	}
+	json_object_set_new(identity, "vms", vms);
 	json_object_set_new(identity, "inter", rows);
-	text = render(mb_render_share, root);
-	assert_non_null(strstr(text, "the 20 strongest pairs of 21 VMs (--json has all):\n"
-				     "VM   VM   inter   MB\n"
-				     "v19  v20     39  0.1\n"));
+	return render(mb_render_share, root);
+}
+
+static void assert_vms_render(int n, const char *prefix, const char *want)
+{
+	char *text = render_vms(n, prefix);
+
+	if (!strstr(text, want))
+		fail_msg("not in \"%s\": \"%s\"", text, want);
 	free(text);
 }
+
+static void test_matrix(void **state)
+{
+	char *text = render_vms(MB_RENDER_MATRIX_MAX, "some-vm-");
+	char *matrix = strstr(text, "of each two, MB:\n");
+
+	(void)state;
+	assert_non_null(matrix);
+	for (char *line = strtok(matrix, "\n"); line && strncmp(line, "Hosts", 5) != 0;
+	     line = strtok(NULL, "\n"))
+		assert_true(strlen(line) <= MB_RENDER_WIDTH);
+	free(text);
+	/* The heads are names of any characters. */
+	assert_vms_render(3, "a|", "MB:\n     a|0  a|1  a|2\na|0    .  0.2  0.3\n");
+	assert_vms_render(8, "v", "MB:\n     v0   v1   v2   v3   v4   v5   v6   v7\nv0    .  0.2");
+	/* Too many, too long. */
+	assert_vms_render(9, "v",
+			  "MB:\n         1    2    3    4    5    6    7    8    9\n1  v0    .");
+	assert_vms_render(7, "some-longer-name", "MB:\n                        1    2    3");
+}
+
+static void test_many_vms_give_pairs(void **state)
+{
+	(void)state;
+	assert_vms_render(MB_RENDER_MATRIX_MAX + 1, "v",
+			  "the 20 strongest pairs of 13 VMs (--json has all):\n"
+			  "VM   VM   inter MB\n"
+			  "v11  v12       3.6\n"
+			  "v10  v12       3.4\n");
+}
+
+#define STATUS_VM(name, domain)                                                                    \
+	"{\"name\":\"" name "\",\"host\":\"h\",\"online\":false,\"domain\":\"" domain "\","        \
+	"\"algorithm\":\"xxh64\",\"bits\":48,\"epoch\":12,\"memory_mb\":64,\"pages\":512,"         \
+	"\"distinct\":256,\"zero\":1,\"self\":256,\"self_nonzero\":256,"                           \
+	"\"taken_unix_ms\":1700000000999,\"acked_unix_ms\":1,\"source\":\"kmod\","                 \
+	"\"tracker\":\"bpf\",\"last_wire_bytes\":99}"
+#define STATUS(vms)                                                                                \
+	"{\"server\":{\"version\":\"v1\",\"uptime_s\":93784,\"db\":\"x.db\",\"generation\":7},"    \
+	"\"hosts\":[{\"name\":\"h\",\"memory_mb\":null,\"vms\":[\"a\"]}],\"vms\":[" vms "]}"
 
 static void test_status(void **state)
 {
@@ -137,53 +205,116 @@ static void test_status(void **state)
 	(void)state;
 	setenv("TZ", "UTC0", 1);
 	tzset();
-	text = render(
-		mb_render_status,
-		parse("{\"server\":{\"version\":\"v1\",\"uptime_s\":93784,\"db\":\"x.db\","
-		      "\"generation\":7},\"hosts\":[{\"name\":\"h\",\"memory_mb\":null,"
-		      "\"vms\":[\"a\"]}],\"vms\":[{\"name\":\"a\",\"host\":\"h\",\"online\":false,"
-		      "\"domain\":\"d\",\"algorithm\":\"xxh64\",\"bits\":48,\"epoch\":12,"
-		      "\"memory_mb\":64,\"pages\":512,\"distinct\":256,\"zero\":1,\"self\":256,"
-		      "\"self_nonzero\":256,\"taken_unix_ms\":1700000000999,\"acked_unix_ms\":1,"
-		      "\"source\":\"kmod\",\"tracker\":\"bpf\",\"last_wire_bytes\":99}]}"));
-	assert_non_null(strstr(text, "mbserver v1, up 1d 02h 03m 04s, store x.db, generation 7\n"));
-	assert_non_null(strstr(text, "\nh             -  a\n"));
+	assert_renders(mb_render_status, STATUS(STATUS_VM("a", "d") "," STATUS_VM("b", "d")),
+		       "mbserver v1, up 1d 02h 03m 04s, store x.db, generation 7\n\n"
+		       "host  memory MB  VMs\n"
+		       "h             -  a\n\n"
+		       "VM  host  full MB  pages   MB  zero MB  self MB  distinct MB\n"
+		       "a   h          64    512  2.0      0.0      1.0          1.0\n"
+		       "b   h          64    512  2.0      0.0      1.0          1.0\n"
+		       "zero: copies of the zero page; self: further copies of other pages than "
+		       "the zero page\n\n"
+		       "VM  online  epoch  taken                wire bytes  tracker  source\n"
+		       "a   no         12  2023-11-14 22:13:20          99  bpf      kmod\n"
+		       "b   no         12  2023-11-14 22:13:20          99  bpf      kmod\n"
+		       "Trust domain d: xxh64, 48 bits in all VMs\n");
+	text = render(mb_render_status, parse(STATUS(STATUS_VM("a", "d") "," STATUS_VM("b", "e"))));
+	assert_null(strstr(text, "Trust domain"));
 	assert_non_null(
-		strstr(text, "\na   h            64    512  2.0       256  1.0     1  0.0"));
-	assert_non_null(strstr(text,
-			       "\na   no         12  2023-11-14 22:13:20               99  d       "
-			       "xxh64    48  bpf      kmod\n"));
+		strstr(text, "tracker  domain  hash   bits  source\n"
+			     "a   no         12  2023-11-14 22:13:20          99  bpf      d       "
+			     "xxh64    48  kmod\n"));
 	free(text);
 	text = render(mb_render_status, parse("{\"hosts\":[],\"vms\":[]}"));
 	assert_non_null(strstr(text, "No VM is known yet."));
 	free(text);
 }
 
+#define HISTORY_ROW(at, numbers, more)                                                             \
+	"{\"at_unix_ms\":170000000" at "," numbers ",\"pages\":1000,\"distinct\":900,"             \
+	"\"zero\":10,\"self\":100,\"self_nonzero\":91,\"inter\":null,"                             \
+	"\"wire_bytes\":754,\"duration_ms\":12.34,\"cpu_ms\":5.0,\"full\":false,"                  \
+	"\"tracker\":\"bpf\"," more "}"
+#define FIRST_ROW                                                                                  \
+	HISTORY_ROW("0999", "\"epoch\":1,\"changed\":1000,\"added\":1000,\"removed\":0",           \
+		    "\"unread\":0,\"epochs\":1")
+#define NEXT_ROW(at)                                                                               \
+	HISTORY_ROW(at, "\"epoch\":3,\"changed\":125,\"added\":130,\"removed\":120",               \
+		    "\"unread\":0,\"epochs\":1")
+
+static char *render_history(const char *rows)
+{
+	char *json, *text;
+
+	assert_true(asprintf(&json, "{\"vm\":\"a\",\"rows\":[%s]}", rows) > 0);
+	text = render(mb_render_history, parse(json));
+	free(json);
+	return text;
+}
+
 static void test_history(void **state)
 {
-#define ROW(more)                                                                                  \
-	"{\"at_unix_ms\":1700000000000,\"epoch\":3,\"pages\":1000,\"distinct\":900,\"zero\":10,"   \
-	"\"self\":100,\"self_nonzero\":91,\"inter\":null,\"changed\":125,\"added\":130,"           \
-	"\"removed\":120,\"wire_bytes\":754,\"duration_ms\":12.34,\"cpu_ms\":5.0,\"full\":false,"  \
-	"\"tracker\":\"bpf\"," more "}"
 	char *text;
 
 	(void)state;
 	setenv("TZ", "UTC0", 1);
 	tzset();
-	text = render(mb_render_history,
-		      parse("{\"vm\":\"a\",\"rows\":[" ROW("\"unread\":0,\"epochs\":1") "]}"));
-	assert_non_null(strstr(text, "History of VM a (sharing and churn in pages)\n"));
-	assert_non_null(strstr(text, "2023-11-14 22:13:20      3   1000       900    10   100"));
-	assert_non_null(strstr(text, "12.5 %  incremental  bpf\n"));
-	assert_null(strstr(text, "unread"));
-	free(text);
-	text = render(mb_render_history,
-		      parse("{\"vm\":\"a\",\"rows\":[" ROW("\"unread\":4,\"epochs\":7") "]}"));
-	assert_non_null(strstr(text, "unread  epochs in one\n"));
+	text = render_history(FIRST_ROW "," NEXT_ROW("1999"));
+	assert_string_equal(
+		text, "History of VM a\n"
+		      "time                 epoch  pages   MB  zero MB  self MB  inter any MB  "
+		      "distinct MB\n"
+		      "2023-11-14 22:13:20      1   1000  3.9      0.0      0.4             -      "
+		      "    3.5\n"
+		      "2023-11-14 22:13:21      3   1000  3.9      0.0      0.4             -      "
+		      "    3.5\n"
+		      "zero: copies of the zero page; self: further copies of other pages than the "
+		      "zero page\n"
+		      "inter any: distinct pages that at least one other VM has, too\n"
+		      "\n"
+		      "epoch  changed   churn  added  removed  wire bytes    ms  cpu ms  pass      "
+		      "   tracker\n"
+		      "    1        -       -   1000        0         754  12.3     5.0  "
+		      "incremental  bpf\n"
+		      "    3      125  12.5 %    130      120         754  12.3     5.0  "
+		      "incremental  bpf\n"
+		      "changed, added, removed: pages; churn: changed of all pages\n");
 	free(text);
 	assert_renders(mb_render_history, "{\"vm\":\"a\",\"rows\":[]}",
 		       "History of VM a: no epoch yet\n");
+}
+
+static void test_history_within_a_second(void **state)
+{
+	char *text;
+
+	(void)state;
+	setenv("TZ", "UTC0", 1);
+	tzset();
+	text = render_history(FIRST_ROW "," NEXT_ROW("1998"));
+	assert_non_null(strstr(text, "2023-11-14 22:13:20.999      1"));
+	assert_non_null(strstr(text, "2023-11-14 22:13:21.998      3"));
+	free(text);
+}
+
+static void test_history_of_another_boot(void **state)
+{
+	char *text;
+
+	(void)state;
+	/* Five passes while the server was away, and it holds what was before them. */
+	text = render_history(
+		HISTORY_ROW("0999", "\"epoch\":5,\"changed\":1400,\"added\":130,\"removed\":120",
+			    "\"unread\":4,\"epochs\":5"));
+	assert_non_null(strstr(text, "unread  epochs in one\n"));
+	assert_non_null(strstr(text, "\n    5        -      -    130      120"));
+	free(text);
+	/* A server that lost all. */
+	text = render_history(HISTORY_ROW("0999",
+					  "\"epoch\":7,\"changed\":12,\"added\":1000,\"removed\":0",
+					  "\"unread\":0,\"epochs\":1"));
+	assert_non_null(strstr(text, "\n    7        -      -   1000        0"));
+	free(text);
 }
 
 static void test_analyze(void **state)
@@ -200,17 +331,21 @@ static void test_analyze(void **state)
 		"\"removed\":256,\"added_distinct\":1,\"removed_distinct\":2,\"wire_bytes\":40,"
 		"\"bytes_per_added\":40.0}]}",
 		"Traces below t/\n"
-		"trace  pages   MB  distinct   MB  zero   MB  self   MB  self w/o zero   MB\n"
-		"x/a      256  1.0         2  0.0     1  0.0   254  0.9            254  0.9\n"
-		"y#4        1  0.0         1  0.0     0  0.0     0  0.0              0  0.0\n"
+		"trace  pages   MB  zero MB  self MB  distinct MB\n"
+		"x/a      256  1.0      0.0      1.0          0.0\n"
+		"y#4        1  0.0      0.0      0.0          0.0\n"
+		"zero: copies of the zero page; self: further copies of other pages than the zero "
+		"page\n"
 		"\nEach two traces:\n"
-		"trace  trace  inter  MB  overlap  MB  saving  MB\n"
-		"x/a    y#4        -   -        -   -       -   -  hash a, but b there\n"
-		"\nDeltas from each trace to the next, in pages, as one frame on the wire:\n"
-		"from  to   bits  added  removed  distinct added  distinct removed  wire bytes  "
-		"bytes per added\n"
-		"x/a   y#4    64      1      256               1                 2          40"
-		"            40.00\n");
+		"trace  trace  inter MB  overlap MB  saving MB\n"
+		"x/a    y#4           -           -          -  hash a, but b there\n"
+		"inter: distinct pages that both have; overlap: the same with copies, the smaller "
+		"number of each;\n"
+		"saving: zero, self and inter of both on one host\n"
+		"\nDeltas from each trace to the next: pages added and removed, bytes on the "
+		"wire:\n"
+		"from  to   bits  added  removed  wire bytes  per added\n"
+		"x/a   y#4    64      1      256          40      40.00\n");
 }
 
 /* What a server of another version might answer must not bring us down. */
@@ -253,10 +388,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plan),
+		cmocka_unit_test(test_plan_of_an_older_server),
 		cmocka_unit_test(test_share),
+		cmocka_unit_test(test_matrix),
 		cmocka_unit_test(test_many_vms_give_pairs),
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_history),
+		cmocka_unit_test(test_history_within_a_second),
+		cmocka_unit_test(test_history_of_another_boot),
 		cmocka_unit_test(test_analyze),
 		cmocka_unit_test(test_strange_answers),
 	};

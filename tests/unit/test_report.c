@@ -9,7 +9,11 @@ static const struct mb_plan_vm vms[] = {
 	{ .name = "b", .memory_mb = 20, .host = MB_NOWHERE },
 	{ .name = "c", .memory_mb = 30, .host = 0 },
 };
-static const struct mb_fleet_view fleet = { .hosts = hosts, .vms = vms, .n_hosts = 2, .n_vms = 3 };
+/* 7 pages in a and b, 5 in b and c, 3 in all. */
+static struct mb_group group_list[] = { { 7, 0, 2 }, { 3, 2, 3 }, { 5, 5, 2 } };
+static uint32_t group_vms[] = { 0, 1, 0, 1, 2, 1, 2 };
+static const struct mb_groups groups = { group_list, 3, group_vms, 7 };
+static const struct mb_fleet_view fleet = { hosts, vms, 2, 3, &groups };
 static const struct mb_planner planner = { .name = "p" };
 
 static void test_whole_report(void **state)
@@ -39,17 +43,43 @@ static void test_whole_report(void **state)
 	assert_string_equal(
 		text, "{\"planner\":\"p\",\"strict\":true,\"note\":\"mind\",\"hosts\":["
 		      "{\"name\":\"h0\",\"memory_mb\":100,\"before_mb\":3,\"after_mb\":9,"
+		      "\"full_before_mb\":30,\"full_after_mb\":30,"
 		      "\"vms_before\":[\"c\"],\"vms_after\":[\"a\",\"b\"]},"
 		      "{\"name\":\"h1\",\"memory_mb\":200,\"before_mb\":4,\"after_mb\":0,"
+		      "\"full_before_mb\":10,\"full_after_mb\":0,"
 		      "\"vms_before\":[\"a\"],\"vms_after\":[]}],"
 		      "\"before_mb\":7,\"after_mb\":9,\"saved_mb\":-2,"
 		      "\"placement\":{\"a\":\"h0\",\"b\":\"h0\",\"c\":null},"
-		      "\"saving\":{\"before_pages\":50,\"after_pages\":40,\"gain_pages\":-10},"
+		      "\"saving\":{\"before_pages\":50,\"after_pages\":40,\"gain_pages\":-10,"
+		      "\"inter_before_pages\":0,\"inter_after_pages\":10},"
 		      "\"moves\":[{\"vm\":\"a\",\"from\":\"h1\",\"to\":\"h0\",\"memory_mb\":10,"
 		      "\"feasible\":true,\"detour\":true},"
 		      "{\"vm\":\"b\",\"from\":null,\"to\":\"h0\",\"memory_mb\":20,"
 		      "\"feasible\":false,\"detour\":false}]}");
 	free(text);
+	json_decref(j);
+}
+
+static void test_both_placements_count(void **state)
+{
+	struct mb_plan_vm here[] = { vms[0], vms[1], vms[2] };
+	struct mb_fleet_view view = { hosts, here, 2, 3, &groups };
+	uint32_t host[] = { 1, 1, 1 };
+	uint64_t mb[] = { 0, 0 };
+	struct mb_plan plan = { .host = host, .before_mb = mb, .after_mb = mb };
+	json_t *j, *saving, *h1;
+
+	(void)state;
+	here[1].host = here[2].host = 1;
+	here[0].host = 0;
+	j = mb_report_plan(&view, &plan, &planner, &(struct mb_plan_options){ 0 });
+	saving = json_object_get(j, "saving");
+	/* b and c: 5 + 3; all three: 7 + 5 and twice 3. */
+	assert_int_equal(json_integer_value(json_object_get(saving, "inter_before_pages")), 8);
+	assert_int_equal(json_integer_value(json_object_get(saving, "inter_after_pages")), 18);
+	h1 = json_array_get(json_object_get(j, "hosts"), 1);
+	assert_int_equal(json_integer_value(json_object_get(h1, "full_before_mb")), 50);
+	assert_int_equal(json_integer_value(json_object_get(h1, "full_after_mb")), 60);
 	json_decref(j);
 }
 
@@ -70,6 +100,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole_report),
+		cmocka_unit_test(test_both_placements_count),
 		cmocka_unit_test(test_empty_fleet),
 	};
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "tests/unit/util_test.h"
 
+#include <time.h>
+
 #include "server/ctl/cells.h"
 #include "server/ctl/table.h"
 
@@ -61,6 +63,25 @@ static void test_bytes_of_strangers(void **state)
 			  "\303\244\303\266     2\n");
 }
 
+static void test_times(void **state)
+{
+	json_t *o = json_pack("{s:I, s:I}", "t", (json_int_t)1700000000007, "z", (json_int_t)0);
+	struct mb_table t = { 0 };
+
+	(void)state;
+	setenv("TZ", "UTC0", 1);
+	tzset();
+	mb_table_columns(&t, "<a|<b|<c");
+	mb_cell_time(&t, o, "t", false);
+	mb_cell_time(&t, o, "t", true);
+	mb_cell_time(&t, o, "z", true);
+	assert_string_equal(t.cells[3], "2023-11-14 22:13:20");
+	assert_string_equal(t.cells[4], "2023-11-14 22:13:20.007");
+	assert_string_equal(t.cells[5], "-");
+	mb_table_deinit(&t);
+	json_decref(o);
+}
+
 static void test_cells(void **state)
 {
 	json_t *o = json_pack("{s:i, s:f, s:s, s:n, s:[s,s,s,s]}", "i", 257, "f", 1.25, "s", "",
@@ -76,9 +97,12 @@ static void test_cells(void **state)
 	mb_cell_text(&t, o, "missing");
 	mb_cell_names(&t, json_object_get(o, "l"), 9);
 	mb_cell_names(&t, json_object_get(o, "l"), 90);
-	mb_cell_pages(&t, o, "i", 4096);
-	mb_cell_pages_value(&t, -6 * 256 - 13, 4096);
-	mb_cell_pages_value(&t, 1 << 20, 65536);
+	mb_cell_mb(&t, o, "i", 4096);
+	mb_cell_mb(&t, o, "n", 4096);
+	mb_cell_mb_value(&t, -6 * 256 - 13, 4096);
+	mb_cell_mb_value(&t, 1 << 20, 65536);
+	mb_cell_mb_value(&t, 200, 4096);
+	mb_cell_mb_value(&t, -1, 4096);
 	mb_cell_bool(&t, o, "i");
 	assert_string_equal(t.cells[9], "257");
 	assert_string_equal(t.cells[10], "1.2");
@@ -87,11 +111,12 @@ static void test_cells(void **state)
 	assert_string_equal(t.cells[13], "-");
 	assert_string_equal(t.cells[14], "one, two and 2 more");
 	assert_string_equal(t.cells[15], "one, two, three, four");
-	assert_string_equal(t.cells[16], "257");
-	assert_string_equal(t.cells[17], "1.0");
-	assert_string_equal(t.cells[18], "-1549");
-	assert_string_equal(t.cells[19], "-6.0");
-	assert_string_equal(t.cells[21], "65536.0");
+	assert_string_equal(t.cells[16], "1.0");
+	assert_string_equal(t.cells[17], "-");
+	assert_string_equal(t.cells[18], "-6.1");
+	assert_string_equal(t.cells[19], "65536.0");
+	assert_string_equal(t.cells[20], "0.8");
+	assert_string_equal(t.cells[21], "0.0");
 	assert_string_equal(t.cells[22], "-");
 	mb_table_deinit(&t);
 	json_decref(o);
@@ -121,6 +146,7 @@ int main(void)
 		cmocka_unit_test(test_heads_alone),
 		cmocka_unit_test(test_bytes_of_strangers),
 		cmocka_unit_test(test_cells),
+		cmocka_unit_test(test_times),
 		cmocka_unit_test(test_strongest_pairs),
 	};
 

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "server/api.h"
+
+#include "proto/base/clock.h"
+#include "tests/unit/util_server.h"
+
+/* "vm\0web1\0limit\09\0" and so on; an empty name ends it. */
+static const char *on_query(void *ctx, const char *name)
+{
+	for (const char *p = ctx; p && *p;) {
+		const char *value = p + strlen(p) + 1;
+
+		if (strcmp(p, name) == 0)
+			return value;
+		p = value + strlen(value) + 1;
+	}
+	return NULL;
+}
+
+/* web1 and web2 share 15 digests, db1 has none of them; other1 is of another domain. */
+struct scene {
+	struct mb_fleet *fleet;
+	struct mb_store *store;
+	struct mb_sharing *sharing;
+	struct mb_api api;
+	char db[128], file[128];
+};
+
+static void put_vm(struct scene *s, const char *name, uint64_t first, const char *domain,
+		   const char *host)
+{
+	struct mb_fingerprint fp;
+	struct mb_err err = { 0 };
+	struct mb_vm vm;
+
+	make_fingerprint_of(first, 1, 20, &fp);
+	make_vm(name, 3, &fp, &vm);
+	mb_fingerprint_deinit(&fp);
+	make_identity(domain, 1, &vm.identity);
+	strcpy(vm.host, host);
+	store_vm(s->store, &vm);
+	vm.session = name[0] == 'd' ? 9 : 0;
+	assert_ok(mb_fleet_add(s->fleet, &vm, &err), &err);
+}
+
+static void write_text(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+#define FLEET                                                                                      \
+	"{\"hosts\":[{\"name\":\"h1\",\"memory_mb\":200},{\"name\":\"h2\",\"memory_mb\":200}],"    \
+	"\"vms\":[{\"name\":\"new1\",\"memory_mb\":10}]}"
+
+static void scene_open(struct scene *s)
+{
+	static int n;
+	struct mb_vm silent = { .name = "silent" };
+	struct mb_err err = { 0 };
+	char name[32];
+
+	*s = (struct scene){ 0 };
+	snprintf(name, sizeof(name), "%d.db", n);
+	scratch_path(name, s->db);
+	snprintf(name, sizeof(name), "%d.json", n++);
+	scratch_path(name, s->file);
+	write_text(s->file, FLEET);
+	assert_ok(mb_fleet_create(&s->fleet, &err), &err);
+	assert_ok(mb_store_open(s->db, &s->store, &err), &err);
+	assert_ok(mb_sharing_create(s->fleet, &s->sharing, &err), &err);
+	put_vm(s, "web1", 100, "d", "h1");
+	put_vm(s, "web2", 105, "d", "h2");
+	put_vm(s, "db1", 500, "d", "h1");
+	put_vm(s, "other1", 100, "e", "far");
+	make_identity("d", 1, &silent.identity);
+	assert_ok(mb_fleet_add(s->fleet, &silent, &err), &err);
+	s->api = (struct mb_api){ .sharing = s->sharing,
+				  .store = s->store,
+				  .db_path = s->db,
+				  .fleet_path = s->file,
+				  .start_ns = mb_now_ns() - 5000000000 };
+}
+
+static void scene_close(struct scene *s)
+{
+	mb_sharing_destroy(s->sharing);
+	mb_store_close(s->store);
+	mb_fleet_destroy(s->fleet);
+}
+
+static json_t *get(struct scene *s, const char *path, const char *query)
+{
+	struct mb_err err = { 0 };
+	json_t *j = NULL;
+
+	assert_ok(mb_api_get(&s->api, path, on_query, (void *)(uintptr_t)query, &j, &err), &err);
+	assert_non_null(j);
+	return j;
+}
+
+static void refused(struct scene *s, const char *path, const char *query, int code,
+		    const char *word)
+{
+	struct mb_err err = { 0 };
+	json_t *j = (json_t *)s;
+
+	assert_fails(mb_api_get(&s->api, path, on_query, (void *)(uintptr_t)query, &j, &err), code,
+		     &err, word);
+	assert_null(j);
+}
+
+/* Follows "vms.0.name". */
+static json_t *at(json_t *j, const char *path)
+{
+	char part[64];
+
+	while (j && *path) {
+		size_t n = strcspn(path, ".");
+
+		snprintf(part, sizeof(part), "%.*s", (int)n, path);
+		j = json_is_array(j) ? json_array_get(j, strtoul(part, NULL, 10)) :
+				       json_object_get(j, part);
+		path += n + (path[n] == '.');
+	}
+	if (!j)
+		fail_msg("no %s", part);
+	return j;
+}
+
+static const char *text_at(json_t *j, const char *path)
+{
+	assert_true(json_is_string(at(j, path)));
+	return json_string_value(at(j, path));
+}
+
+static int64_t number_at(json_t *j, const char *path)
+{
+	assert_true(json_is_integer(at(j, path)));
+	return json_integer_value(at(j, path));
+}
+
+/* Just these keys, separated by blanks: what docs/json.md promises. */
+static void assert_keys(json_t *j, const char *keys)
+{
+	char all[400], *rest = all;
+	size_t n = 0;
+
+	snprintf(all, sizeof(all), "%s", keys);
+	for (const char *key; (key = strsep(&rest, " ")); n++)
+		if (!json_object_get(j, key))
+			fail_msg("no key %s", key);
+	assert_int_equal(json_object_size(j), n);
+}
+
+#define SELF "pages distinct zero self self_nonzero"
+
+static void test_status(void **state)
+{
+	struct scene s;
+	json_t *j;
+
+	(void)state;
+	scene_open(&s);
+	j = get(&s, "/v1/status", NULL);
+	assert_keys(j, "server hosts vms");
+	assert_keys(at(j, "server"), "version uptime_s db generation");
+	assert_string_equal(text_at(j, "server.db"), s.db);
+	assert_int_equal(number_at(j, "server.uptime_s"), 5);
+	assert_int_equal(number_at(j, "server.generation"), mb_fleet_generation(s.fleet));
+	assert_int_equal(json_array_size(at(j, "hosts")), 3);
+	assert_keys(at(j, "hosts.0"), "name memory_mb vms");
+	assert_string_equal(text_at(j, "hosts.0.name"), "h1");
+	assert_int_equal(number_at(j, "hosts.0.memory_mb"), 200);
+	assert_int_equal(json_array_size(at(j, "hosts.0.vms")), 2);
+	assert_string_equal(text_at(j, "hosts.2.name"), "far");
+	assert_true(json_is_null(at(j, "hosts.2.memory_mb")));
+	/* By name; those that only the file knows have no status. */
+	assert_int_equal(json_array_size(at(j, "vms")), 5);
+	for (int i = 0; i < 5; i++)
+		assert_keys(json_array_get(at(j, "vms"), (size_t)i),
+			    "name host online domain algorithm bits epoch memory_mb " SELF
+			    " taken_unix_ms acked_unix_ms source tracker last_wire_bytes");
+	assert_string_equal(text_at(j, "vms.0.name"), "db1");
+	assert_true(json_is_true(at(j, "vms.0.online")));
+	assert_true(json_is_false(at(j, "vms.3.online")));
+	assert_string_equal(text_at(j, "vms.1.domain"), "e");
+	assert_string_equal(text_at(j, "vms.3.host"), "h1");
+	assert_string_equal(text_at(j, "vms.3.algorithm"), "xxh64");
+	assert_int_equal(number_at(j, "vms.3.bits"), 64);
+	assert_int_equal(number_at(j, "vms.3.epoch"), 3);
+	assert_int_equal(number_at(j, "vms.3.memory_mb"), 64);
+	assert_int_equal(number_at(j, "vms.3.pages"), 20);
+	assert_int_equal(number_at(j, "vms.3.acked_unix_ms"), 2000);
+	assert_true(number_at(j, "vms.3.last_wire_bytes") > 0);
+	/* Connected once, never sent anything. */
+	assert_string_equal(text_at(j, "vms.2.name"), "silent");
+	assert_true(json_is_null(at(j, "vms.2.host")));
+	assert_int_equal(number_at(j, "vms.2.epoch"), 0);
+	json_decref(j);
+	scene_close(&s);
+}
+
+static void test_share(void **state)
+{
+	struct scene s;
+	json_t *j;
+
+	(void)state;
+	scene_open(&s);
+	j = get(&s, "/v1/share", NULL);
+	assert_keys(j, "identities hosts");
+	assert_int_equal(json_array_size(at(j, "identities")), 2);
+	assert_keys(at(j, "identities.0"), "domain algorithm bits page_bytes vms inter");
+	assert_string_equal(text_at(j, "identities.0.domain"), "d");
+	assert_int_equal(json_array_size(at(j, "identities.0.vms")), 3);
+	assert_keys(at(j, "identities.0.vms.0"), "name host inter " SELF);
+	assert_string_equal(text_at(j, "identities.0.vms.1.name"), "web1");
+	assert_int_equal(number_at(j, "identities.0.vms.1.inter"), 15);
+	assert_int_equal(number_at(j, "identities.0.vms.0.inter"), 0);
+	assert_int_equal(number_at(j, "identities.0.inter.1.2"), 15);
+	assert_int_equal(number_at(j, "identities.0.inter.2.1"), 15);
+	assert_int_equal(number_at(j, "identities.0.inter.1.1"), 0);
+	assert_int_equal(number_at(j, "identities.0.inter.0.1"), 0);
+	/* The same digests, but of another key: they say nothing. */
+	assert_int_equal(number_at(j, "identities.1.vms.0.inter"), 0);
+	assert_keys(at(j, "hosts.0"),
+		    "name vms pages distinct_union saving_pages inter_saving_pages");
+	assert_int_equal(number_at(j, "hosts.0.pages"), 40);
+	assert_int_equal(number_at(j, "hosts.0.distinct_union"), 40);
+	assert_int_equal(number_at(j, "hosts.0.saving_pages"), 0);
+	json_decref(j);
+
+	/* The file moves web2 to web1's host: it is read at every question. */
+	write_text(s.file, "{\"hosts\":[{\"name\":\"h1\",\"memory_mb\":200}],"
+			   "\"vms\":[{\"name\":\"web2\",\"memory_mb\":64,\"host\":\"h1\"}]}");
+	j = get(&s, "/v1/share", NULL);
+	assert_int_equal(number_at(j, "hosts.0.pages"), 60);
+	assert_int_equal(number_at(j, "hosts.0.distinct_union"), 45);
+	assert_int_equal(number_at(j, "hosts.0.saving_pages"), 15);
+	assert_int_equal(number_at(j, "hosts.0.inter_saving_pages"), 15);
+	json_decref(j);
+	scene_close(&s);
+}
+
+static void test_plan(void **state)
+{
+	struct scene s;
+	json_t *j;
+
+	(void)state;
+	scene_open(&s);
+	j = get(&s, "/v1/plan", NULL);
+	assert_keys(j,
+		    "planner strict note hosts before_mb after_mb saved_mb placement saving moves"
+		    " vms_on_unknown_hosts");
+	assert_string_equal(text_at(j, "planner"), "best");
+	assert_true(json_is_false(at(j, "strict")));
+	/* Host "far" has no known size. */
+	assert_int_equal(number_at(j, "vms_on_unknown_hosts"), 1);
+	assert_int_equal(json_array_size(at(j, "hosts")), 2);
+	assert_keys(at(j, "hosts.0"),
+		    "name memory_mb before_mb after_mb full_before_mb full_after_mb vms_before"
+		    " vms_after");
+	assert_string_equal(text_at(j, "placement.web1"), text_at(j, "placement.web2"));
+	assert_int_equal(json_object_size(at(j, "placement")), 6);
+	assert_int_equal(number_at(j, "saving.gain_pages"), 15);
+	assert_true(json_array_size(at(j, "moves")) >= 1);
+	assert_keys(at(j, "moves.0"), "vm from to memory_mb feasible detour");
+	json_decref(j);
+	j = get(&s, "/v1/plan", "planner\0seed\0strict\0001\0overcommit\00050\0");
+	assert_string_equal(text_at(j, "planner"), "seed");
+	assert_true(json_is_true(at(j, "strict")));
+	json_decref(j);
+	refused(&s, "/v1/plan", "planner\0magic\0", EINVAL, "no planner \"magic\"");
+	refused(&s, "/v1/plan", "planner\0\0", EINVAL, "no planner \"\"");
+	refused(&s, "/v1/plan", "strict\0002\0", EINVAL, "strict");
+	refused(&s, "/v1/plan", "strict\0yes\0", EINVAL, "strict");
+	refused(&s, "/v1/plan", "overcommit\0-1\0", EINVAL, "overcommit");
+	refused(&s, "/v1/plan", "overcommit\0001001\0", EINVAL, "overcommit");
+	/* Nowhere to go. */
+	write_text(s.file, "{\"hosts\":[{\"name\":\"h1\",\"memory_mb\":1}],\"vms\":[]}");
+	refused(&s, "/v1/plan", NULL, ENOSPC, "");
+	s.api.fleet_path = NULL;
+	refused(&s, "/v1/plan", NULL, ENOSPC, "no hosts are known");
+	scene_close(&s);
+}
+
+static void test_history(void **state)
+{
+	struct scene s;
+	json_t *j;
+
+	(void)state;
+	scene_open(&s);
+	j = get(&s, "/v1/history", "vm\0web1\0");
+	assert_keys(j, "vm rows");
+	assert_string_equal(text_at(j, "vm"), "web1");
+	assert_int_equal(json_array_size(at(j, "rows")), 1);
+	assert_keys(at(j, "rows.0"),
+		    "at_unix_ms epoch " SELF " inter changed added removed wire_bytes"
+		    " duration_ms cpu_ms full tracker unread epochs");
+	assert_int_equal(number_at(j, "rows.0.at_unix_ms"), 1000);
+	assert_int_equal(number_at(j, "rows.0.epoch"), 3);
+	/* Asking for it made the matrix. */
+	assert_int_equal(number_at(j, "rows.0.inter"), 15);
+	assert_int_equal(number_at(j, "rows.0.epochs"), 2);
+	assert_true(json_is_real(at(j, "rows.0.duration_ms")));
+	assert_true(json_real_value(at(j, "rows.0.duration_ms")) == 2.5);
+	assert_true(json_is_true(at(j, "rows.0.full")));
+	assert_string_equal(text_at(j, "rows.0.tracker"), "none");
+	json_decref(j);
+	j = get(&s, "/v1/history", "limit\0000\0vm\0web1\0");
+	assert_int_equal(json_array_size(at(j, "rows")), 0);
+	json_decref(j);
+	refused(&s, "/v1/history", NULL, EINVAL, "vm is missing");
+	refused(&s, "/v1/history", "vm\0nobody\0", ENOENT, "no VM \"nobody\"");
+	refused(&s, "/v1/history", "vm\0\0", EINVAL, "VM name of 0 bytes");
+	refused(&s, "/v1/history", "vm\0\xff\xfe\0", EINVAL, "printable");
+	refused(&s, "/v1/history", "vm\0';DROP/**/TABLE/**/vm;--\0", ENOENT, "no VM");
+	refused(&s, "/v1/history", "vm\0web1\0limit\000100001\0", EINVAL, "limit");
+	refused(&s, "/v1/history", "vm\0web1\0limit\0-1\0", EINVAL, "limit");
+	/* The fleet knows it, the store does not yet. */
+	refused(&s, "/v1/history", "vm\0silent\0", ENOENT, "silent");
+	scene_close(&s);
+}
+
+static void test_paths(void **state)
+{
+	static const char *const bad[] = { "",		 "/",		"/v1",
+					   "/v1/",	 "/v1/status/", "/v1/Status",
+					   "/v2/status", "v1/status",	"/v1/../v1/status" };
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		refused(&s, bad[i], NULL, ENOENT, "/v1/status, /v1/share, /v1/plan, /v1/history");
+	scene_close(&s);
+}
+
+static void test_bad_fleet_file(void **state)
+{
+	static const char *const paths[] = { "/v1/status", "/v1/share", "/v1/plan", "/v1/history" };
+	struct scene s;
+	json_t *j;
+
+	(void)state;
+	scene_open(&s);
+	write_text(s.file, "{\"hosts\":[");
+	for (int i = 0; i < 4; i++)
+		refused(&s, paths[i], "vm\0web1\0", EIO, s.file);
+	s.api.fleet_path = "/nonexistent/fleet.json";
+	for (int i = 0; i < 4; i++)
+		refused(&s, paths[i], "vm\0web1\0", EIO, "/nonexistent/fleet.json");
+	/* Nothing stays locked behind an error. */
+	s.api.fleet_path = s.file;
+	write_text(s.file, FLEET);
+	j = get(&s, "/v1/status", NULL);
+	json_decref(j);
+	scene_close(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_status), cmocka_unit_test(test_share),
+		cmocka_unit_test(test_plan),   cmocka_unit_test(test_history),
+		cmocka_unit_test(test_paths),  cmocka_unit_test(test_bad_fleet_file),
+	};
+
+	return cmocka_run_group_tests_name("api", tests, NULL, NULL);
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "server/http.h"
+
+#include <unistd.h>
+
+#include "tests/unit/util_server.h"
+
+static struct mb_fleet *fleet;
+static struct mb_store *store;
+static struct mb_api api;
+static struct mb_http *http;
+static struct mb_address address;
+
+static int set_up(void **state)
+{
+	struct mb_address wanted;
+	static char path[128];
+	struct mb_fingerprint fp;
+	struct mb_err err = { 0 };
+	struct mb_vm vm;
+
+	(void)state;
+	scratch_path("x.db", path);
+	assert_ok(mb_fleet_create(&fleet, &err), &err);
+	assert_ok(mb_store_open(path, &store, &err), &err);
+	make_fingerprint_of(1, 1, 9, &fp);
+	make_vm("web1", 1, &fp, &vm);
+	mb_fingerprint_deinit(&fp);
+	store_vm(store, &vm);
+	assert_ok(mb_fleet_add(fleet, &vm, &err), &err);
+	api = (struct mb_api){ .store = store, .db_path = path };
+	assert_ok(mb_sharing_create(fleet, &api.sharing, &err), &err);
+	assert_ok(mb_uri_parse("tcp:127.0.0.1:0", &wanted, &err), &err);
+	assert_ok(mb_http_start(&api, &wanted, &address, &http, &err), &err);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	mb_http_stop(http);
+	mb_http_stop(NULL);
+	mb_sharing_destroy(api.sharing);
+	mb_store_close(store);
+	mb_fleet_destroy(fleet);
+	return 0;
+}
+
+/* The answer's status; its body to `body`, parsed. */
+static int ask(const char *method, const char *target, json_t **body)
+{
+	static const char close_it[] = "HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+	int fd = socket(address.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), status = 0;
+	char text[65536];
+	ssize_t n = 0, got;
+
+	assert_int_equal(connect(fd, &address.sa, address.len), 0);
+	snprintf(text, sizeof(text), "%s %s %s", method, target, close_it);
+	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+	while ((got = recv(fd, text + n, sizeof(text) - 1 - (size_t)n, 0)) > 0)
+		n += got;
+	close(fd);
+	text[n] = 0;
+	assert_int_equal(sscanf(text, "HTTP/1.1 %d", &status), 1);
+	assert_non_null(strstr(text, "application/json"));
+	*body = json_loads(strstr(text, "\r\n\r\n"), 0, NULL);
+	assert_non_null(*body);
+	return status;
+}
+
+static void test_answers(void **state)
+{
+	json_t *j;
+
+	(void)state;
+	assert_int_equal(ask("GET", "/v1/status", &j), 200);
+	assert_non_null(json_object_get(j, "vms"));
+	json_decref(j);
+	/* Decoded before it is looked at. */
+	assert_int_equal(ask("GET", "/v1/history?limit=%35&vm=w%65b1", &j), 200);
+	assert_string_equal(json_string_value(json_object_get(j, "vm")), "web1");
+	json_decref(j);
+}
+
+static void test_every_error_has_its_reason(void **state)
+{
+	static const struct {
+		const char *method, *target;
+		int status;
+	} cases[] = {
+		{ "GET", "/", 404 },
+		{ "GET", "/v1/%ff%fe", 404 },
+		{ "GET", "/v1/%22%0a", 404 },
+		{ "GET", "/v1/history", 400 },
+		{ "GET", "/v1/history?vm", 400 },
+		{ "GET", "/v1/history?vm=%c3%28", 400 },
+		{ "GET", "/v1/history?vm=nobody", 404 },
+		{ "GET", "/v1/plan", 422 },
+		{ "GET", "/v1/plan?planner=%ff", 400 },
+		{ "GET", "/v1/plan?planner=%c3%a4", 400 },
+		{ "GET", "/v1/plan?strict=%80", 400 },
+		{ "POST", "/v1/status", 405 },
+		{ "DELETE", "/v1/status", 405 },
+	};
+	json_t *j;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_int_equal(ask(cases[i].method, cases[i].target, &j), cases[i].status);
+		assert_true(json_string_length(json_object_get(j, "error")) > 0);
+		json_decref(j);
+	}
+}
+
+static void test_address_in_use(void **state)
+{
+	struct mb_address bound;
+	struct mb_http *again = NULL;
+	struct mb_err err = { 0 };
+
+	(void)state;
+	assert_fails(mb_http_start(&api, &address, &bound, &again, &err), EADDRINUSE, &err,
+		     "cannot serve HTTP on tcp:127.0.0.1:");
+	assert_null(again);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_every_error_has_its_reason),
+		cmocka_unit_test(test_address_in_use),
+	};
+
+	return cmocka_run_group_tests_name("http", tests, set_up, tear_down);
+}

@@ -1,0 +1,622 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/pass.h"
+
+#include "proto/base/cleanup.h"
+#include "tests/unit/util_test.h"
+
+enum { FRAMES = 256 };
+
+/* A VM of a few frames; raw digest 0: no page there. */
+struct fake_source {
+	struct mb_source source;
+	struct mb_source_info info;
+	uint64_t raw[FRAMES];
+	const struct mb_frame_set *only;
+	uint64_t at;
+	size_t per_read;
+	uint64_t fail_at, swap_at; /* frames; 0: never */
+	uint64_t unread;
+	bool ended;
+	int begun;
+	bool was_full;
+};
+
+static struct fake_source *fake(struct mb_source *s)
+{
+	return (struct fake_source *)s;
+}
+
+static void source_describe(struct mb_source *s, struct mb_source_info *ret)
+{
+	*ret = fake(s)->info;
+}
+
+static int source_begin(struct mb_source *s, const struct mb_frame_set *only, struct mb_err *err)
+{
+	if (fake(s)->ended)
+		return mb_fail(err, ENODATA, "no more epochs");
+	fake(s)->only = only;
+	fake(s)->was_full = !only;
+	fake(s)->at = 0;
+	fake(s)->begun++;
+	return 0;
+}
+
+static int source_read(struct mb_source *s, struct mb_page *pages, size_t cap, size_t *ret_n,
+		       struct mb_err *err)
+{
+	struct fake_source *f = fake(s);
+	size_t max = f->per_read && f->per_read < cap ? f->per_read : cap;
+
+	*ret_n = 0;
+	for (; f->at < FRAMES && *ret_n < max; f->at++) {
+		if (f->fail_at && f->at == f->fail_at)
+			return mb_fail(err, EIO, "frame %d is gone", (int)f->at);
+		if (!f->raw[f->at] || !mb_frame_set_has(f->only, f->at))
+			continue;
+		pages[*ret_n] = (struct mb_page){ .frame = f->at, .digest = f->raw[f->at] };
+		if (f->swap_at && f->at == f->swap_at)
+			pages[*ret_n].frame = 0;
+		++*ret_n;
+	}
+	return 0;
+}
+
+static void source_unread(struct mb_source *s, uint64_t ret[MB_UNREAD_REASONS])
+{
+	for (uint64_t i = 0; i < MB_UNREAD_REASONS; i++)
+		ret[i] = fake(s)->unread + i;
+}
+
+static double source_progress(struct mb_source *s)
+{
+	return (double)fake(s)->at / FRAMES;
+}
+
+static const struct mb_source_ops source_ops = {
+	.scheme = "fake",
+	.describe = source_describe,
+	.begin = source_begin,
+	.read = source_read,
+	.unread = source_unread,
+	.progress = source_progress,
+};
+
+/* Flags what mark() said since the last epoch, as a real tracker does. */
+struct fake_tracker {
+	struct mb_tracker tracker;
+	uint64_t flagged[FRAMES / 64], given[FRAMES / 64];
+	struct mb_frame_set set;
+	bool can_tell, fails;
+};
+
+static int tracker_epoch(struct mb_tracker *t, const struct mb_frame_set **ret_dirty,
+			 struct mb_err *err)
+{
+	struct fake_tracker *f = (struct fake_tracker *)t;
+
+	if (f->fails)
+		return mb_fail(err, EIO, "ring lost");
+	memcpy(f->given, f->flagged, sizeof(f->given));
+	memset(f->flagged, 0, sizeof(f->flagged));
+	f->set = (struct mb_frame_set){ f->given, 0, FRAMES };
+	*ret_dirty = f->can_tell ? &f->set : NULL;
+	return 0;
+}
+
+static const struct mb_tracker_ops tracker_ops = {
+	.name = "fake",
+	.strength = MB_STRENGTH_PROOF,
+	.epoch = tracker_epoch,
+};
+
+static void raw_identity(struct mb_identity *ret)
+{
+	struct mb_digester d;
+	struct mb_err err = { 0 };
+
+	assert_ok(mb_digester_init(&d, MB_XXH64, MB_PAGE_BYTES, 64, "", NULL, &err), &err);
+	*ret = d.identity;
+}
+
+struct scene {
+	struct fake_source source;
+	struct fake_tracker tracker;
+	struct mb_pass pass;
+};
+
+static void scene_init(struct scene *s, bool stable, bool can_tell)
+{
+	struct mb_err err = { 0 };
+
+	*s = (struct scene){
+		.source = { .source.ops = &source_ops, .info.stable_frames = stable },
+		.tracker = { .tracker.ops = &tracker_ops, .can_tell = can_tell },
+	};
+	raw_identity(&s->source.info.identity);
+	assert_ok(
+		mb_pass_init(&s->pass, &s->source.source, &s->tracker.tracker, 64, "d", NULL, &err),
+		&err);
+}
+
+/* The VM writes. */
+static void put(struct scene *s, uint64_t frame, uint64_t raw)
+{
+	s->source.raw[frame] = raw;
+	s->tracker.flagged[frame / 64] |= 1ull << frame % 64;
+}
+
+/* What a full walk of an honest agent would send. */
+static void expect(struct scene *s, const struct mb_epoch *e)
+{
+	struct mb_fingerprint fp;
+	struct mb_err err = { 0 };
+	uint64_t digests[FRAMES];
+	size_t n = 0;
+
+	for (size_t i = 0; i < FRAMES; i++)
+		if (s->source.raw[i])
+			digests[n++] = s->source.raw[i];
+	mb_blind(&s->pass.digester, digests, n);
+	assert_ok(mb_fingerprint_from_digests(&fp, digests, n, &err), &err);
+	assert_fingerprint_equal(&fp, &e->fingerprint);
+	mb_fingerprint_deinit(&fp);
+}
+
+static void run(struct scene *s, struct mb_epoch *ret)
+{
+	struct mb_err err = { 0 };
+
+	assert_ok(mb_pass_run(&s->pass, ret, &err), &err);
+	expect(s, ret);
+}
+
+/* The same, for tests that look at the figures only. */
+static struct mb_pass_info run_info(struct scene *s)
+{
+	struct mb_epoch e;
+
+	run(s, &e);
+	mb_fingerprint_deinit(&e.fingerprint);
+	return e.info;
+}
+
+static void test_full_walks(void **state)
+{
+	struct mb_pass_info i;
+	struct mb_epoch e;
+	struct scene s;
+
+	(void)state;
+	scene_init(&s, true, false);
+	s.source.unread = 10;
+	for (uint64_t f = 0; f < 20; f++)
+		put(&s, 2 * f, 1 + f % 5);
+	run(&s, &e);
+	assert_int_equal(e.fingerprint.n_pages, 20);
+	assert_int_equal(e.fingerprint.n_distinct, 5);
+	assert_true(e.info.full);
+	assert_int_equal(e.info.epochs, 1);
+	assert_int_equal(e.info.pages_read, 20);
+	assert_int_equal(e.info.pages_changed, 20);
+	assert_int_equal(e.info.pages_unread, 10 + 11 + 12);
+	assert_int_equal(e.unread[MB_UNREAD_NO_DATA], 11);
+	assert_string_equal(e.info.tracker, "fake");
+	assert_true(e.info.taken_unix_ns > 0);
+	mb_fingerprint_deinit(&e.fingerprint);
+
+	i = run_info(&s);
+	assert_int_equal(i.pages_changed, 0);
+	assert_int_equal(i.pages_read, 20);
+	put(&s, 0, 99);	 /* changes */
+	put(&s, 2, 0);	 /* vanishes */
+	put(&s, 255, 5); /* appears, a content that others have */
+	i = run_info(&s);
+	assert_int_equal(i.pages_changed, 3);
+	assert_int_equal(i.pages_read, 20);
+	mb_pass_deinit(&s.pass);
+}
+
+static void test_no_page_at_all(void **state)
+{
+	struct mb_pass_info i;
+	struct scene s;
+
+	(void)state;
+	for (int stable = 0; stable < 2; stable++) {
+		scene_init(&s, stable, true);
+		i = run_info(&s);
+		assert_int_equal(i.pages_read, 0);
+		assert_int_equal(i.pages_changed, 0);
+		put(&s, 3, 1);
+		i = run_info(&s);
+		assert_int_equal(i.pages_changed, 1);
+		put(&s, 3, 0);
+		run_info(&s);
+		mb_pass_deinit(&s.pass);
+	}
+}
+
+static void test_partial(void **state)
+{
+	struct mb_pass_info i;
+	struct scene s;
+
+	(void)state;
+	scene_init(&s, true, true);
+	for (uint64_t f = 10; f < 30; f++)
+		put(&s, f, f);
+	i = run_info(&s);
+	/* Whatever the tracker says, the first one reads all. */
+	assert_true(i.full && s.source.was_full);
+	put(&s, 5, 1);	  /* appears before all */
+	put(&s, 10, 0);	  /* the first vanishes */
+	put(&s, 15, 100); /* changes */
+	put(&s, 16, 16);  /* flagged, but the same */
+	put(&s, 29, 0);	  /* the last vanishes */
+	put(&s, 40, 0);	  /* flagged, never there */
+	put(&s, 200, 1);  /* appears after all */
+	i = run_info(&s);
+	assert_false(i.full || s.source.was_full);
+	assert_int_equal(i.pages_read, 4);
+	assert_int_equal(i.pages_changed, 5);
+	i = run_info(&s);
+	assert_int_equal(i.pages_read, 0);
+	assert_int_equal(i.pages_changed, 0);
+	/* The tracker cannot tell: all is read. */
+	s.tracker.can_tell = false;
+	put(&s, 12, 77);
+	i = run_info(&s);
+	assert_true(i.full);
+	assert_int_equal(i.pages_changed, 1);
+	mb_pass_deinit(&s.pass);
+}
+
+static void test_frames_outside_the_set_are_read(void **state)
+{
+	uint64_t words[1] = { 0 };
+	struct mb_pass_info i;
+	struct mb_frame_set set = { words, 64, 64 };
+	struct scene s;
+
+	(void)state;
+	/* A bitmap over [64, 128) only: nobody vouches for the others. */
+	assert_true(mb_frame_set_has(&set, 63) && mb_frame_set_has(&set, 128));
+	assert_false(mb_frame_set_has(&set, 64) || mb_frame_set_has(&set, 127));
+	assert_true(mb_frame_set_has(&set, UINT64_MAX));
+	words[0] = 1ull << 63;
+	assert_true(mb_frame_set_has(&set, 127));
+
+	scene_init(&s, true, true);
+	put(&s, 1, 1);
+	put(&s, 100, 2);
+	run_info(&s);
+	i = run_info(&s);
+	assert_int_equal(i.pages_read, 0);
+	mb_pass_deinit(&s.pass);
+}
+
+static void test_random_partial_passes(void **state)
+{
+	struct rng r = { 11 };
+	struct scene s;
+
+	(void)state;
+	for (int round = 0; round < 20; round++) {
+		scene_init(&s, true, true);
+		s.source.per_read = 1 + rng_below(&r, 9);
+		for (int pass = 0; pass < 20; pass++) {
+			uint64_t writes = rng_below(&r, 40);
+
+			for (uint64_t w = 0; w < writes; w++)
+				put(&s, rng_below(&r, FRAMES),
+				    rng_below(&r, 3) ? rng_below(&r, 20) : 0);
+			s.tracker.can_tell = rng_below(&r, 5) != 0;
+			run_info(&s);
+		}
+		mb_pass_deinit(&s.pass);
+	}
+}
+
+static void test_churn_of_unstable_frames(void **state)
+{
+	struct mb_pass_info i;
+	struct scene s;
+
+	(void)state;
+	scene_init(&s, false, false);
+	for (uint64_t f = 0; f < 10; f++)
+		put(&s, f, 1 + f);
+	i = run_info(&s);
+	assert_int_equal(i.pages_changed, 10);
+	/* All move, nothing changes. */
+	for (uint64_t f = 0; f < 10; f++)
+		put(&s, f, 0);
+	for (uint64_t f = 0; f < 10; f++)
+		put(&s, 100 + f, 10 - f);
+	i = run_info(&s);
+	assert_int_equal(i.pages_changed, 0);
+	/* Two more copies of one content, one of a new one; another is gone. */
+	put(&s, 0, 4);
+	put(&s, 1, 4);
+	put(&s, 2, 50);
+	put(&s, 100, 0);
+	i = run_info(&s);
+	assert_int_equal(i.pages_changed, 3);
+	mb_pass_deinit(&s.pass);
+}
+
+/* A frame number that names another place next time cannot be carried over. */
+static void test_unstable_frames_are_always_read(void **state)
+{
+	struct mb_pass_info i;
+	struct scene s;
+
+	(void)state;
+	scene_init(&s, false, true);
+	put(&s, 1, 1);
+	put(&s, 2, 2);
+	run_info(&s);
+	/* Behind the tracker's back: it knows other frames. */
+	s.source.raw[3] = 3;
+	s.source.raw[1] = 0;
+	i = run_info(&s);
+	assert_true(i.full);
+	mb_pass_deinit(&s.pass);
+}
+
+static void test_failed_walk(void **state)
+{
+	struct mb_err err = { 0 };
+	struct mb_pass_info i;
+	struct mb_epoch e;
+	struct scene s;
+
+	(void)state;
+	for (int stable = 0; stable < 2; stable++) {
+		scene_init(&s, stable, true);
+		s.source.per_read = 3;
+		for (uint64_t f = 1; f < 40; f++)
+			put(&s, f, f);
+		run_info(&s);
+		put(&s, 5, 1000);
+		put(&s, 30, 1001);
+		s.source.fail_at = 20;
+		assert_fails(mb_pass_run(&s.pass, &e, &err), EIO, &err, "frame 20 is gone");
+		assert_null(e.fingerprint.digests);
+		assert_int_equal(s.pass.epochs, 1);
+		/*
+		 * The tracker does not flag 5 and 30 again; they must not be taken for what they
+		 * were, and count once.
+		 */
+		s.source.fail_at = 0;
+		put(&s, 6, 1002);
+		i = run_info(&s);
+		assert_int_equal(i.pages_changed, 3);
+		assert_true(i.full);
+		/* After that it is trusted again. */
+		put(&s, 7, 1003);
+		i = run_info(&s);
+		assert_int_equal(i.pages_changed, 1);
+		assert_int_equal(i.pages_read, stable ? 1 : 39);
+		mb_pass_deinit(&s.pass);
+	}
+}
+
+static void test_source_breaks_the_order(void **state)
+{
+	struct mb_err err = { 0 };
+	struct mb_epoch e;
+	struct scene s;
+
+	(void)state;
+	scene_init(&s, true, true);
+	put(&s, 1, 1);
+	put(&s, 2, 2);
+	put(&s, 3, 3);
+	run_info(&s);
+	put(&s, 2, 7);
+	put(&s, 3, 8);
+	s.source.swap_at = 3;
+	assert_fails(mb_pass_run(&s.pass, &e, &err), EBADMSG, &err, "frame 0 after frame 2");
+	s.source.swap_at = 0;
+	run_info(&s);
+	mb_pass_deinit(&s.pass);
+}
+
+static int failing_tap(void *ctx, const struct mb_page *page, struct mb_err *err)
+{
+	int *left = ctx;
+
+	(void)page;
+	return --*left < 0 ? mb_fail(err, ENOSPC, "disk full") : 0;
+}
+
+static void test_failing_tap_and_tracker(void **state)
+{
+	struct mb_err err = { 0 };
+	struct mb_epoch e;
+	struct scene s;
+	int left = 1;
+
+	(void)state;
+	scene_init(&s, true, true);
+	put(&s, 1, 1);
+	put(&s, 2, 2);
+	s.pass.tap = failing_tap;
+	s.pass.ctx = &left;
+	assert_fails(mb_pass_run(&s.pass, &e, &err), ENOSPC, &err, "disk full");
+	left = 100;
+	run_info(&s);
+	assert_int_equal(left, 98);
+	s.tracker.fails = true;
+	assert_fails(mb_pass_run(&s.pass, &e, &err), EIO, &err, "tracker fake: ring lost");
+	assert_null(e.fingerprint.digests);
+	s.tracker.fails = false;
+	put(&s, 2, 3);
+	run_info(&s);
+	mb_pass_deinit(&s.pass);
+}
+
+static void test_end_of_epochs(void **state)
+{
+	struct mb_err err = { 0 };
+	struct mb_epoch e;
+	struct scene s;
+
+	(void)state;
+	scene_init(&s, true, true);
+	put(&s, 1, 1);
+	run_info(&s);
+	s.source.ended = true;
+	put(&s, 2, 2);
+	for (int i = 0; i < 2; i++)
+		assert_fails(mb_pass_run(&s.pass, &e, &err), ENODATA, &err, "no more epochs");
+	/* And if there is one after all, it is right. */
+	s.source.ended = false;
+	run_info(&s);
+	mb_pass_deinit(&s.pass);
+}
+
+struct seen {
+	double last;
+	int calls;
+	bool stop;
+};
+
+static int on_progress(void *ctx, double done, struct mb_err *err)
+{
+	struct seen *seen = ctx;
+
+	assert_true(done >= seen->last && done <= 1);
+	seen->last = done;
+	seen->calls++;
+	return seen->stop ? mb_fail(err, EINTR, "enough") : 0;
+}
+
+static void test_progress(void **state)
+{
+	struct seen seen = { 0 };
+	struct scene s;
+
+	(void)state;
+	scene_init(&s, true, false);
+	for (uint64_t f = 0; f < FRAMES; f++)
+		put(&s, f, 1);
+	s.source.per_read = 50;
+	s.pass.progress = on_progress;
+	s.pass.ctx = &seen;
+	run_info(&s);
+	assert_int_equal(seen.calls, 6);
+	assert_true(seen.last == 1);
+	mb_pass_deinit(&s.pass);
+}
+
+static void test_keys_and_bits(void **state)
+{
+	static const uint8_t key[MB_KEY_BYTES] = { 7 }, other[MB_KEY_BYTES] = { 8 };
+	struct mb_err err = { 0 };
+	struct mb_digester d;
+	struct mb_epoch e;
+	struct scene s;
+
+	(void)state;
+	/* Raw digests are keyed, and cut. */
+	scene_init(&s, true, false);
+	put(&s, 1, 12345);
+	assert_ok(mb_pass_init(&s.pass, &s.source.source, &s.tracker.tracker, 48, "d", key, &err),
+		  &err);
+	run(&s, &e);
+	assert_true(e.fingerprint.digests[0] != 12345);
+	assert_int_equal(e.fingerprint.digests[0] >> 48, 0);
+	assert_true(s.pass.digester.identity.keyed);
+	assert_int_equal(s.pass.digester.identity.bits, 48);
+	mb_fingerprint_deinit(&e.fingerprint);
+	mb_pass_deinit(&s.pass);
+
+	/* A keyed source: digests go out as they are, with the same key or none. */
+	assert_ok(mb_digester_init(&d, MB_XXH64, MB_PAGE_BYTES, 64, "d", key, &err), &err);
+	for (int with_key = 0; with_key < 2; with_key++) {
+		scene_init(&s, true, false);
+		s.source.info.identity = d.identity;
+		put(&s, 1, 12345);
+		assert_ok(mb_pass_init(&s.pass, &s.source.source, &s.tracker.tracker, 64, "d",
+				       with_key ? key : NULL, &err),
+			  &err);
+		assert_int_equal(mb_identity_compare(&s.pass.digester.identity, &d.identity, &err),
+				 0);
+		assert_ok(mb_pass_run(&s.pass, &e, &err), &err);
+		assert_int_equal(e.fingerprint.digests[0], 12345);
+		mb_fingerprint_deinit(&e.fingerprint);
+		mb_pass_deinit(&s.pass);
+	}
+	assert_fails(
+		mb_pass_init(&s.pass, &s.source.source, &s.tracker.tracker, 64, "d", other, &err),
+		EXDEV, &err, "keyed already");
+	mb_pass_deinit(&s.pass);
+	assert_fails(
+		mb_pass_init(&s.pass, &s.source.source, &s.tracker.tracker, 64, "e", key, &err),
+		EXDEV, &err, "trust domain");
+	mb_pass_deinit(&s.pass);
+	assert_fails(
+		mb_pass_init(&s.pass, &s.source.source, &s.tracker.tracker, 48, "d", key, &err),
+		EXDEV, &err, "but 48 there");
+	mb_pass_deinit(&s.pass);
+	/* Raw ones that were cut cannot be keyed. */
+	raw_identity(&s.source.info.identity);
+	s.source.info.identity.bits = 48;
+	s.source.info.identity.zero_digest >>= 16;
+	assert_fails(
+		mb_pass_init(&s.pass, &s.source.source, &s.tracker.tracker, 48, "d", key, &err),
+		EXDEV, &err, "cut to 48 bits");
+	mb_pass_deinit(&s.pass);
+	/* Nonsense. */
+	assert_fails(mb_pass_init(&s.pass, &s.source.source, &s.tracker.tracker, 48, "", key, &err),
+		     EINVAL, &err, "trust domain");
+	mb_pass_deinit(&s.pass);
+	assert_fails(
+		mb_pass_init(&s.pass, &s.source.source, &s.tracker.tracker, 63, "d", key, &err),
+		EINVAL, &err, "63-bit");
+	mb_pass_deinit(&s.pass);
+}
+
+static void test_superfasthash_has_its_own_bits(void **state)
+{
+	struct mb_err err = { 0 };
+	struct mb_digester d;
+	struct scene s;
+
+	(void)state;
+	scene_init(&s, true, false);
+	assert_ok(mb_digester_init(&d, MB_SUPERFASTHASH32, MB_PAGE_BYTES, 32, "", NULL, &err),
+		  &err);
+	s.source.info.identity = d.identity;
+	put(&s, 1, 3051824092);
+	assert_ok(mb_pass_init(&s.pass, &s.source.source, &s.tracker.tracker, 64, "d", NULL, &err),
+		  &err);
+	assert_int_equal(s.pass.digester.identity.bits, 32);
+	run_info(&s);
+	mb_pass_deinit(&s.pass);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_full_walks),
+		cmocka_unit_test(test_no_page_at_all),
+		cmocka_unit_test(test_partial),
+		cmocka_unit_test(test_frames_outside_the_set_are_read),
+		cmocka_unit_test(test_random_partial_passes),
+		cmocka_unit_test(test_churn_of_unstable_frames),
+		cmocka_unit_test(test_unstable_frames_are_always_read),
+		cmocka_unit_test(test_failed_walk),
+		cmocka_unit_test(test_source_breaks_the_order),
+		cmocka_unit_test(test_failing_tap_and_tracker),
+		cmocka_unit_test(test_end_of_epochs),
+		cmocka_unit_test(test_progress),
+		cmocka_unit_test(test_keys_and_bits),
+		cmocka_unit_test(test_superfasthash_has_its_own_bits),
+	};
+
+	return cmocka_run_group_tests_name("pass", tests, NULL, NULL);
+}

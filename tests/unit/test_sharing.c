@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "server/sharing.h"
+
+#include "proto/base/cleanup.h"
+#include "tests/unit/util_server.h"
+
+static int n_paths;
+static char path[128];
+
+static void new_path(void)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "%d.db", n_paths++);
+	scratch_path(name, path);
+}
+
+static void add(struct mb_fleet *f, struct mb_store *store, struct mb_vm *vm)
+{
+	struct mb_err err = { 0 };
+
+	if (store && vm->epoch)
+		store_vm(store, vm);
+	assert_ok(mb_fleet_add(f, vm, &err), &err);
+	*vm = (struct mb_vm){ 0 };
+}
+
+static void lock(struct mb_sharing *s, const struct mb_sharing_view **ret)
+{
+	struct mb_err err = { 0 };
+
+	assert_ok(mb_sharing_lock(s, ret, &err), &err);
+}
+
+static uint64_t brute_inter(const struct mb_fingerprint *a, const struct mb_fingerprint *b)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < a->n_distinct; i++)
+		for (uint32_t k = 0; k < b->n_distinct; k++)
+			n += a->digests[i] == b->digests[k];
+	return n;
+}
+
+static uint64_t brute_any(const struct mb_fingerprint *all, const bool *same, uint32_t n,
+			  uint32_t self)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < all[self].n_distinct; i++) {
+		bool found = false;
+
+		for (uint32_t v = 0; v < n; v++)
+			for (uint32_t k = 0; v != self && same[v] && k < all[v].n_distinct; k++)
+				found |= all[v].digests[k] == all[self].digests[i];
+		sum += found;
+	}
+	return sum;
+}
+
+static void test_against_brute_force(void **state)
+{
+	enum { VMS = 9 };
+	struct rng r = { 21 };
+
+	(void)state;
+	for (int round = 0; round < 15; round++) {
+		const struct mb_sharing_view *v;
+		struct mb_fingerprint fp[VMS];
+		bool is_e[VMS], same[VMS];
+		struct mb_fleet *f;
+		struct mb_sharing *s;
+		struct mb_err err = { 0 };
+		uint32_t n_e = 0;
+
+		assert_ok(mb_fleet_create(&f, &err), &err);
+		assert_ok(mb_sharing_create(f, &s, &err), &err);
+		for (uint32_t i = 0; i < VMS; i++) {
+			struct mb_vm vm;
+			char name[8];
+
+			/* Not in the order of their names. */
+			snprintf(name, sizeof(name), "v%u", (i * 5) % VMS);
+			random_fingerprint(&r, rng_below(&r, 60), 100, &fp[(i * 5) % VMS]);
+			is_e[(i * 5) % VMS] = rng_below(&r, 3) == 0;
+			make_vm(name, 1 + i, &fp[(i * 5) % VMS], &vm);
+			if (is_e[(i * 5) % VMS])
+				make_identity("e", 1, &vm.identity);
+			add(f, NULL, &vm);
+		}
+		for (uint32_t i = 0; i < VMS; i++)
+			n_e += is_e[i];
+		lock(s, &v);
+		assert_int_equal(v->fleet.n, VMS);
+		assert_int_equal(v->n_sets, n_e == 0 || n_e == VMS ? 1 : 2);
+		for (uint32_t k = 0; k < v->n_sets; k++) {
+			const struct mb_comparable *set = &v->sets[k];
+			bool e = strcmp(set->identity.domain, "e") == 0;
+
+			assert_int_equal(set->n, e ? n_e : VMS - n_e);
+			for (uint32_t i = 0; i < VMS; i++)
+				same[i] = is_e[i] == e;
+			for (uint32_t i = 0; i < set->n; i++) {
+				uint32_t vi = set->vms[i];
+
+				assert_true(same[vi]);
+				assert_true(i == 0 || set->vms[i - 1] < vi);
+				assert_int_equal(set->any[i], brute_any(fp, same, VMS, vi));
+				for (uint32_t j = 0; j < set->n; j++)
+					assert_int_equal(
+						set->inter[i * set->n + j],
+						i == j ? 0 :
+							 brute_inter(&fp[vi], &fp[set->vms[j]]));
+			}
+		}
+		/* The groups count VMs as the snapshot does, and no group mixes identities. */
+		for (size_t g = 0; g < v->groups.n_groups; g++) {
+			const uint32_t *vms = v->groups.vms + v->groups.groups[g].first_vm;
+
+			for (uint32_t i = 1; i < v->groups.groups[g].n_vms; i++) {
+				assert_true(vms[i - 1] < vms[i] && vms[i] < VMS);
+				assert_int_equal(is_e[vms[i]], is_e[vms[0]]);
+			}
+		}
+		mb_sharing_unlock(s);
+		mb_sharing_destroy(s);
+		mb_fleet_destroy(f);
+		for (uint32_t i = 0; i < VMS; i++)
+			mb_fingerprint_deinit(&fp[i]);
+	}
+}
+
+static void test_empty_fleet(void **state)
+{
+	const struct mb_sharing_view *v;
+	struct mb_fleet *f;
+	struct mb_sharing *s;
+	struct mb_err err = { 0 };
+	struct mb_vm vm = { .name = "new" };
+
+	(void)state;
+	assert_ok(mb_fleet_create(&f, &err), &err);
+	assert_ok(mb_sharing_create(f, &s, &err), &err);
+	lock(s, &v);
+	assert_int_equal(v->n_sets, 0);
+	assert_int_equal(v->fleet.n, 0);
+	mb_sharing_unlock(s);
+	/* A VM without a fingerprint is in the fleet, but in no set. */
+	make_identity("d", 1, &vm.identity);
+	add(f, NULL, &vm);
+	lock(s, &v);
+	assert_int_equal(v->fleet.n, 1);
+	assert_int_equal(v->n_sets, 0);
+	mb_sharing_unlock(s);
+	mb_sharing_destroy(s);
+	mb_sharing_destroy(NULL);
+	mb_fleet_destroy(f);
+}
+
+/* Three VMs: a and b have 10 digests in common, c has nothing. */
+struct scene {
+	struct mb_fleet *fleet;
+	struct mb_store *store;
+	struct mb_sharing *sharing;
+};
+
+static void scene_open(struct scene *s)
+{
+	static const uint64_t first[] = { 100, 110, 500 };
+	static const char *const names[] = { "a", "b", "c" };
+	struct mb_fingerprint fp;
+	struct mb_err err = { 0 };
+	struct mb_vm vm;
+
+	new_path();
+	assert_ok(mb_fleet_create(&s->fleet, &err), &err);
+	assert_ok(mb_store_open(path, &s->store, &err), &err);
+	assert_ok(mb_sharing_create(s->fleet, &s->sharing, &err), &err);
+	for (int i = 0; i < 3; i++) {
+		make_fingerprint_of(first[i], 1, 20, &fp);
+		make_vm(names[i], 1, &fp, &vm);
+		mb_fingerprint_deinit(&fp);
+		add(s->fleet, s->store, &vm);
+	}
+}
+
+static void scene_close(struct scene *s)
+{
+	mb_sharing_destroy(s->sharing);
+	mb_store_close(s->store);
+	mb_fleet_destroy(s->fleet);
+}
+
+static void test_kept_until_the_fleet_changes(void **state)
+{
+	const struct mb_sharing_view *v, *again;
+	struct mb_fingerprint fp;
+	struct scene s;
+	struct mb_vm vm;
+	uint64_t generation;
+
+	(void)state;
+	scene_open(&s);
+	lock(s.sharing, &v);
+	generation = v->fleet.generation;
+	assert_int_equal(generation, mb_fleet_generation(s.fleet));
+	assert_int_equal(v->sets[0].any[0], 10);
+	assert_int_equal(v->sets[0].any[2], 0);
+	/* The old fingerprints are not held on to. */
+	for (int i = 0; i < 3; i++)
+		assert_null(v->fleet.vms[i].fp);
+	mb_sharing_unlock(s.sharing);
+	lock(s.sharing, &again);
+	assert_ptr_equal(v, again);
+	assert_int_equal(again->fleet.generation, generation);
+	mb_sharing_unlock(s.sharing);
+	/* c becomes as b is. */
+	mb_fleet_get(s.fleet, 2, &vm);
+	mb_fpref_put(vm.fp);
+	make_fingerprint_of(110, 1, 20, &fp);
+	vm.fp = mb_fpref_new(&fp);
+	vm.epoch++;
+	mb_fleet_publish(s.fleet, 2, &vm);
+	lock(s.sharing, &v);
+	assert_true(v->fleet.generation > generation);
+	assert_int_equal(v->sets[0].any[2], 20);
+	assert_int_equal(v->sets[0].inter[3 * 2 + 1], 20);
+	mb_sharing_unlock(s.sharing);
+	scene_close(&s);
+}
+
+/* What agents say of themselves is told as it is now, without computing again. */
+static void test_refreshed_without_computing(void **state)
+{
+	struct mb_hello hello = { .vm = "b", .host = "elsewhere", .source = "new" };
+	const struct mb_sharing_view *v;
+	struct mb_welcome welcome = { 0 };
+	struct mb_err err = { 0 };
+	uint64_t generation;
+	struct scene s;
+	uint32_t index;
+
+	(void)state;
+	scene_open(&s);
+	lock(s.sharing, &v);
+	generation = v->fleet.generation;
+	hello.identity = v->fleet.vms[1].identity;
+	assert_int_equal(v->fleet.vms[1].session, 0);
+	mb_sharing_unlock(s.sharing);
+	assert_ok(mb_fleet_greet(s.fleet, &hello, 7, &welcome, &index, &err), &err);
+	lock(s.sharing, &v);
+	assert_int_equal(v->fleet.generation, generation);
+	assert_int_equal(v->fleet.vms[1].session, 7);
+	assert_string_equal(v->fleet.vms[1].host, "elsewhere");
+	assert_string_equal(v->fleet.vms[1].source, "new");
+	assert_int_equal(v->fleet.vms[0].session, 0);
+	mb_sharing_unlock(s.sharing);
+	mb_fleet_leave(s.fleet, index, 7);
+	lock(s.sharing, &v);
+	assert_int_equal(v->fleet.vms[1].session, 0);
+	mb_sharing_unlock(s.sharing);
+	scene_close(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_against_brute_force),
+		cmocka_unit_test(test_empty_fleet),
+		cmocka_unit_test(test_kept_until_the_fleet_changes),
+		cmocka_unit_test(test_refreshed_without_computing),
+	};
+
+	return cmocka_run_group_tests_name("sharing", tests, NULL, NULL);
+}

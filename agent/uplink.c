@@ -2,8 +2,6 @@
 #include "agent/uplink.h"
 
 #include <inttypes.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -195,17 +193,8 @@ static void queue(struct mb_uplink *u, const struct mb_msg *msg)
 static void greet(struct mb_uplink *u)
 {
 	struct mb_msg msg = { .type = MB_MSG_HELLO, .hello = u->config.hello };
-	int on = 1, idle_s = 15, every_s = 5, probes = 3, unacked_ms = 30000;
 
-	if (u->config.address.sa.sa_family != AF_UNIX) {
-		/* Keepalive rests while data is unacked; this does not. */
-		setsockopt(u->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof(unacked_ms));
-		setsockopt(u->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-		setsockopt(u->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-		setsockopt(u->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-		setsockopt(u->fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof(every_s));
-		setsockopt(u->fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
-	}
+	mb_socket_tune(u->fd, &u->config.address.sa);
 	mb_buf_clear(&u->in);
 	u->state = GREETING;
 	queue(u, &msg);

@@ -5,8 +5,6 @@
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
 #include <inttypes.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -450,19 +448,6 @@ static void on_results(evutil_socket_t fd, short what, void *ctx)
 
 /* --- accepting -------------------------------------------------------------------------------- */
 
-static void keep_alive(evutil_socket_t fd)
-{
-	int on = 1, idle_s = 15, every_s = 5, probes = 3, unacked_ms = 30000;
-
-	/* Keepalive rests while data is unacked; this does not. */
-	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof(unacked_ms));
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof(every_s));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-}
-
 static void name_peer(struct session *s, const struct sockaddr *peer, int len)
 {
 	struct mb_address a = { .len = (socklen_t)len };
@@ -495,8 +480,7 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 		return;
 	}
 	name_peer(s, peer, len);
-	if (peer->sa_family != AF_UNIX)
-		keep_alive(fd);
+	mb_socket_tune(fd, peer);
 	s->all = all;
 	s->id = ++all->last_id;
 	s->next = all->first;

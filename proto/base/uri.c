@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -138,4 +139,19 @@ bool mb_address_is_local(const struct mb_address *a)
 	default:
 		return a->sa.sa_family == AF_UNIX;
 	}
+}
+
+void mb_socket_tune(int fd, const struct sockaddr *peer)
+{
+	int on = 1, idle_s = 15, every_s = 5, probes = 3, unacked_ms = 30000;
+
+	if (peer->sa_family != AF_INET && peer->sa_family != AF_INET6)
+		return;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof(every_s));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+	/* Keepalive rests while data is unacked; this does not. */
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof(unacked_ms));
 }

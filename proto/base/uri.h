@@ -28,4 +28,10 @@ void mb_uri_format(const struct mb_address *a, char *text, size_t size);
 /* No machine but this one can reach it. */
 bool mb_address_is_local(const struct mb_address *a);
 
+/*
+ * Makes a TCP connection notice a dead peer within half a minute, and send what it is given at
+ * once. Does nothing to other sockets.
+ */
+void mb_socket_tune(int fd, const struct sockaddr *peer);
+
 #endif

@@ -9,7 +9,7 @@ unshare -n true 2>/dev/null || {
 	echo "no network namespace of one's own (needs root)"
 	exit 77
 }
-mkdir "$dir/bin" "$dir/work"
+mkdir "$dir/bin" "$dir/user"
 sleep 1000 &
 pids+=($!)
 printf '#!/bin/sh\necho %d\n' $! >"$dir/bin/pgrep"
@@ -24,11 +24,11 @@ cat >"$dir/script" <<-END
 	started=
 	trap 'kill \$started' EXIT
 	ip link set lo up
-	cd "$dir/work"
+	cd "$dir/user"
 	PATH="$dir/bin:$top/$BUILD:\$PATH"
 	. "$dir/example"
 END
-unshare -n bash "$dir/script" >"$dir/out" 2>&1 || fail "the example: $(cat "$dir/out" "$dir/work/log")"
+unshare -n bash "$dir/script" >"$dir/out" 2>&1 || fail "the example: $(cat "$dir/out" "$dir/user/log")"
 for word in web1 'inter any MB' 'History of VM web1' 'Plan by planner best'; do
 	grep -q "$word" "$dir/out" || fail "no \"$word\": $(cat "$dir/out")"
 done

@@ -142,12 +142,12 @@ static int prepare(struct mb_store *s, struct mb_err *err)
 	return 0;
 }
 
-static int user_version(struct mb_store *s, int *ret, struct mb_err *err)
+static int get_int(struct mb_store *s, const char *question, int *ret, struct mb_err *err)
 {
 	sqlite3_stmt *st = NULL;
 	int r = 0;
 
-	if (sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &st, NULL) != SQLITE_OK ||
+	if (sqlite3_prepare_v2(s->db, question, -1, &st, NULL) != SQLITE_OK ||
 	    sqlite3_step(st) != SQLITE_ROW)
 		r = fail_sql(s, err);
 	else
@@ -156,18 +156,29 @@ static int user_version(struct mb_store *s, int *ret, struct mb_err *err)
 	return r;
 }
 
+/* Is it ours, or empty? Before anything is changed: a mistyped path must harm nobody. */
+static int check_schema(struct mb_store *s, bool *ret_empty, struct mb_err *err)
+{
+	int r, version = 0, tables = 0;
+
+	*ret_empty = false;
+	if ((r = get_int(s, "PRAGMA user_version", &version, err)) < 0 ||
+	    (r = get_int(s, "SELECT count(*) FROM sqlite_master", &tables, err)) < 0)
+		return r;
+	if (version == 0 && tables)
+		return mb_fail(err, EEXIST, "database %s: belongs to another program", s->path);
+	if (version != 0 && version != MB_SCHEMA_VERSION)
+		return mb_fail(err, EPROTONOSUPPORT,
+			       "database %s: made by another version (schema %d; this is %d)",
+			       s->path, version, MB_SCHEMA_VERSION);
+	*ret_empty = version == 0;
+	return 0;
+}
+
 static int make_schema(struct mb_store *s, struct mb_err *err)
 {
 	char version[64];
-	int r, have = 0;
 
-	r = user_version(s, &have, err);
-	if (r < 0 || have == MB_SCHEMA_VERSION)
-		return r;
-	if (have != 0)
-		return mb_fail(err, EPROTONOSUPPORT,
-			       "database %s: made by another version (schema %d; this is %d)",
-			       s->path, have, MB_SCHEMA_VERSION);
 	snprintf(version, sizeof(version), "PRAGMA user_version = %d", MB_SCHEMA_VERSION);
 	if (sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK ||
 	    sqlite3_exec(s->db, mb_schema, NULL, NULL, NULL) != SQLITE_OK ||
@@ -180,6 +191,7 @@ static int make_schema(struct mb_store *s, struct mb_err *err)
 int mb_store_open(const char *path, struct mb_store **ret, struct mb_err *err)
 {
 	struct mb_store *s = calloc(1, sizeof(*s));
+	bool empty;
 	mode_t old;
 	int r;
 
@@ -195,10 +207,13 @@ int mb_store_open(const char *path, struct mb_store **ret, struct mb_err *err)
 		goto failed;
 	}
 	sqlite3_busy_timeout(s->db, 10000);
-	if (r != SQLITE_OK || sqlite3_exec(s->db,
-					   "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-					   "PRAGMA foreign_keys = ON;",
-					   NULL, NULL, NULL) != SQLITE_OK) {
+	r = r == SQLITE_OK ? check_schema(s, &empty, err) : fail_sql(s, err);
+	if (r < 0)
+		goto failed;
+	if (sqlite3_exec(s->db,
+			 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+			 "PRAGMA foreign_keys = ON;",
+			 NULL, NULL, NULL) != SQLITE_OK) {
 		r = fail_sql(s, err);
 		goto failed;
 	}
@@ -207,7 +222,7 @@ int mb_store_open(const char *path, struct mb_store **ret, struct mb_err *err)
 		r = mb_fail(err, EROFS, "database %s: may not be written", path);
 		goto failed;
 	}
-	if ((r = make_schema(s, err)) < 0 || (r = prepare(s, err)) < 0)
+	if ((empty && (r = make_schema(s, err)) < 0) || (r = prepare(s, err)) < 0)
 		goto failed;
 	*ret = s;
 	return 0;

@@ -48,6 +48,10 @@ usage "$mbserver" --sharing-interval soon
 echo 'not a database, but long enough to be read as a header of one, or nearly so' >"$dir/db"
 refuses 'database' "$mbserver" --db "$dir/db" --listen "unix:$dir/s" --http 127.0.0.1:0
 refuses 'database' "$mbserver" --db "$dir/no/db" --listen "unix:$dir/s" --http 127.0.0.1:0
+sqlite3 "$dir/other" 'CREATE TABLE theirs (x)'
+sum=$(sha256sum <"$dir/other")
+refuses 'another program' "$mbserver" --db "$dir/other" --listen "unix:$dir/s" --http 127.0.0.1:0
+[ "$(sha256sum <"$dir/other")" = "$sum" ] || fail "a database of another program was changed"
 echo '{"hosts": [{"name": "h", "memory_mb": -1}], "vms": []}' >"$dir/fleet.json"
 refuses 'fleet.json.*memory_mb' "$mbserver" --db "$dir/db2" --fleet "$dir/fleet.json"
 rm "$dir/db"

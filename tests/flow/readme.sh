@@ -16,6 +16,7 @@ printf '#!/bin/sh\necho %d\n' $! >"$dir/bin/pgrep"
 chmod +x "$dir/bin/pgrep"
 
 # What stays in the foreground of a terminal goes to the background here.
+# shellcheck disable=SC2016 # $started is for the example
 awk '/^```sh$/ {on = 1; next} /^```$/ {on = 0} on' README.md |
 	sed -E 's/^mb(server|agent run) .*/& 2>>log \& started="$started $!"; sleep 1/' >"$dir/example"
 grep -q '^mbagent run' "$dir/example" || fail "no example in the README"

@@ -84,9 +84,18 @@ for planner in seed best; do
 	mbctl plan --json --planner $planner >"$tmp/live"
 	mbctl plan --json --planner $planner --fleet "$tmp/fleet.json" >"$tmp/offline"
 	cmp "$tmp/live" "$tmp/offline" || die "planner $planner: live and offline differ"
+	mbctl plan --planner $planner >"$tmp/text"
+	mbctl plan --planner $planner --fleet "$tmp/fleet.json" | cmp - "$tmp/text" ||
+		die "planner $planner: the texts differ, live and offline"
 done
 is "$(jq -c '[.placement.a == .placement.b, .placement.a == .placement.c]' "$tmp/live")" \
 	"[true,false]" "best puts a and b together"
+# The plan's figures are those of the pairs: b and c before, a and b after.
+is "$(jq -c '.saving | [.inter_before_pages, .inter_after_pages]' "$tmp/live")" \
+	"$(jq -c '[.pairs[2].inter, .pairs[0].inter]' "$tmp/analyze")" "inter-VM sharing of the plan"
+is "$(jq -c '[.hosts[] | .full_before_mb, .full_after_mb]' "$tmp/live")" \
+	"$(jq -c '[.hosts[] | (.vms_before, .vms_after | 16 * length)]' "$tmp/live")" "full MB of the plan"
+grep -q '^inter-VM sharing: [0-9.]* MB -> [0-9.]* MB$' "$tmp/text" || die "plan: $(cat "$tmp/text")"
 
 # The server's words are the reason of a failure.
 for command in "history nobody" "plan --planner nobody"; do

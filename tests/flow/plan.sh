@@ -50,6 +50,11 @@ is "$(jq -c '[.before_mb, .after_mb, .saved_mb]' "$tmp/seed")" "[3206,2867,339]"
 is "$(jq -c '[.hosts[].before_mb]' "$tmp/seed")" "[1536,813,857]" "MB before"
 is "$(jq -c '[.hosts[].after_mb]' "$tmp/seed")" "[1331,1536,0]" "MB after"
 is "$(jq -c '.saving | .gain_pages == .after_pages - .before_pages' "$tmp/seed")" true gain
+is "$(jq -c '[.hosts[].full_before_mb]' "$tmp/seed")" "[3072,1024,1024]" "full MB before"
+is "$(jq -c '[.hosts[].full_after_mb]' "$tmp/seed")" "[2048,3072,0]" "full MB after"
+# All VMs run before and after: self-sharing is the same, so inter-VM sharing is all that changes.
+is "$(jq '.saving | .inter_after_pages - .inter_before_pages == .gain_pages' "$tmp/seed")" true \
+	"gain in inter-VM sharing"
 
 "$mbctl" plan --fleet "$tmp/fleet.json" --planner best --json >"$tmp/best"
 is "$(jq -n --slurpfile s "$tmp/seed" --slurpfile b "$tmp/best" '
@@ -68,3 +73,6 @@ done
 	jq -e '.strict and .planner == "seed"' >"$tmp/strict"
 "$mbctl" plan --fleet "$tmp/fleet.json" --planner seed >"$tmp/text"
 grep -q '^memory used: 3206 MB -> 2867 MB, 339 MB saved$' "$tmp/text" || die "text: $(cat "$tmp/text")"
+inter=$(jq -r '.saving | .inter_before_pages, .inter_after_pages' "$tmp/seed" | awk '
+	{ mb[NR] = sprintf("%.1f MB", $1 / 256) } END { print mb[1] " -> " mb[2] }')
+grep -qFx "inter-VM sharing: $inter" "$tmp/text" || die "text, not $inter: $(cat "$tmp/text")"

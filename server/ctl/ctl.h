@@ -17,13 +17,9 @@ int mb_ctl_status(int argc, char **argv);
 int mb_ctl_share(int argc, char **argv);
 int mb_ctl_history(int argc, char **argv);
 
-/*
- * The plan of a fleet file, from its VMs' traces. *ret: as mb_report_plan() makes it. *ret_vms: the
- * list that mb_render_plan() takes besides.
- */
+/* The plan of a fleet file, from its VMs' traces. *ret: as mb_report_plan() makes it. */
 int mb_ctl_plan_offline(const char *fleet_path, const struct mb_planner *planner,
-			const struct mb_plan_options *options, json_t **ret, json_t **ret_vms,
-			struct mb_err *err);
+			const struct mb_plan_options *options, json_t **ret, struct mb_err *err);
 
 /* To standard output: one line of JSON, or what `render` makes of it. */
 int mb_ctl_print(const json_t *root, bool as_json, mb_render_fn render, struct mb_err *err);

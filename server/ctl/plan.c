@@ -121,8 +121,7 @@ int mb_ctl_plan(int argc, char **argv)
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
 	if (o.fleet)
-		r = mb_ctl_plan_offline(o.fleet, mb_planner_find(o.planner), &o.plan, &root, NULL,
-					&err);
+		r = mb_ctl_plan_offline(o.fleet, mb_planner_find(o.planner), &o.plan, &root, &err);
 	else
 		r = plan_live(&o, &root, &err);
 	if (r == 0)

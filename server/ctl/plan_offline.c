@@ -53,8 +53,7 @@ static int compute_groups(const struct mb_loads *loads, struct mb_groups *ret, s
 }
 
 int mb_ctl_plan_offline(const char *fleet_path, const struct mb_planner *planner,
-			const struct mb_plan_options *options, json_t **ret, json_t **ret_vms,
-			struct mb_err *err)
+			const struct mb_plan_options *options, json_t **ret, struct mb_err *err)
 {
 	mb_cleanup(mb_fleet_file_deinit) struct mb_fleet_file f = { 0 };
 	mb_cleanup(mb_loads_deinit) struct mb_loads loads = { 0 };
@@ -65,8 +64,6 @@ int mb_ctl_plan_offline(const char *fleet_path, const struct mb_planner *planner
 	struct mb_fleet_view view;
 	int r = mb_fleet_file_read(fleet_path, &f, err);
 
-	/* The plan's JSON has all that is shown. */
-	(void)ret_vms;
 	if (r == 0)
 		r = load_traces(fleet_path, &f, &loads, err);
 	if (r == 0)

@@ -22,11 +22,6 @@ enum {
 typedef int (*mb_render_fn)(const json_t *root, FILE *to, struct mb_err *err);
 
 int mb_render_analyze(const json_t *root, FILE *to, struct mb_err *err);
-/*
- * Besides the plan's JSON: "vms", a list of {"name", "memory_mb", "self"} as in status. Full sizes
- * and
- * inter-VM sharing come from it; without it, "-" and only how much more or less is shared.
- */
 int mb_render_plan(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_status(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_share(const json_t *root, FILE *to, struct mb_err *err);

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "server/store_sql.h"
+
+#include <inttypes.h>
+
+#include "proto/base/cleanup.h"
+#include "proto/frame.h"
+
+static uint64_t column_u64(sqlite3_stmt *st, int at)
+{
+	return (uint64_t)sqlite3_column_int64(st, at);
+}
+
+static void column_text(sqlite3_stmt *st, int at, char *to, size_t size)
+{
+	const unsigned char *text = sqlite3_column_text(st, at);
+
+	snprintf(to, size, "%s", text ? (const char *)text : "");
+}
+
+static bool column_bytes(sqlite3_stmt *st, int at, void *to, int n)
+{
+	const void *blob = sqlite3_column_blob(st, at);
+
+	if (!blob || sqlite3_column_bytes(st, at) != n)
+		return false;
+	memcpy(to, blob, (size_t)n);
+	return true;
+}
+
+static int column_vm(sqlite3_stmt *st, struct mb_vm *vm, struct mb_multiset_hash *ret_hash,
+		     struct mb_err *err)
+{
+	uint8_t hash[MB_MULTISET_HASH_BYTES], zero[8];
+
+	*vm = (struct mb_vm){ .id = sqlite3_column_int64(st, 0) };
+	column_text(st, 1, vm->name, sizeof(vm->name));
+	column_text(st, 2, vm->host, sizeof(vm->host));
+	column_text(st, 3, vm->source, sizeof(vm->source));
+	column_text(st, 4, vm->tracker, sizeof(vm->tracker));
+	vm->memory_bytes = column_u64(st, 5);
+	vm->identity.algorithm = (enum mb_algorithm)sqlite3_column_int(st, 6);
+	vm->identity.page_bytes = (uint32_t)column_u64(st, 7);
+	vm->identity.bits = (uint32_t)column_u64(st, 8);
+	vm->identity.keyed = sqlite3_column_int(st, 9);
+	column_text(st, 10, vm->identity.domain, sizeof(vm->identity.domain));
+	vm->epoch = column_u64(st, 13);
+	vm->acked_unix_ns = column_u64(st, 15);
+	vm->pass.taken_unix_ns = column_u64(st, 16);
+	vm->pass.epochs = (uint32_t)column_u64(st, 17);
+	vm->pass.pages_changed = column_u64(st, 18);
+	vm->pass.pages_unread = column_u64(st, 19);
+	vm->pass.duration_ns = column_u64(st, 20);
+	vm->pass.cpu_ns = column_u64(st, 21);
+	vm->pass.full = sqlite3_column_int(st, 22);
+	vm->wire_bytes = column_u64(st, 23);
+	if (!column_bytes(st, 11, zero, sizeof(zero)) ||
+	    !column_bytes(st, 12, vm->boot.id, MB_BOOT_BYTES) ||
+	    !column_bytes(st, 14, hash, sizeof(hash)))
+		return mb_fail(err, EBADMSG, "its row has a field of the wrong length");
+	vm->identity.zero_digest = mb_get_le64(zero);
+	ret_hash->lo = mb_get_le64(hash);
+	ret_hash->hi = mb_get_le64(hash + 8);
+	return mb_identity_check(&vm->identity, err);
+}
+
+/* One stored frame onto the fingerprint so far. */
+static int replay(struct mb_slice frame, uint32_t bits, struct mb_buf *raw,
+		  struct mb_fingerprint *fp, struct mb_err *err)
+{
+	mb_cleanup(mb_delta_deinit) struct mb_delta delta = { 0 };
+	mb_cleanup(mb_msg_deinit) struct mb_msg msg = { 0 };
+	struct mb_fingerprint next;
+	int r;
+
+	if ((r = mb_frame_take(&frame, MB_FRAME_RAW_MAX, raw, err)) < 0 ||
+	    (r = mb_msg_unpack(mb_buf_slice(raw), &msg, err)) < 0)
+		return r;
+	if (msg.type != MB_MSG_DELTA)
+		return mb_fail(err, EBADMSG, "a %s message", mb_msg_type_name(msg.type));
+	if ((r = mb_delta_decode(&msg.delta.fields, bits, &delta, err)) < 0 ||
+	    (r = mb_delta_apply(fp, &delta, &next, err)) < 0)
+		return r;
+	mb_fingerprint_deinit(fp);
+	*fp = next;
+	return 0;
+}
+
+static int load_fingerprint(struct mb_store *s, struct mb_vm *vm, struct mb_multiset_hash hash,
+			    struct mb_err *err)
+{
+	mb_cleanup(mb_fingerprint_deinit) struct mb_fingerprint fp = { 0 };
+	mb_cleanup(mb_buf_deinit) struct mb_buf raw = { 0 };
+	mb_cleanup(mb_sql_reset) sqlite3_stmt *st = mb_sql_get(s, SQL_SELECT_FRAMES);
+	int r, step;
+
+	sqlite3_bind_int64(st, 1, vm->id);
+	while ((step = sqlite3_step(st)) == SQLITE_ROW) {
+		struct mb_slice frame = { sqlite3_column_blob(st, 1),
+					  (size_t)sqlite3_column_bytes(st, 1) };
+
+		vm->log_seq = column_u64(st, 0);
+		if (vm->log_seq)
+			vm->log_bytes += frame.len;
+		else
+			vm->snapshot_bytes = frame.len;
+		r = replay(frame, vm->identity.bits, &raw, &fp, err);
+		if (r < 0)
+			return mb_fail_in(err, r, "its frame %" PRIu64, vm->log_seq);
+	}
+	if (step != SQLITE_DONE)
+		return mb_sql_fail(s, err);
+	if (!mb_multiset_hash_equal(fp.hash, hash))
+		return mb_fail(err, EBADMSG,
+			       "its frames do not give the fingerprint of epoch %" PRIu64,
+			       vm->epoch);
+	mb_fingerprint_self_sharing(&fp, vm->identity.zero_digest, &vm->sharing);
+	vm->fp = mb_fpref_new(&fp);
+	return vm->fp ? 0 : mb_fail_mem(err, "a fingerprint");
+}
+
+int mb_store_load(struct mb_store *s,
+		  int (*each)(void *ctx, struct mb_vm *vm, const char *damage, struct mb_err *err),
+		  void *ctx, struct mb_err *err)
+{
+	mb_cleanup(mb_sql_reset) sqlite3_stmt *st = mb_sql_get(s, SQL_SELECT_VMS);
+	int r, step;
+
+	while ((step = sqlite3_step(st)) == SQLITE_ROW) {
+		struct mb_multiset_hash hash = { 0 };
+		struct mb_err damage = { 0 };
+		struct mb_vm vm;
+
+		r = column_vm(st, &vm, &hash, &damage);
+		if (r == 0)
+			r = load_fingerprint(s, &vm, hash, &damage);
+		/* What could not be read is not damaged; starting without it would lose it. */
+		if (r == -ENOMEM || r == -EIO || r == -EBUSY || r == -ENOSPC) {
+			if (err)
+				*err = damage;
+			return mb_fail_in(err, r, "VM %s", vm.name);
+		}
+		if (r < 0)
+			vm.epoch = 0;
+		r = each(ctx, &vm, r < 0 ? damage.text : NULL, err);
+		if (r < 0)
+			return r;
+	}
+	return step == SQLITE_DONE ? 0 : mb_sql_fail(s, err);
+}
+
+int mb_store_history(struct mb_store *s, const char *vm_name, uint32_t limit,
+		     int (*each)(void *ctx, const struct mb_history_row *row), void *ctx,
+		     struct mb_err *err)
+{
+	mb_cleanup(mb_sql_reset) sqlite3_stmt *st = mb_sql_get(s, SQL_SELECT_HISTORY);
+	sqlite3_int64 id;
+	int step = SQLITE_DONE, r = mb_sql_find_vm(s, vm_name, &id, err);
+
+	if (r < 0)
+		return r;
+	sqlite3_bind_int64(st, 1, id);
+	mb_sql_bind_u64(st, 2, limit);
+	while (r == 0 && (step = sqlite3_step(st)) == SQLITE_ROW) {
+		struct mb_history_row row = {
+			.at_unix_ns = column_u64(st, 1),
+			.epoch = column_u64(st, 2),
+			.epochs = column_u64(st, 3),
+			.sharing = { column_u64(st, 4), column_u64(st, 5), column_u64(st, 6),
+				     column_u64(st, 7), column_u64(st, 8) },
+			.changed = column_u64(st, 9),
+			.added = column_u64(st, 10),
+			.removed = column_u64(st, 11),
+			.unread = column_u64(st, 12),
+			.wire_bytes = column_u64(st, 13),
+			.duration_ns = column_u64(st, 14),
+			.cpu_ns = column_u64(st, 15),
+			.full = sqlite3_column_int(st, 16),
+			.tracker = (const char *)sqlite3_column_text(st, 17),
+			.acked_unix_ns = column_u64(st, 18),
+			.has_inter = sqlite3_column_type(st, 19) != SQLITE_NULL,
+			.inter = column_u64(st, 19),
+		};
+
+		r = each(ctx, &row);
+	}
+	if (r == 0 && step != SQLITE_DONE)
+		r = mb_sql_fail(s, err);
+	return r;
+}

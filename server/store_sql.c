@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "server/store_sql.h"
+
+#include "proto/base/cleanup.h"
+
+static const char *const sql[SQL_END] = {
+	[SQL_BEGIN] = "BEGIN IMMEDIATE",
+	[SQL_COMMIT] = "COMMIT",
+	[SQL_ROLLBACK] = "ROLLBACK",
+	/* Marks of one name nest; the newest is the one that is gone back to. */
+	[SQL_MARK] = "SAVEPOINT mark",
+	[SQL_UNDO] = "ROLLBACK TO mark",
+	[SQL_INSERT_VM] =
+		"INSERT INTO vm (host, source, tracker, memory_bytes, algorithm, page_bytes,"
+		" bits, keyed, domain, zero_digest, boot, epoch, hash, acked_unix_ns, name)"
+		" VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
+	[SQL_UPDATE_VM] = "UPDATE vm SET host=?1, source=?2, tracker=?3, memory_bytes=?4,"
+			  " algorithm=?5, page_bytes=?6, bits=?7, keyed=?8, domain=?9,"
+			  " zero_digest=?10, boot=?11, epoch=?12, hash=?13, acked_unix_ns=?14"
+			  " WHERE name=?15",
+	[SQL_DELETE_FRAMES] = "DELETE FROM fingerprint WHERE vm=?1",
+	[SQL_INSERT_FRAME] = "INSERT INTO fingerprint (vm, seq, epoch, frame) VALUES (?1,?2,?3,?4)",
+	[SQL_INSERT_HISTORY] =
+		"INSERT INTO history (vm, at_unix_ns, epoch, epochs, pages, distinct_pages, zero,"
+		" self, self_nonzero, changed, added, removed, unread, wire_bytes, duration_ns,"
+		" cpu_ns, is_full, acked_unix_ns, tracker)"
+		" VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)",
+	[SQL_INSERT_SHARING] =
+		"INSERT INTO sharing (vm, at_unix_ns, epoch, acked_unix_ns, inter, partner,"
+		" partner_inter) VALUES (?1,?2,?3,?4,?5,?6,?7)",
+	/* In bits: an ack must not wait behind a month of rows. */
+	[SQL_FORGET_HISTORY] = "DELETE FROM history WHERE rowid IN (SELECT rowid FROM history"
+			       " WHERE acked_unix_ns < ?1 LIMIT 5000)",
+	[SQL_FORGET_SHARING] = "DELETE FROM sharing WHERE rowid IN (SELECT rowid FROM sharing"
+			       " WHERE at_unix_ns < ?1 LIMIT 5000)",
+	[SQL_SELECT_VMS] =
+		"SELECT vm.id, name, host, source, vm.tracker, memory_bytes, algorithm, page_bytes,"
+		" bits, keyed, domain, zero_digest, boot, vm.epoch, hash, vm.acked_unix_ns,"
+		" h.at_unix_ns, h.epochs, h.changed, h.unread, h.duration_ns, h.cpu_ns, h.is_full,"
+		" h.wire_bytes"
+		" FROM vm LEFT JOIN history h ON h.rowid ="
+		"  (SELECT max(rowid) FROM history WHERE history.vm = vm.id)"
+		" ORDER BY name",
+	[SQL_SELECT_FRAMES] = "SELECT seq, frame FROM fingerprint WHERE vm=?1 ORDER BY seq",
+	[SQL_FIND_VM] = "SELECT id FROM vm WHERE name=?1",
+	[SQL_SELECT_HISTORY] =
+		"SELECT * FROM (SELECT h.rowid AS n, at_unix_ns, epoch, epochs, pages, "
+		"distinct_pages,"
+		" zero, self, self_nonzero, changed, added, removed, unread, wire_bytes,"
+		" duration_ns, cpu_ns, is_full, tracker, acked_unix_ns,"
+		" (SELECT inter FROM sharing s WHERE s.vm = h.vm AND"
+		"  s.acked_unix_ns = h.acked_unix_ns ORDER BY s.rowid DESC LIMIT 1) AS inter"
+		" FROM history h WHERE vm=?1 ORDER BY h.rowid DESC LIMIT ?2) ORDER BY n",
+};
+
+int mb_sql_fail(struct mb_store *s, struct mb_err *err)
+{
+	int code = sqlite3_errcode(s->db) & 0xff;
+
+	return mb_fail(err,
+		       code == SQLITE_FULL  ? ENOSPC :
+		       code == SQLITE_BUSY  ? EBUSY :
+		       code == SQLITE_NOMEM ? ENOMEM :
+					      EIO,
+		       "database %s: %s", s->path, sqlite3_errmsg(s->db));
+}
+
+sqlite3_stmt *mb_sql_get(struct mb_store *s, enum mb_sql which)
+{
+	sqlite3_reset(s->statements[which]);
+	sqlite3_clear_bindings(s->statements[which]);
+	return s->statements[which];
+}
+
+void mb_sql_reset(sqlite3_stmt **st)
+{
+	sqlite3_reset(*st);
+}
+
+int mb_sql_run(struct mb_store *s, sqlite3_stmt *st, struct mb_err *err)
+{
+	int r = sqlite3_step(st) == SQLITE_DONE ? 0 : mb_sql_fail(s, err);
+
+	sqlite3_reset(st);
+	return r;
+}
+
+int mb_sql_prepare(struct mb_store *s, struct mb_err *err)
+{
+	for (int i = 0; i < SQL_END; i++)
+		if (sqlite3_prepare_v3(s->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
+				       &s->statements[i], NULL) != SQLITE_OK)
+			return mb_sql_fail(s, err);
+	return 0;
+}
+
+int mb_sql_find_vm(struct mb_store *s, const char *name, sqlite3_int64 *ret_id, struct mb_err *err)
+{
+	mb_cleanup(mb_sql_reset) sqlite3_stmt *st = mb_sql_get(s, SQL_FIND_VM);
+	int step;
+
+	mb_sql_bind_text(st, 1, name);
+	step = sqlite3_step(st);
+	if (step == SQLITE_DONE)
+		return mb_fail(err, ENOENT, "no VM \"%s\"", name);
+	if (step != SQLITE_ROW)
+		return mb_sql_fail(s, err);
+	*ret_id = sqlite3_column_int64(st, 0);
+	return 0;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Inside of the store: its statements, prepared once, and how they are run. For store_*.c only. */
+#ifndef MB_SERVER_STORE_SQL_H
+#define MB_SERVER_STORE_SQL_H
+
+#include <sqlite3.h>
+
+#include "server/store.h"
+
+enum mb_sql {
+	SQL_BEGIN,
+	SQL_COMMIT,
+	SQL_ROLLBACK,
+	SQL_MARK,
+	SQL_UNDO,
+	SQL_INSERT_VM,
+	SQL_UPDATE_VM,
+	SQL_DELETE_FRAMES,
+	SQL_INSERT_FRAME,
+	SQL_INSERT_HISTORY,
+	SQL_INSERT_SHARING,
+	SQL_FORGET_HISTORY,
+	SQL_FORGET_SHARING,
+	SQL_SELECT_VMS,
+	SQL_SELECT_FRAMES,
+	SQL_FIND_VM,
+	SQL_SELECT_HISTORY,
+	SQL_END
+};
+
+struct mb_store {
+	sqlite3 *db;
+	sqlite3_stmt *statements[SQL_END];
+	char *path;
+};
+
+/* -errno with SQLite's own words. */
+int mb_sql_fail(struct mb_store *s, struct mb_err *err);
+int mb_sql_prepare(struct mb_store *s, struct mb_err *err);
+/* A statement ready to be bound; mb_cleanup(mb_sql_reset) when done with its rows. */
+sqlite3_stmt *mb_sql_get(struct mb_store *s, enum mb_sql which);
+void mb_sql_reset(sqlite3_stmt **st);
+/* Runs a statement that gives no rows. */
+int mb_sql_run(struct mb_store *s, sqlite3_stmt *st, struct mb_err *err);
+/* -ENOENT: no such VM. */
+int mb_sql_find_vm(struct mb_store *s, const char *name, sqlite3_int64 *ret_id, struct mb_err *err);
+
+static inline void mb_sql_bind_u64(sqlite3_stmt *st, int at, uint64_t v)
+{
+	sqlite3_bind_int64(st, at, (sqlite3_int64)v);
+}
+
+static inline void mb_sql_bind_text(sqlite3_stmt *st, int at, const char *text)
+{
+	sqlite3_bind_text(st, at, text, -1, SQLITE_STATIC);
+}
+
+#endif

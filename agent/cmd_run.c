@@ -29,7 +29,11 @@ struct options {
 enum { OPT_HOST = 1, OPT_RETRY };
 
 static const struct argp_option run_options[] = {
-	{ "server", 'S', "ADDRESS", 0, "tcp:HOST:PORT or unix:PATH (tcp:127.0.0.1:9876)", 0 },
+	{ "server", 'S', "ADDRESS", 0,
+	  MB_URI_FORMS
+	  " (tcp:127.0.0.1:9876). In a guest: vsock:host:PORT, or its end of a serial line to the "
+	  "host, such as serial:/dev/virtio-ports/NAME",
+	  0 },
 	{ "host", OPT_HOST, "NAME", 0, "the host that the VM runs on, where that is known", 0 },
 	{ "retry", OPT_RETRY, "TIME", 0,
 	  "first wait after a lost connection; doubles up to a minute, half of it random (500ms)",

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "agent/line.h"
 #include "proto/base/cleanup.h"
 #include "proto/base/clock.h"
+#include "proto/break.h"
 #include "proto/frame.h"
 
 enum state {
@@ -21,6 +23,8 @@ enum state {
 
 /* The server's messages are small. */
 enum { REPLY_RAW_MAX = 65536, CONNECT_WAIT_S = 10, GREET_WAIT_S = 30, ACK_WAIT_S = 600 };
+/* On a serial line a Hello may be lost without anybody's knowing. */
+enum { SERIAL_GREET_WAIT_S = 5 };
 
 struct held {
 	struct mb_fingerprint fp;
@@ -31,7 +35,9 @@ struct held {
 struct mb_uplink {
 	struct mb_uplink_config config;
 	enum state state;
-	int fd;
+	struct mb_line line;
+	uint64_t token;			/* of our break, on a serial line */
+	bool heard;			/* the server has echoed it: what comes now is for us */
 	struct held base, sent, newest; /* sent and newest: epoch 0 = none */
 	uint64_t last_epoch;
 	uint64_t retry_ns, backoff_ns, deadline_ns;
@@ -58,12 +64,16 @@ static void say(struct mb_uplink *u, enum mb_log_level level, const char *fmt, .
 int mb_uplink_create(const struct mb_uplink_config *config, struct mb_uplink **ret,
 		     struct mb_err *err)
 {
-	struct mb_uplink *u = calloc(1, sizeof(*u));
+	struct mb_uplink *u;
+	int r = mb_line_check(&config->address, err);
 
+	if (r < 0)
+		return r;
+	u = calloc(1, sizeof(*u));
 	if (!u)
 		return mb_fail_mem(err, "the uplink");
 	u->config = *config;
-	u->fd = -1;
+	u->line.fd = -1;
 	u->backoff_ns = config->retry_min_ns;
 	*ret = u;
 	return 0;
@@ -73,8 +83,7 @@ void mb_uplink_destroy(struct mb_uplink *u)
 {
 	if (!u)
 		return;
-	if (u->fd >= 0)
-		close(u->fd);
+	mb_line_close(&u->line);
 	mb_fingerprint_deinit(&u->base.fp);
 	mb_fingerprint_deinit(&u->sent.fp);
 	mb_fingerprint_deinit(&u->newest.fp);
@@ -161,9 +170,7 @@ static void go_away(struct mb_uplink *u, const char *why)
 {
 	uint64_t wait_ns = jitter(u->backoff_ns);
 
-	if (u->fd >= 0)
-		close(u->fd);
-	u->fd = -1;
+	mb_line_close(&u->line);
 	/* A failure is news, the same one again is not. */
 	say(u, u->greeted || strcmp(u->last_failure, why) != 0 ? MB_LOG_WARNING : MB_LOG_DEBUG,
 	    "%s: %s; trying again in %.1f s", u->config.uri, why, (double)wait_ns / 1e9);
@@ -179,54 +186,55 @@ static void wait_for_answer(struct mb_uplink *u, unsigned int seconds)
 	u->deadline_ns = mb_now_ns() + seconds * 1000000000ull;
 }
 
-static void queue(struct mb_uplink *u, const struct mb_msg *msg)
+static uint64_t make_token(void)
 {
-	struct mb_err err = { 0 };
+	uint64_t v = 0;
 
-	mb_buf_clear(&u->out);
-	u->out_at = 0;
-	if (mb_msg_to_frame(msg, &u->out, &err) < 0)
-		go_away(u, err.text);
-	wait_for_answer(u, GREET_WAIT_S);
+	if (getrandom(&v, sizeof(v), GRND_NONBLOCK) != sizeof(v))
+		v = mb_now_ns();
+	return v ? v : 1; /* 0 is the server's */
 }
 
 static void greet(struct mb_uplink *u)
 {
 	struct mb_msg msg = { .type = MB_MSG_HELLO, .hello = u->config.hello };
+	struct mb_err err = { 0 };
 
-	mb_socket_tune(u->fd, &u->config.address.sa);
 	mb_buf_clear(&u->in);
 	u->state = GREETING;
-	queue(u, &msg);
+	mb_buf_clear(&u->out);
+	u->out_at = 0;
+	u->heard = !u->line.serial;
+	if (u->line.serial) {
+		u->token = make_token();
+		mb_break_put(&u->out, u->token);
+	}
+	if (mb_msg_to_frame(&msg, &u->out, &err) < 0)
+		go_away(u, err.text);
+	else
+		wait_for_answer(u, u->line.serial ? SERIAL_GREET_WAIT_S : GREET_WAIT_S);
 }
 
 static void start_connect(struct mb_uplink *u)
 {
-	const struct mb_address *a = &u->config.address;
+	struct mb_err err = { 0 };
 
-	u->fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (u->fd < 0) {
-		go_away(u, strerror(errno));
-		return;
-	}
-	if (connect(u->fd, &a->sa, a->len) == 0) {
-		greet(u);
-	} else if (errno == EINPROGRESS) {
+	if (mb_line_open(&u->config.address, &u->line, &err) < 0) {
+		go_away(u, err.text);
+	} else if (u->line.connecting) {
 		u->state = CONNECTING;
 		wait_for_answer(u, CONNECT_WAIT_S);
 	} else {
-		go_away(u, strerror(errno));
+		greet(u);
 	}
 }
 
 static void finish_connect(struct mb_uplink *u)
 {
-	socklen_t len = sizeof(int);
-	int e = 0;
+	struct mb_err err = { 0 };
 
-	getsockopt(u->fd, SOL_SOCKET, SO_ERROR, &e, &len);
-	if (e)
-		go_away(u, strerror(e));
+	if (mb_line_connected(&u->line, &u->config.address, &err) < 0)
+		go_away(u, err.text);
 	else
 		greet(u);
 }
@@ -331,7 +339,9 @@ static int take_refusal(struct mb_uplink *u, const struct mb_refusal_msg *m, str
 {
 	char why[500];
 
-	if (m->code == MB_REFUSED_BUSY || m->code == MB_REFUSED_SERVER) {
+	/* On a serial line it was perhaps noise that the server did not understand. */
+	if (m->code == MB_REFUSED_BUSY || m->code == MB_REFUSED_SERVER ||
+	    (m->code == MB_REFUSED_MESSAGE && u->line.serial)) {
 		snprintf(why, sizeof(why), "server refused for now: %s", m->reason);
 		go_away(u, why);
 		return 0;
@@ -380,16 +390,17 @@ static void write_some(struct mb_uplink *u)
 {
 	while (u->out_at < u->out.len) {
 		ssize_t n =
-			send(u->fd, u->out.data + u->out_at, u->out.len - u->out_at, MSG_NOSIGNAL);
+			mb_line_write(&u->line, u->out.data + u->out_at, u->out.len - u->out_at);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
+		if (n == -EAGAIN)
+			return;
+		if (n == -EPIPE) {
 			/* What the server said before it hung up is still to be read. */
-			if (errno != EAGAIN && errno != EPIPE && errno != ECONNRESET)
-				go_away(u, strerror(errno));
-			else if (errno != EAGAIN)
-				u->out_at = u->out.len;
+			u->out_at = u->out.len;
+			return;
+		}
+		if (n < 0) {
+			go_away(u, strerror((int)-n));
 			return;
 		}
 		u->out_at += (size_t)n;
@@ -399,13 +410,29 @@ static void write_some(struct mb_uplink *u)
 	}
 }
 
+/*
+ * On a serial line: what comes before the echo of our break was meant for another, and another
+ * break means that whoever is at the other end does not know us (any more).
+ */
+static void follow_breaks(struct mb_uplink *u, struct mb_slice *in)
+{
+	uint64_t token;
+
+	while (!u->heard && mb_break_take(in, &token))
+		u->heard = token == u->token;
+	if (u->heard && mb_break_take_if_any(in, &token))
+		go_away(u, "the server began anew");
+}
+
 /* Takes whole frames off the front of `in`. */
 static int take_frames(struct mb_uplink *u, struct mb_err *err)
 {
 	struct mb_slice in = mb_buf_slice(&u->in);
 	int r = 0;
 
-	while (r == 0 && u->fd >= 0) {
+	if (u->line.serial)
+		follow_breaks(u, &in);
+	while (r == 0 && u->line.fd >= 0 && u->heard) {
 		mb_cleanup(mb_msg_deinit) struct mb_msg msg = { 0 };
 		struct mb_err bad = { 0 };
 
@@ -435,11 +462,13 @@ static int read_some(struct mb_uplink *u, struct mb_err *err)
 
 	if (!to)
 		return mb_fail_mem(err, "the server's answer");
-	n = recv(u->fd, to, 16384, 0);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	n = mb_line_read(&u->line, to, 16384);
+	if (n == -EAGAIN)
 		return 0;
 	if (n <= 0) {
-		go_away(u, n ? strerror(errno) : "server closed the connection");
+		go_away(u, n		  ? strerror((int)-n) :
+			   u->line.serial ? "nobody at the other end of the line" :
+					    "server closed the connection");
 		return 0;
 	}
 	u->in.len += (size_t)n;
@@ -472,10 +501,10 @@ static int step(struct mb_uplink *u, struct mb_err *err)
 int mb_uplink_run(struct mb_uplink *u, uint64_t until_ns, int wake_fd, struct mb_err *err)
 {
 	int r = step(u, err);
-	bool writing = u->fd >= 0 && (u->state == CONNECTING || u->out_at < u->out.len);
+	bool writing = u->line.fd >= 0 && (u->state == CONNECTING || u->out_at < u->out.len);
 	struct pollfd fds[2] = {
 		{ .fd = wake_fd, .events = POLLIN },
-		{ .fd = u->fd, .events = (short)(POLLIN | (writing ? POLLOUT : 0)) },
+		{ .fd = u->line.fd, .events = (short)(POLLIN | (writing ? POLLOUT : 0)) },
 	};
 	uint64_t now, until = MB_MIN(until_ns, next_ns(u));
 	int wait_ms;
@@ -485,7 +514,7 @@ int mb_uplink_run(struct mb_uplink *u, uint64_t until_ns, int wake_fd, struct mb
 	now = mb_now_ns();
 	/* Rounded up: waking too early would only spin. */
 	wait_ms = until <= now ? 0 : (int)MB_MIN((until - now) / 1000000 + 1, 3600000u);
-	if (poll(fds, 2, wait_ms) <= 0 || !fds[1].revents || u->fd < 0)
+	if (poll(fds, 2, wait_ms) <= 0 || !fds[1].revents || u->line.fd < 0)
 		return 0;
 	if (u->state == CONNECTING) {
 		finish_connect(u);
@@ -493,7 +522,7 @@ int mb_uplink_run(struct mb_uplink *u, uint64_t until_ns, int wake_fd, struct mb
 	}
 	if (fds[1].revents & POLLOUT)
 		write_some(u);
-	if (u->fd >= 0 && fds[1].revents & (POLLIN | POLLHUP | POLLERR))
+	if (u->line.fd >= 0 && fds[1].revents & (POLLIN | POLLHUP | POLLERR))
 		return read_some(u, err);
 	return 0;
 }

@@ -10,6 +10,9 @@
  * It holds at most three fingerprints: `base` (acked), `sent` (in flight), `newest` (not sent).
  *When an epoch comes while another waits, the newer one takes its place: the delta that goes out is
  *the net change since the last ack. So memory is bounded however long the server is away.
+ *
+ * On a serial line (line.h) the greeting starts with a break and goes on at its echo: FORMAT.md,
+ * 3.1.
  */
 #ifndef MB_UPLINK_H
 #define MB_UPLINK_H

@@ -39,9 +39,9 @@ enum { OPT_HTTP = 1, OPT_SHARING, OPT_KEEP, OPT_AGENTS, OPT_BUDGET, OPT_FORGET }
 static const struct argp_option options[] = {
 	{ "db", 'd', "FILE", 0, "the database (memory-buddies.db)", 0 },
 	{ "listen", 'l', "ADDRESS", 0,
-	  "where agents connect: tcp:HOST:PORT or unix:PATH, up to 8 (tcp:127.0.0.1:9876). There "
-	  "is "
-	  "no encryption yet: other machines belong behind a tunnel",
+	  "where agents connect: tcp:HOST:PORT, unix:PATH (QEMU's end of a guest's serial line, "
+	  "too) or vsock:any:PORT, up to 8 (tcp:127.0.0.1:9876). There is no encryption yet: other "
+	  "machines belong behind a tunnel; vsock reaches this host's guests only, but all of them",
 	  0 },
 	{ "http", OPT_HTTP, "HOST:PORT", 0, "where the API listens (127.0.0.1:9877)", 0 },
 	{ "fleet", 'f', "FILE", 0, "hosts and VM sizes for plans (docs/json.md)", 0 },
@@ -204,7 +204,11 @@ static int listen_all(struct server *s, struct mb_err *err)
 			return r;
 		mb_uri_format(&bound, uri, sizeof(uri));
 		mb_info("listening on %s", uri);
-		if (!mb_address_is_local(&bound))
+		if (mb_address_is_local(&bound))
+			continue;
+		if (mb_address_is_vsock(&bound))
+			mb_warning("%s can be reached by every guest of this host", uri);
+		else
 			mb_warning("%s can be reached from other machines, without encryption",
 				   uri);
 	}

@@ -11,6 +11,7 @@
 
 #include "proto/base/cleanup.h"
 #include "proto/base/version.h"
+#include "proto/break.h"
 #include "proto/frame.h"
 
 enum {
@@ -22,6 +23,8 @@ enum {
 	LINGER_S = 5,
 	ACCEPT_PAUSE_S = 1,
 	LISTENERS_MAX = 8,
+	/* Read ahead between frames: a break may come after half a header. */
+	AHEAD_BYTES = MB_FRAME_HEADER_BYTES + MB_BREAK_BYTES,
 };
 
 enum state { HELLO, IDLE, WAITING, RECEIVING, BUSY, CLOSING };
@@ -35,9 +38,14 @@ struct session {
 	uint64_t id;
 	uint32_t vm;
 	bool greeted, peer_done;
+	bool local;	 /* a unix socket: may be a line whose agent is not there yet */
+	bool silent;	 /* no word in time; it may take its time from now on */
+	bool line;	 /* began with a break: others may follow, anywhere */
+	bool named;	 /* `name` is a VM's, also while it is not greeted (again) */
+	size_t searched; /* bytes of the input in which no break begins */
 	struct mb_boot boot;
 	struct mb_identity identity;
-	char name[MB_NAME_MAX];	 /* of the VM; of the peer until it has greeted */
+	char name[MB_NAME_MAX];	 /* of the VM; of the peer until it has greeted once */
 	uint64_t reserved_bytes; /* of the budget */
 	uint32_t frame_bytes;	 /* of the frame under way, header included */
 };
@@ -65,7 +73,7 @@ static void say(struct session *s, bool warning, const char *fmt, ...)
 	int n;
 
 	n = snprintf(text, sizeof(text),
-		     s->greeted ? "VM %s: " : "agent %s: ", s->greeted ? s->name : "(unknown)");
+		     s->named ? "VM %s: " : "agent %s: ", s->named ? s->name : "(unknown)");
 	va_start(ap, fmt);
 	vsnprintf(text + n, sizeof(text) - (size_t)n, fmt, ap);
 	va_end(ap);
@@ -195,6 +203,11 @@ static void greet(struct session *s, const struct mb_hello *h)
 	msg.welcome.version = MB_PROTOCOL_VERSION;
 	msg.welcome.server = mb_version;
 	msg.welcome.max_frame_bytes = s->all->config.max_frame_bytes;
+	/* A break in a Delta would be chance or malice; it must not speak for others. */
+	if (s->named && strcmp(s->name, h->vm) != 0) {
+		refuse(s, MB_REFUSED_BUSY, "this line is another VM's until it is closed");
+		return;
+	}
 	r = mb_fleet_greet(s->all->fleet, h, s->id, &msg.welcome, &s->vm, &err);
 	if (r < 0) {
 		if (r != -EBUSY)
@@ -203,6 +216,7 @@ static void greet(struct session *s, const struct mb_hello *h)
 		return;
 	}
 	s->greeted = true;
+	s->named = true;
 	snprintf(s->name, sizeof(s->name), "%s", h->vm);
 	s->boot = h->boot;
 	s->identity = h->identity;
@@ -247,6 +261,7 @@ static void take_frame(struct session *s)
 	frame.len = s->frame_bytes;
 	evbuffer_remove(bufferevent_get_input(s->bev), frame.data, frame.len);
 	s->frame_bytes = 0;
+	s->searched = 0;
 	if (s->greeted) {
 		submit(s, &frame);
 		return;
@@ -277,6 +292,18 @@ static bool reserve(struct session *s)
 	return true;
 }
 
+/* The input ends in what may become a break. */
+static bool ends_in_break(struct evbuffer *in)
+{
+	uint8_t bytes[AHEAD_BYTES];
+	ev_ssize_t len = evbuffer_copyout(in, bytes, sizeof(bytes));
+
+	for (ev_ssize_t n = MB_MIN(len, MB_BREAK_MAGIC_BYTES - 1); n > 0; n--)
+		if (memcmp(bytes + len - n, mb_break_magic, (size_t)n) == 0)
+			return true;
+	return false;
+}
+
 static bool read_header(struct session *s)
 {
 	struct evbuffer *in = bufferevent_get_input(s->bev);
@@ -294,6 +321,8 @@ static bool read_header(struct session *s)
 		r = mb_fail(&err, EMSGSIZE,
 			    "frame of %" PRIu32 " bytes exceeds the server's budget",
 			    h.payload_bytes);
+	if (r < 0 && s->line && ends_in_break(in))
+		return false;
 	if (r < 0) {
 		refuse(s, MB_REFUSED_MESSAGE, err.text);
 		return false;
@@ -302,11 +331,81 @@ static bool read_header(struct session *s)
 	return true;
 }
 
+/* --- lines (FORMAT.md, 3.1) ------------------------------------------------------------------- */
+
+static void send_break(struct session *s, uint64_t token)
+{
+	mb_cleanup(mb_buf_deinit) struct mb_buf bytes = { 0 };
+
+	mb_break_put(&bytes, token);
+	if (bytes.failed || bufferevent_write(s->bev, bytes.data, bytes.len) < 0)
+		say(s, true, "answer lost: out of memory");
+}
+
+/* Who was there is gone, with what it had begun to say. */
+static void forget_agent(struct session *s, size_t cut_bytes)
+{
+	if (s->greeted)
+		say(s, false, "agent began anew on its line, %zu bytes of a frame dropped",
+		    cut_bytes);
+	if (s->greeted)
+		mb_fleet_leave(s->all->fleet, s->vm, s->id);
+	s->greeted = false;
+	s->state = HELLO;
+	s->frame_bytes = 0;
+	bufferevent_setwatermark(s->bev, EV_READ, 0, AHEAD_BYTES);
+	bufferevent_enable(s->bev, EV_READ);
+	set_deadline(s, HELLO_WAIT_S);
+	if (s->reserved_bytes) {
+		release(s);
+		wake_waiting(s->all);
+	}
+}
+
+/* Takes the breaks that are there. False: one is, but not the whole of it yet. */
+static bool take_breaks(struct session *s)
+{
+	struct evbuffer *in = bufferevent_get_input(s->bev);
+	const char *magic = (const char *)mb_break_magic;
+	uint8_t bytes[MB_BREAK_BYTES];
+	struct evbuffer_ptr at;
+
+	if (s->state == HELLO && !s->line)
+		s->line =
+			evbuffer_copyout(in, bytes, MB_BREAK_MAGIC_BYTES) == MB_BREAK_MAGIC_BYTES &&
+			memcmp(bytes, mb_break_magic, MB_BREAK_MAGIC_BYTES) == 0;
+	while (s->line) {
+		evbuffer_ptr_set(in, &at, s->searched, EVBUFFER_PTR_SET);
+		at = evbuffer_search(in, magic, MB_BREAK_MAGIC_BYTES, &at);
+		if (at.pos < 0) {
+			size_t n = evbuffer_get_length(in);
+
+			s->searched = n < MB_BREAK_MAGIC_BYTES ? 0 : n - MB_BREAK_MAGIC_BYTES + 1;
+			break;
+		}
+		evbuffer_drain(in, (size_t)at.pos);
+		s->searched = 0;
+		if (s->state != HELLO || s->frame_bytes)
+			forget_agent(s, (size_t)at.pos);
+		if (evbuffer_copyout(in, bytes, sizeof(bytes)) < (ev_ssize_t)sizeof(bytes))
+			return false;
+		evbuffer_drain(in, sizeof(bytes));
+		send_break(s, mb_break_token(bytes));
+	}
+	return true;
+}
+
 /* Does what the bytes that are there allow. */
 static void advance(struct session *s)
 {
 	struct evbuffer *in = bufferevent_get_input(s->bev);
 
+	if (s->silent) {
+		s->silent = false;
+		set_deadline(s, HELLO_WAIT_S);
+	}
+	if (!take_breaks(s))
+		return;
 	if (s->state == HELLO || s->state == IDLE) {
 		if (!read_header(s)) {
 			if (s->state == IDLE)
@@ -323,15 +422,20 @@ static void advance(struct session *s)
 		s->state = RECEIVING;
 		set_deadline(s, s->greeted ? FRAME_WAIT_S + s->frame_bytes / FRAME_BYTES_PER_S :
 					     HELLO_WAIT_S);
-		/* Not more than this frame is buffered. */
-		bufferevent_setwatermark(s->bev, EV_READ, s->frame_bytes, s->frame_bytes);
+		/* Not more than this frame is buffered. A break may cut it anywhere, and end
+		   behind it. */
+		bufferevent_setwatermark(s->bev, EV_READ, s->line ? 0 : s->frame_bytes,
+					 s->frame_bytes + (s->line ? AHEAD_BYTES : 0));
 		bufferevent_enable(s->bev, EV_READ);
 	}
 	if (s->state == RECEIVING && evbuffer_get_length(in) >= s->frame_bytes) {
-		bufferevent_setwatermark(s->bev, EV_READ, 0, MB_FRAME_HEADER_BYTES);
+		bufferevent_setwatermark(s->bev, EV_READ, 0, AHEAD_BYTES);
 		take_frame(s);
 		if (s->state != BUSY)
 			release(s);
+		/* What was read ahead. */
+		if (s->state == IDLE)
+			advance(s);
 	}
 }
 
@@ -386,6 +490,16 @@ static void on_deadline(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
+	/*
+	 * A VM without an agent is no fault. One may also be there that has greeted the server of
+	 * before, and does not know that there is another: it is asked.
+	 */
+	if (s->local && s->state == HELLO && !s->named && !s->line &&
+	    !evbuffer_get_length(bufferevent_get_input(s->bev))) {
+		s->silent = true;
+		send_break(s, 0);
+		return;
+	}
 	if (s->state != CLOSING)
 		say(s, true,
 		    s->greeted ? "agent takes too long to send a frame" : "no Hello in time");
@@ -481,6 +595,7 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 	}
 	name_peer(s, peer, len);
 	mb_socket_tune(fd, peer);
+	s->local = peer->sa_family == AF_UNIX;
 	s->all = all;
 	s->id = ++all->last_id;
 	s->next = all->first;
@@ -490,7 +605,7 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 	all->first = s;
 	all->n++;
 	bufferevent_setcb(s->bev, on_read, on_written, on_event, s);
-	bufferevent_setwatermark(s->bev, EV_READ, 0, MB_FRAME_HEADER_BYTES);
+	bufferevent_setwatermark(s->bev, EV_READ, 0, AHEAD_BYTES);
 	bufferevent_set_timeouts(s->bev, NULL, &write_wait);
 	set_deadline(s, HELLO_WAIT_S);
 	bufferevent_enable(s->bev, EV_READ | EV_WRITE);
@@ -594,6 +709,11 @@ int mb_sessions_listen(struct mb_sessions *s, const struct mb_address *address,
 
 	if (r < 0)
 		return r;
+	if (address->sa.sa_family == MB_AF_SERIAL)
+		return mb_fail(
+			err, EINVAL,
+			"a serial line ends at a unix: address on this side (QEMU's -chardev "
+			"socket,path=...,reconnect=1)");
 	if (i == LISTENERS_MAX)
 		return mb_fail(err, ENOSPC, "more than %d addresses to listen on", LISTENERS_MAX);
 	old = umask(
@@ -605,10 +725,11 @@ int mb_sessions_listen(struct mb_sessions *s, const struct mb_address *address,
 	r = errno;
 	umask(old);
 	if (!s->listeners[i]) {
-		char text[200];
+		char text[200], why[200];
 
 		mb_uri_format(address, text, sizeof(text));
-		return mb_fail(err, r, "cannot listen on %s: %s", text, strerror(r));
+		mb_address_explain(address, r, why, sizeof(why));
+		return mb_fail(err, r, "cannot listen on %s: %s", text, why);
 	}
 	evconnlistener_set_error_cb(s->listeners[i], on_accept_error);
 	*ret_bound = (struct mb_address){ .len = sizeof(ret_bound->storage) };

@@ -9,6 +9,9 @@
  * Memory is bounded: before its Hello an agent may send little; after it, one frame at a time, and
  *only while the frames of all agents together fit the budget. An agent that finds no room waits
  *unread.
+ *
+ * A connection that starts with a break is a line (FORMAT.md, 3.1): a further break ends what was
+ * under way, and leads from any state but CLOSING back to HELLO; from BUSY when the result is told.
  */
 #ifndef MB_SERVER_SESSION_H
 #define MB_SERVER_SESSION_H

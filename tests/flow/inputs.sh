@@ -35,7 +35,7 @@ scan '(no process|No such process)' "process:4194304"
 scan 'PID' "process:abc"
 scan '32 hex digits' "trace:$dir/t.mbt" --key "$dir/letters"
 scan 'No such file' "trace:$dir/t.mbt" --key "$dir/nothing"
-refuses 'neither tcp:HOST:PORT nor unix:PATH' "$mbagent" run --source "trace:$dir/t.mbt" --server ftp:x
+refuses 'none of tcp:HOST:PORT, unix:PATH' "$mbagent" run --source "trace:$dir/t.mbt" --server ftp:x
 refuses 'File exists.*--force' "$mbagent" record --source "trace:$dir/t.mbt" --output "$dir/t.mbt"
 usage "$mbagent"
 usage "$mbagent" fly

@@ -4,10 +4,13 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
+#include <stdlib.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "proto/base/cleanup.h"
 #include "proto/base/clock.h"
+#include "proto/break.h"
 #include "proto/frame.h"
 #include "tests/unit/util_test.h"
 
@@ -28,6 +31,8 @@ struct scene {
 
 	char dir[64], path[100], uri[110];
 	int listener, fd;
+	int held; /* the agent's end of a serial line, kept from hanging up */
+	uint64_t token;
 	struct mb_buf in, raw;
 	size_t frame_bytes; /* of the last message that came */
 	/* What the server holds. */
@@ -65,12 +70,12 @@ static void start_listening(struct scene *s)
 	assert_int_equal(listen(s->listener, 5), 0);
 }
 
-static void scene_open(struct scene *s, uint64_t retry_min_ns, uint64_t retry_max_ns)
+static void scene_prepare(struct scene *s, uint64_t retry_min_ns, uint64_t retry_max_ns)
 {
 	static const uint8_t key[MB_KEY_BYTES] = { 1 };
 	struct mb_digester d;
 
-	*s = (struct scene){ .fd = -1, .listener = -1, .max_frame_bytes = 1 << 20 };
+	*s = (struct scene){ .fd = -1, .listener = -1, .held = -1, .max_frame_bytes = 1 << 20 };
 	strcpy(s->dir, "/tmp/mbuplink.XXXXXX");
 	assert_non_null(mkdtemp(s->dir));
 	snprintf(s->path, sizeof(s->path), "%s/s", s->dir);
@@ -93,6 +98,24 @@ static void scene_open(struct scene *s, uint64_t retry_min_ns, uint64_t retry_ma
 	s->config.say = on_say;
 	s->config.acked = on_acked;
 	s->config.ctx = s;
+}
+
+static void scene_open(struct scene *s, uint64_t retry_min_ns, uint64_t retry_max_ns)
+{
+	scene_prepare(s, retry_min_ns, retry_max_ns);
+	assert_ok(mb_uplink_create(&s->config, &s->uplink, &s->err), &s->err);
+}
+
+/* A terminal is the line. */
+static void scene_open_serial(struct scene *s)
+{
+	scene_prepare(s, 2 * MS, 8 * MS);
+	s->fd = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(s->fd >= 0 && grantpt(s->fd) == 0 && unlockpt(s->fd) == 0);
+	snprintf(s->uri, sizeof(s->uri), "serial:%s", ptsname(s->fd));
+	s->held = open(ptsname(s->fd), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(s->held >= 0);
+	assert_ok(mb_uri_parse(s->uri, &s->config.address, &s->err), &s->err);
 	assert_ok(mb_uplink_create(&s->config, &s->uplink, &s->err), &s->err);
 }
 
@@ -109,6 +132,8 @@ static void scene_close(struct scene *s)
 	hang_up(s);
 	if (s->listener >= 0)
 		close(s->listener);
+	if (s->held >= 0)
+		close(s->held);
 	unlink(s->path);
 	rmdir(s->dir);
 	mb_uplink_destroy(s->uplink);
@@ -169,7 +194,7 @@ static void receive(struct scene *s, enum mb_msg_type type, struct mb_msg *ret)
 			break;
 		assert_true(mb_now_ns() < end);
 		must_turn(s);
-		n = recv(s->fd, to, 65536, 0);
+		n = read(s->fd, to, 65536);
 		if (n > 0)
 			s->in.len += (size_t)n;
 		else
@@ -185,7 +210,9 @@ static void receive(struct scene *s, enum mb_msg_type type, struct mb_msg *ret)
 
 static void send_bytes(struct scene *s, const void *data, size_t n)
 {
-	assert_int_equal(send(s->fd, data, n, MSG_NOSIGNAL), (ssize_t)n);
+	ssize_t done = s->held < 0 ? send(s->fd, data, n, MSG_NOSIGNAL) : write(s->fd, data, n);
+
+	assert_int_equal(done, n);
 }
 
 static void send_msg(struct scene *s, const struct mb_msg *msg)
@@ -197,17 +224,21 @@ static void send_msg(struct scene *s, const struct mb_msg *msg)
 	mb_buf_deinit(&b);
 }
 
-/* Accepts, takes the Hello, and says what the server holds. */
-static void greet(struct scene *s)
+static void take_hello(struct scene *s)
 {
-	struct mb_msg hello, msg = { .type = MB_MSG_WELCOME };
+	struct mb_msg hello;
 
-	wait_for_agent(s);
 	receive(s, MB_MSG_HELLO, &hello);
 	assert_string_equal(hello.hello.vm, "web1");
 	assert_string_equal(hello.hello.host, "host1");
 	assert_memory_equal(&hello.hello.boot, &s->config.hello.boot, MB_BOOT_BYTES);
 	mb_msg_deinit(&hello);
+}
+
+static void welcome(struct scene *s)
+{
+	struct mb_msg msg = { .type = MB_MSG_WELCOME };
+
 	msg.welcome.version = MB_PROTOCOL_VERSION;
 	msg.welcome.server = "server of the test";
 	msg.welcome.max_frame_bytes = s->max_frame_bytes;
@@ -215,6 +246,14 @@ static void greet(struct scene *s)
 	msg.welcome.epoch = s->epoch;
 	msg.welcome.fingerprint = mb_fingerprint_id(&s->fp);
 	send_msg(s, &msg);
+}
+
+/* Accepts, takes the Hello, and says what the server holds. */
+static void greet(struct scene *s)
+{
+	wait_for_agent(s);
+	take_hello(s);
+	welcome(s);
 }
 
 struct came {
@@ -968,6 +1007,193 @@ static void test_destroy_at_any_time(void **state)
 	scene_close(&s);
 }
 
+/* --- a serial line ---------------------------------------------------------------------------- */
+
+/* Waits for the agent's next break and the Hello behind it. */
+static void take_greeting(struct scene *s)
+{
+	uint64_t end = mb_now_ns() + 8000 * MS, before = s->token;
+	struct mb_slice in = { 0 };
+
+	while (!mb_break_take(&in, &s->token)) {
+		uint8_t *to = mb_buf_reserve(&s->in, 65536);
+		ssize_t n;
+
+		assert_true(mb_now_ns() < end);
+		must_turn(s);
+		n = read(s->fd, to, 65536);
+		if (n > 0)
+			s->in.len += (size_t)n;
+		in = mb_buf_slice(&s->in);
+	}
+	memmove(s->in.data, in.data, in.len);
+	s->in.len = in.len;
+	assert_true(s->token != 0 && s->token != before);
+	take_hello(s);
+}
+
+static void send_break(struct scene *s, uint64_t token)
+{
+	struct mb_buf b = { 0 };
+
+	mb_break_put(&b, token);
+	send_bytes(s, b.data, b.len);
+	mb_buf_deinit(&b);
+}
+
+static void greet_serial(struct scene *s)
+{
+	take_greeting(s);
+	send_break(s, s->token);
+	welcome(s);
+}
+
+static void turns(struct scene *s, int n)
+{
+	while (n--)
+		must_turn(s);
+}
+
+static void test_serial(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open_serial(&s);
+	greet_serial(&s);
+	assert_works(&s, 100);
+	assert_works(&s, 200);
+	assert_int_equal(s.n_warnings, 0);
+	scene_close(&s);
+}
+
+/* All that may be left on the line from the agent before, and for it. */
+static void test_serial_stale_bytes(void **state)
+{
+	struct mb_msg stale = { .type = MB_MSG_ACK, .ack.epoch = 7 };
+	struct mb_msg refusal = { .type = MB_MSG_REFUSAL,
+				  .refusal = { MB_REFUSED_IDENTITY, "not you" } };
+	struct mb_buf b = { 0 };
+	struct scene s;
+
+	(void)state;
+	scene_open_serial(&s);
+	assert_ok(mb_msg_to_frame(&stale, &b, &s.err), &s.err);
+	scene_close(&s);
+	for (size_t from = 0; from <= b.len; from++)
+		for (int both = 0; both < 2; both++) {
+			scene_open_serial(&s);
+			take_greeting(&s);
+			/* The rest of an answer, whole ones, another's greeting, half an answer. */
+			send_bytes(&s, b.data + from, b.len - from);
+			send_msg(&s, &refusal);
+			if (both)
+				must_turn(&s);
+			send_break(&s, s.token + 1);
+			welcome(&s);
+			send_bytes(&s, b.data, from);
+			if (both)
+				turns(&s, 2);
+			send_break(&s, s.token);
+			welcome(&s);
+			assert_works(&s, 100);
+			assert_int_equal(s.n_warnings, 0);
+			scene_close(&s);
+		}
+	mb_buf_deinit(&b);
+}
+
+/* The other end is another server now; nobody has told the agent but the new one. */
+static void test_serial_server_begins_anew(void **state)
+{
+	struct mb_msg msg = { .type = MB_MSG_ACK };
+	struct mb_buf b = { 0 };
+	struct scene s;
+
+	(void)state;
+	scene_open_serial(&s);
+	greet_serial(&s);
+	assert_works(&s, 100);
+	send_break(&s, 0);
+	assert_goes_away(&s, "began anew");
+	greet_serial(&s);
+	/* In the middle of an ack, and what was acked is sent again. */
+	offer(&s, 300, 50);
+	take_delta(&s, false);
+	msg.ack.epoch = 2;
+	assert_ok(mb_msg_to_frame(&msg, &b, &s.err), &s.err);
+	send_bytes(&s, b.data, b.len - 5);
+	send_break(&s, 0);
+	assert_goes_away(&s, "began anew");
+	greet_serial(&s);
+	take_delta(&s, true);
+	ack(&s);
+	assert_works(&s, 400);
+	mb_buf_deinit(&b);
+	scene_close(&s);
+}
+
+static void test_serial_refusals(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open_serial(&s);
+	take_greeting(&s);
+	send_break(&s, s.token);
+	/* Noise, perhaps. */
+	refuse(&s, MB_REFUSED_MESSAGE);
+	assert_goes_away(&s, "because");
+	greet_serial(&s);
+	assert_works(&s, 100);
+	refuse(&s, MB_REFUSED_BUSY);
+	assert_goes_away(&s, "because");
+	/* This one is meant. */
+	take_greeting(&s);
+	send_break(&s, s.token);
+	refuse(&s, MB_REFUSED_IDENTITY);
+	for (int k = 0; k < 1000 && s.result == 0; k++)
+		turn(&s);
+	assert_fails(s.result, EPERM, &s.err, "because");
+	scene_close(&s);
+}
+
+static void test_serial_lost_greeting(void **state)
+{
+	uint64_t start = mb_now_ns();
+	uint64_t first;
+	struct scene s;
+
+	(void)state;
+	scene_open_serial(&s);
+	take_greeting(&s);
+	/* A server that is busy with the agent before answers both. */
+	first = s.token;
+	take_greeting(&s);
+	assert_true(mb_now_ns() - start >= 5000 * MS);
+	send_break(&s, first);
+	welcome(&s);
+	send_break(&s, s.token);
+	welcome(&s);
+	assert_works(&s, 100);
+	scene_close(&s);
+}
+
+static void test_serial_hang_up(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open_serial(&s);
+	greet_serial(&s);
+	assert_works(&s, 100);
+	close(s.held);
+	s.held = -1;
+	hang_up(&s);
+	assert_goes_away(&s, "nobody at the other end");
+	scene_close(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -990,6 +1216,12 @@ int main(void)
 		cmocka_unit_test(test_wakes),
 		cmocka_unit_test(test_memory_is_bounded),
 		cmocka_unit_test(test_destroy_at_any_time),
+		cmocka_unit_test(test_serial),
+		cmocka_unit_test(test_serial_stale_bytes),
+		cmocka_unit_test(test_serial_server_begins_anew),
+		cmocka_unit_test(test_serial_refusals),
+		cmocka_unit_test(test_serial_lost_greeting),
+		cmocka_unit_test(test_serial_hang_up),
 	};
 
 	return cmocka_run_group_tests_name("uplink", tests, NULL, NULL);

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "compat.h"
+#include "dev.h"
+
+#include <linux/capability.h>
+#include <linux/compat.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+#ifdef HAVE_SCHED_SIGNAL_H
+#include <linux/sched/signal.h>
+#endif
+#include <linux/slab.h>
+
+#include "mbwalk.h"
+#include "ram.h"
+#include "walk.h"
+
+static u64 zero_digest[MBWALK_SUPERFASTHASH32 + 1];
+
+static void __user *user_pointer(u64 address)
+{
+	return (void __user *)(unsigned long)address;
+}
+
+static bool all_zero(const u64 *words, size_t n)
+{
+	while (n)
+		if (words[--n])
+			return false;
+	return true;
+}
+
+/* --- info --------------------------------------------------------------------------------------- */
+
+static void fill_info(struct mbwalk_info *info, const struct mbwalk_ram *ram)
+{
+	info->version = MBWALK_VERSION;
+	info->page_bytes = PAGE_SIZE;
+	info->algorithms = BIT(MBWALK_XXH64) | BIT(MBWALK_SUPERFASTHASH32);
+	info->knows = (MBWALK_PINNED_KNOWN ? MBWALK_KNOWS_PINNED : 0) |
+		      (MBWALK_PAGE_TABLE_KNOWN ? MBWALK_KNOWS_PAGE_TABLE : 0) |
+		      (MBWALK_BALLOON_KNOWN ? MBWALK_KNOWS_BALLOON : 0) |
+		      (MBWALK_ONLINE_KNOWN ? MBWALK_KNOWS_ONLINE : 0);
+	info->struct_page_bytes = sizeof(struct page);
+	info->generation = ram->generation;
+	info->ram_frames = ram->frames;
+	info->end_frame = ram->end_frame;
+#ifdef CONFIG_SPARSEMEM_VMEMMAP
+	info->vmemmap_base = (unsigned long)pfn_to_page(0);
+#endif
+	info->page_offset_base = PAGE_OFFSET;
+	info->n_ranges = ram->n;
+}
+
+static long do_info(struct mbwalk_info __user *to)
+{
+	struct mbwalk_info info;
+	struct mbwalk_ram ram;
+	size_t n;
+	long r;
+
+	if (copy_from_user(&info, to, sizeof(info)))
+		return -EFAULT;
+	if (info.size != sizeof(info) || !all_zero(info.reserved, ARRAY_SIZE(info.reserved)))
+		return -EINVAL;
+	r = mbwalk_ram_snapshot(&ram);
+	if (r < 0)
+		return r;
+	fill_info(&info, &ram);
+	n = min_t(u64, ram.n, info.cap_ranges);
+	if (info.ranges && copy_to_user(user_pointer(info.ranges), ram.ranges, n * sizeof(*ram.ranges)))
+		r = -EFAULT;
+	else if (copy_to_user(to, &info, sizeof(info)))
+		r = -EFAULT;
+	mbwalk_ram_release(&ram);
+	return r;
+}
+
+/* --- scan --------------------------------------------------------------------------------------- */
+
+struct scan {
+	struct mbwalk_scan args;
+	struct mbwalk_ram ram;
+	struct mbwalk_chunk chunk;
+};
+
+static int check_scan(const struct mbwalk_scan *args)
+{
+	if (args->size != sizeof(*args) || !all_zero(args->reserved, ARRAY_SIZE(args->reserved)) ||
+	    args->flags & ~(u32)(MBWALK_SCAN_FREE | MBWALK_SCAN_LIST) ||
+	    (args->algorithm != MBWALK_XXH64 && args->algorithm != MBWALK_SUPERFASTHASH32) ||
+	    args->first + args->n < args->first || !args->records || !args->cap_records ||
+	    (args->bitmap && args->bitmap_first > args->first))
+		return -EINVAL;
+	return 0;
+}
+
+/* Bits of frames [first, first + n), n <= MBWALK_CHUNK_FRAMES; those above are 0. */
+static int fetch_bitmap(const struct mbwalk_scan *args, u64 first, unsigned int n, u64 *dirty)
+{
+	u64 bit = first - args->bitmap_first, at = args->bitmap + bit / 64 * 8;
+	unsigned int shift = bit % 64, have = DIV_ROUND_UP(shift + n, 64), i;
+	u64 words[MBWALK_CHUNK_FRAMES / 64 + 1] = { 0 };
+
+	memset(dirty, 0, MBWALK_CHUNK_FRAMES / 8);
+	if (copy_from_user(words, user_pointer(at), have * 8))
+		return -EFAULT;
+	for (i = 0; i < DIV_ROUND_UP(n, 64); i++)
+		dirty[i] = words[i] >> shift | (shift ? words[i + 1] << (64 - shift) : 0);
+	if (n % 64)
+		dirty[n / 64] &= (1ull << (n % 64)) - 1;
+	return 0;
+}
+
+static bool is_clean(const struct mbwalk_chunk *c)
+{
+	return all_zero(c->dirty, ARRAY_SIZE(c->dirty)) && !c->classes &&
+	       !(c->flags & MBWALK_SCAN_LIST);
+}
+
+/* RAM from args.next, `most` frames at most. */
+static int scan_ram(struct scan *s, u64 most)
+{
+	struct mbwalk_scan *args = &s->args;
+	struct mbwalk_chunk *c = &s->chunk;
+	u64 room = args->cap_records - args->n_records;
+	void __user *to;
+
+	c->first = args->next;
+	/* No more frames than could all need a record: then none has to be done twice. */
+	c->n = min3(most, room, (u64)MBWALK_CHUNK_FRAMES);
+	c->n_records = 0;
+	if (!args->bitmap)
+		memset(c->dirty, 0xff, sizeof(c->dirty));
+	else if (fetch_bitmap(args, c->first, c->n, c->dirty) < 0)
+		return -EFAULT;
+	if (is_clean(c)) {
+		args->counts[MBWALK_COUNT_CLEAN] += c->n;
+	} else {
+		if (!mbwalk_ram_lock(&s->ram)) {
+			mbwalk_ram_release(&s->ram);
+			return mbwalk_ram_snapshot(&s->ram);
+		}
+		mbwalk_chunk(c);
+		mbwalk_ram_unlock();
+	}
+	to = user_pointer(args->records + args->n_records * sizeof(c->records[0]));
+	if (copy_to_user(to, c->records, c->n_records * sizeof(c->records[0])))
+		return -EFAULT;
+	args->n_records += c->n_records;
+	args->next += c->n;
+	return 0;
+}
+
+static int scan_some(struct scan *s)
+{
+	struct mbwalk_scan *args = &s->args;
+	u64 end = args->first + args->n, until;
+	bool ram = mbwalk_ram_at(&s->ram, args->next, &until);
+
+	until = min(until, end);
+	if (ram)
+		return scan_ram(s, until - args->next);
+	if (args->next >= s->ram.end_frame) {
+		args->counts[MBWALK_COUNT_HOLE] += end - args->next;
+		args->next = end;
+	} else {
+		args->next = mbwalk_count_no_ram(args->next, until, args->counts);
+	}
+	return 0;
+}
+
+static int scan(struct scan *s)
+{
+	struct mbwalk_scan *args = &s->args;
+	u64 end = args->first + args->n;
+	int r = 0;
+
+	args->next = args->first;
+	args->n_records = 0;
+	memset(args->counts, 0, sizeof(args->counts));
+	while (r == 0 && args->next < end && args->n_records < args->cap_records) {
+		if (signal_pending(current))
+			return args->next == args->first || fatal_signal_pending(current) ? -EINTR : 0;
+		r = scan_some(s);
+		cond_resched();
+	}
+	return r;
+}
+
+static long do_scan(struct mbwalk_scan __user *to)
+{
+	struct scan *s = kzalloc(sizeof(*s), GFP_KERNEL);
+	long r = -ENOMEM;
+
+	if (!s)
+		return r;
+	s->chunk.bounce = (void *)__get_free_page(GFP_KERNEL);
+	if (!s->chunk.bounce)
+		goto out;
+	r = -EFAULT;
+	if (copy_from_user(&s->args, to, sizeof(s->args)))
+		goto out;
+	r = check_scan(&s->args);
+	if (r < 0)
+		goto out;
+	s->chunk.algorithm = s->args.algorithm;
+	s->chunk.classes = s->args.classes;
+	s->chunk.flags = s->args.flags;
+	s->chunk.zero_digest = zero_digest[s->args.algorithm];
+	s->chunk.counts = s->args.counts;
+	r = mbwalk_ram_snapshot(&s->ram);
+	if (r == 0)
+		r = scan(s);
+	if (r == 0 && copy_to_user(to, &s->args, sizeof(s->args)))
+		r = -EFAULT;
+	mbwalk_ram_release(&s->ram);
+out:
+	free_page((unsigned long)s->chunk.bounce);
+	kfree(s);
+	return r;
+}
+
+/* --- the file ----------------------------------------------------------------------------------- */
+
+static int dev_open(struct inode *inode, struct file *file)
+{
+	return capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
+}
+
+static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	switch (cmd) {
+	case MBWALK_INFO:
+		return do_info((struct mbwalk_info __user *)arg);
+	case MBWALK_SCAN:
+		return do_scan((struct mbwalk_scan __user *)arg);
+	}
+	return -ENOTTY;
+}
+
+#ifdef CONFIG_COMPAT
+/* The structs are the same; only the pointer to them is narrower. */
+static long dev_compat_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return dev_ioctl(file, cmd, (unsigned long)compat_ptr(arg));
+}
+#endif
+
+static const struct file_operations dev_ops = {
+	.owner = THIS_MODULE, /* an open file keeps the module */
+	.open = dev_open,
+	.unlocked_ioctl = dev_ioctl,
+#ifdef CONFIG_COMPAT
+	.compat_ioctl = dev_compat_ioctl,
+#endif
+};
+
+static struct miscdevice dev = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = MBWALK_DEVICE,
+	.fops = &dev_ops,
+	.mode = 0600,
+};
+
+int mbwalk_dev_init(void)
+{
+	void *zero = (void *)get_zeroed_page(GFP_KERNEL);
+	u32 i;
+
+	BUILD_BUG_ON(sizeof(struct mbwalk_record) != 24);
+	BUILD_BUG_ON(sizeof(struct mbwalk_range) != 16);
+	BUILD_BUG_ON(sizeof(struct mbwalk_info) != 120);
+	BUILD_BUG_ON(sizeof(struct mbwalk_scan) != 240);
+	if (!zero)
+		return -ENOMEM;
+	for (i = MBWALK_XXH64; i <= MBWALK_SUPERFASTHASH32; i++)
+		zero_digest[i] = mbwalk_hash(i, zero);
+	free_page((unsigned long)zero);
+	return misc_register(&dev);
+}
+
+void mbwalk_dev_exit(void)
+{
+	misc_deregister(&dev);
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "compat.h"
+#include "page.h"
+
+#include <linux/mm.h>
+#include <linux/page-flags.h>
+#include <linux/stat.h>
+
+#include "mbwalk.h"
+
+#define UNREAD(reason) (-1 - (int)(reason))
+
+/*
+ * The mapping was read without a lock and may be freed by now: follow it by reads that may fail.
+ * Stale memory can only give the wrong class.
+ */
+static u8 class_of_mapping(unsigned long mapping)
+{
+	const struct address_space *m = (const struct address_space *)mapping;
+	struct inode *host;
+	umode_t mode;
+
+	if (mbwalk_read_nofault(&host, &m->host, sizeof(host)) < 0)
+		return MBWALK_KERNEL;
+	/* The swap cache's own address space has none; its pages are anonymous or shmem. */
+	if (!host)
+		return MBWALK_FILE;
+	if (mbwalk_read_nofault(&mode, &host->i_mode, sizeof(mode)) < 0)
+		return MBWALK_KERNEL;
+	return S_ISREG(mode) ? MBWALK_FILE : MBWALK_BUFFER;
+}
+
+static u8 class_of(struct page *page, struct page *head, unsigned long flags, u16 *ret_flags)
+{
+	unsigned long mapping;
+
+	if (flags & BIT(PG_reserved))
+		return MBWALK_RESERVED;
+	if (mbwalk_is_slab(head))
+		return MBWALK_SLAB;
+	if (mbwalk_is_page_table(page))
+		return MBWALK_PAGE_TABLE;
+	if (mbwalk_is_hugetlb(head))
+		return MBWALK_HUGETLB;
+	mapping = mbwalk_mapping(head);
+	switch (mapping & MBWALK_MAPPING_BITS) {
+	case MBWALK_MAPPING_ANON | MBWALK_MAPPING_KSM:
+		*ret_flags |= MBWALK_KSM;
+		return MBWALK_ANON;
+	case MBWALK_MAPPING_ANON:
+		return MBWALK_ANON;
+	case 0:
+		return mapping ? class_of_mapping(mapping) : MBWALK_KERNEL;
+	default: /* a movable page of a driver */
+		return MBWALK_KERNEL;
+	}
+}
+
+int mbwalk_look(struct page *page, struct mbwalk_look *ret)
+{
+	struct page *head = compound_head(page);
+	unsigned long flags = mbwalk_page_flags(page), head_flags = mbwalk_page_flags(head);
+
+	ret->flags = 0;
+	if (mbwalk_is_hwpoison(flags | head_flags))
+		return UNREAD(MBWALK_COUNT_HWPOISON);
+	if (mbwalk_is_offline(page, flags))
+		return UNREAD(MBWALK_COUNT_OFFLINE);
+	if (mbwalk_is_balloon(page))
+		return UNREAD(MBWALK_COUNT_BALLOON);
+
+	if (head != page)
+		ret->flags |= MBWALK_HUGE_TAIL;
+	else if (flags & BIT(PG_head))
+		ret->flags |= MBWALK_HUGE_HEAD;
+	/* As the seed and /proc/kpagecount's neighbours have it: in use is what is referenced. */
+	if (page_count(head) <= 0) {
+		ret->cls = MBWALK_FREE;
+		return 0;
+	}
+	ret->cls = class_of(page, head, flags, &ret->flags);
+	if (head_flags & (BIT(PG_locked) | BIT(PG_writeback)))
+		ret->flags |= MBWALK_UNSTABLE;
+	if ((ret->cls == MBWALK_FILE || ret->cls == MBWALK_BUFFER) &&
+	    !(head_flags & BIT(PG_uptodate)))
+		ret->flags |= MBWALK_UNSTABLE;
+	if (mbwalk_maybe_pinned(head))
+		ret->flags |= MBWALK_PINNED;
+	return 0;
+}

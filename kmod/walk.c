@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A chunk is done in two rounds. First each struct page is looked at, which gives the records to be
+ * made. Then page after page is copied to a bounce page and hashed there:
+ *
+ *	- by the kernel's no-fault copy, since any frame may be missing from the direct map (secret
+ *	  memory, debug_pagealloc, passing holes on new kernels);
+ *	- once, so that digest and zero flag speak of the same bytes;
+ *	- while the next page is on its way to the cache.
+ */
+#include "compat.h"
+#include "walk.h"
+
+#include <linux/bitops.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/prefetch.h>
+
+#include "page.h"
+#include "superfasthash.h"
+#include "xxh64.h"
+
+u64 mbwalk_hash(u32 algorithm, const void *page)
+{
+	return algorithm == MBWALK_XXH64 ? mbwalk_xxh64(page, PAGE_SIZE) :
+					   mb_superfasthash(page, PAGE_SIZE);
+}
+
+static bool is_wanted(const struct mbwalk_chunk *c, unsigned int i, u8 cls)
+{
+	return (c->dirty[i / 64] >> (i % 64) & 1) || (c->classes >> cls & 1);
+}
+
+static void look_at(struct mbwalk_chunk *c, unsigned int i)
+{
+	struct page *page = mbwalk_online_page(c->first + i);
+	struct mbwalk_record *record = &c->records[c->n_records];
+	struct mbwalk_look look;
+	int r;
+
+	if (!page) {
+		c->counts[MBWALK_COUNT_OFFLINE]++;
+		return;
+	}
+	r = mbwalk_look(page, &look);
+	if (r < 0) {
+		c->counts[-1 - r]++;
+		return;
+	}
+	if (look.cls == MBWALK_FREE && !(c->flags & MBWALK_SCAN_FREE)) {
+		c->counts[MBWALK_COUNT_FREE]++;
+		return;
+	}
+	if (!is_wanted(c, i, look.cls)) {
+		if (!(c->flags & MBWALK_SCAN_LIST)) {
+			c->counts[MBWALK_COUNT_CLEAN]++;
+			return;
+		}
+		look.flags |= MBWALK_NOT_HASHED;
+	}
+	memset(record, 0, sizeof(*record));
+	record->frame = c->first + i;
+	record->cls = look.cls;
+	record->flags = look.flags;
+	c->n_records++;
+}
+
+/* Only what is marked to be hashed is fetched; a prefetch of what is not mapped does nothing. */
+static void prefetch_frame(const struct mbwalk_chunk *c, unsigned int i)
+{
+	const char *at;
+	size_t offset;
+
+	if (i >= c->n_records || c->records[i].flags & MBWALK_NOT_HASHED)
+		return;
+	at = page_address(pfn_to_page(c->records[i].frame));
+	for (offset = 0; offset < PAGE_SIZE; offset += L1_CACHE_BYTES)
+		prefetch(at + offset);
+}
+
+/* False: it cannot be read. */
+static bool hash_frame(struct mbwalk_chunk *c, unsigned int i)
+{
+	struct mbwalk_record *record = &c->records[i];
+	struct page *page = pfn_to_page(record->frame);
+	struct mbwalk_look after;
+
+	if (mbwalk_read_nofault(c->bounce, page_address(page), PAGE_SIZE) < 0)
+		return false;
+	prefetch_frame(c, i + 1);
+	record->digest = mbwalk_hash(c->algorithm, c->bounce);
+	if (record->digest == c->zero_digest)
+		record->flags |= MBWALK_ZERO;
+	if (mbwalk_look(page, &after) < 0 || after.cls != record->cls)
+		record->flags |= MBWALK_UNSTABLE;
+	else
+		record->flags |= after.flags & MBWALK_UNSTABLE;
+	return true;
+}
+
+void mbwalk_chunk(struct mbwalk_chunk *c)
+{
+	unsigned int i, kept = 0;
+
+	c->n_records = 0;
+	for (i = 0; i < c->n; i++)
+		look_at(c, i);
+	prefetch_frame(c, 0);
+	for (i = 0; i < c->n_records; i++) {
+		if (!(c->records[i].flags & MBWALK_NOT_HASHED) && !hash_frame(c, i)) {
+			c->counts[MBWALK_COUNT_UNREADABLE]++;
+			continue;
+		}
+		if (kept != i)
+			c->records[kept] = c->records[i];
+		kept++;
+	}
+	c->n_records = kept;
+}
+
+u64 mbwalk_count_no_ram(u64 first, u64 end, u64 *counts)
+{
+	/* A gap of terabytes is looked at in 2 MiB steps (finer than that no page structs are made),
+	 * and not too many of them at a time. */
+	const u64 step = 512, limit = min(end, first + step * 65536);
+
+	while (first < limit) {
+		u64 next = min(limit, (first / step + 1) * step);
+
+		counts[pfn_valid(first) ? MBWALK_COUNT_NOT_RAM : MBWALK_COUNT_HOLE] += next - first;
+		first = next;
+	}
+	return first;
+}

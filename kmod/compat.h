@@ -85,7 +85,8 @@ static inline bool mbwalk_is_balloon(struct page *page)
 #endif
 }
 
-/* --- struct page: raw words, since the kernel's own tests assert what only a reference holds --- */
+/* --- struct page: raw words, since the kernel's own tests assert what only a reference holds ---
+ */
 
 static inline unsigned long mbwalk_page_flags(const struct page *page)
 {
@@ -204,8 +205,8 @@ static inline int mbwalk_for_each_system_ram(mbwalk_ram_fn fn, void *ctx)
 #else
 
 /*
- * No walk is exported, nor the lock of the tree. So it is read by copies that cannot fault, and what
- * it seems to say holds only if page_is_ram(), which takes that lock, agrees at both ends.
+ * No walk is exported, nor the lock of the tree. So it is read by copies that cannot fault, and
+ * what it seems to say holds only if page_is_ram(), which takes that lock, agrees at both ends.
  */
 static inline int mbwalk_for_each_system_ram(mbwalk_ram_fn fn, void *ctx)
 {

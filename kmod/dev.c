@@ -31,7 +31,8 @@ static bool all_zero(const u64 *words, size_t n)
 	return true;
 }
 
-/* --- info --------------------------------------------------------------------------------------- */
+/* --- info ---------------------------------------------------------------------------------------
+ */
 
 static void fill_info(struct mbwalk_info *info, const struct mbwalk_ram *ram)
 {
@@ -69,7 +70,8 @@ static long do_info(struct mbwalk_info __user *to)
 		return r;
 	fill_info(&info, &ram);
 	n = min_t(u64, ram.n, info.cap_ranges);
-	if (info.ranges && copy_to_user(user_pointer(info.ranges), ram.ranges, n * sizeof(*ram.ranges)))
+	if (info.ranges &&
+	    copy_to_user(user_pointer(info.ranges), ram.ranges, n * sizeof(*ram.ranges)))
 		r = -EFAULT;
 	else if (copy_to_user(to, &info, sizeof(info)))
 		r = -EFAULT;
@@ -77,7 +79,8 @@ static long do_info(struct mbwalk_info __user *to)
 	return r;
 }
 
-/* --- scan --------------------------------------------------------------------------------------- */
+/* --- scan ---------------------------------------------------------------------------------------
+ */
 
 struct scan {
 	struct mbwalk_scan args;
@@ -182,7 +185,8 @@ static int scan(struct scan *s)
 	memset(args->counts, 0, sizeof(args->counts));
 	while (r == 0 && args->next < end && args->n_records < args->cap_records) {
 		if (signal_pending(current))
-			return args->next == args->first || fatal_signal_pending(current) ? -EINTR : 0;
+			return args->next == args->first || fatal_signal_pending(current) ? -EINTR :
+											    0;
 		r = scan_some(s);
 		cond_resched();
 	}
@@ -222,7 +226,8 @@ out:
 	return r;
 }
 
-/* --- the file ----------------------------------------------------------------------------------- */
+/* --- the file -----------------------------------------------------------------------------------
+ */
 
 static int dev_open(struct inode *inode, struct file *file)
 {

@@ -11,7 +11,8 @@ static int __init mbwalk_init(void)
 	int r;
 
 	if (mbwalk_is_confidential()) {
-		pr_err("mbwalk: a confidential guest's memory must not be walked, nor can it be merged\n");
+		pr_err("mbwalk: a confidential guest's memory must not be walked, nor can it be "
+		       "merged\n");
 		return -EOPNOTSUPP;
 	}
 	r = mbwalk_ram_init();

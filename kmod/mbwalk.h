@@ -57,14 +57,14 @@ enum mbwalk_class {
 
 /* Of a record. Numbers of proto/page.h, but for MBWALK_NOT_HASHED. */
 enum mbwalk_flag {
-	MBWALK_ZERO = 1 << 0,	   /* all bytes zero */
-	MBWALK_UNSTABLE = 1 << 1,  /* locked, under writeback, not up to date, or changed its use
-				    * while it was read */
-	MBWALK_PINNED = 1 << 2,	   /* may be written by a device (long-term pin); only with
-				    * MBWALK_KNOWS_PINNED; false alarms are possible */
-	MBWALK_HUGE_HEAD = 1 << 3, /* first frame of a compound page */
-	MBWALK_HUGE_TAIL = 1 << 4, /* another frame of one */
-	MBWALK_KSM = 1 << 5,	   /* merged by this machine's own KSM */
+	MBWALK_ZERO = 1 << 0,	     /* all bytes zero */
+	MBWALK_UNSTABLE = 1 << 1,    /* locked, under writeback, not up to date, or changed its use
+				      * while it was read */
+	MBWALK_PINNED = 1 << 2,	     /* may be written by a device (long-term pin); only with
+				      * MBWALK_KNOWS_PINNED; false alarms are possible */
+	MBWALK_HUGE_HEAD = 1 << 3,   /* first frame of a compound page */
+	MBWALK_HUGE_TAIL = 1 << 4,   /* another frame of one */
+	MBWALK_KSM = 1 << 5,	     /* merged by this machine's own KSM */
 	MBWALK_NOT_HASHED = 1 << 15, /* with MBWALK_SCAN_LIST: no digest was asked for */
 };
 
@@ -142,10 +142,10 @@ struct mbwalk_scan {
 	 */
 	__u64 bitmap;
 	__u64 bitmap_first;
-	__u64 records;	   /* in: struct mbwalk_record[cap_records] */
-	__u64 cap_records; /* in: at least 1 */
-	__u64 next;	   /* out: the first frame not looked at */
-	__u64 n_records;   /* out: ascending by frame */
+	__u64 records;		     /* in: struct mbwalk_record[cap_records] */
+	__u64 cap_records;	     /* in: at least 1 */
+	__u64 next;		     /* out: the first frame not looked at */
+	__u64 n_records;	     /* out: ascending by frame */
 	__u64 counts[MBWALK_COUNTS]; /* out: of this call */
 	__u64 reserved[4];
 };

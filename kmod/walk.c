@@ -120,8 +120,8 @@ void mbwalk_chunk(struct mbwalk_chunk *c)
 
 u64 mbwalk_count_no_ram(u64 first, u64 end, u64 *counts)
 {
-	/* A gap of terabytes is looked at in 2 MiB steps (finer than that no page structs are made),
-	 * and not too many of them at a time. */
+	/* A gap of terabytes is looked at in 2 MiB steps (finer than that no page structs are
+	 * made), and not too many of them at a time. */
 	const u64 step = 512, limit = min(end, first + step * 65536);
 
 	while (first < limit) {

@@ -12,7 +12,7 @@ struct mbwalk_ram;
 struct mbwalk_chunk {
 	/* in */
 	u64 first;
-	unsigned int n; /* frames, at most MBWALK_CHUNK_FRAMES, all of them RAM */
+	unsigned int n;		       /* frames, at most MBWALK_CHUNK_FRAMES, all of them RAM */
 	u32 algorithm, classes, flags; /* as in struct mbwalk_scan */
 	u64 dirty[MBWALK_CHUNK_FRAMES / 64]; /* bit i: hash frame first + i */
 	void *bounce;			     /* a page; owned by the caller */

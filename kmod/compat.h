@@ -118,6 +118,16 @@ static inline bool mbwalk_is_slab(struct page *head)
 #endif
 }
 
+/* Newer kernels count references to these no more than to slabs. */
+static inline bool mbwalk_is_large_kmalloc(struct page *head)
+{
+#ifdef HAVE_LARGE_KMALLOC
+	return PageLargeKmalloc(head);
+#else
+	return false;
+#endif
+}
+
 #ifdef HAVE_PAGE_TABLE_TYPE
 #define MBWALK_PAGE_TABLE_KNOWN 1
 #else

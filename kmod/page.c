@@ -73,8 +73,8 @@ int mbwalk_look(struct page *page, struct mbwalk_look *ret)
 		ret->flags |= MBWALK_HUGE_TAIL;
 	else if (flags & BIT(PG_head))
 		ret->flags |= MBWALK_HUGE_HEAD;
-	/* As the seed and /proc/kpagecount's neighbours have it: in use is what is referenced. */
-	if (page_count(head) <= 0) {
+	/* In use is what is referenced, as the seed has it, and what its allocator froze at 0. */
+	if (page_count(head) <= 0 && !mbwalk_is_slab(head) && !mbwalk_is_large_kmalloc(head)) {
 		ret->cls = MBWALK_FREE;
 		return 0;
 	}

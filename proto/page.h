@@ -15,6 +15,7 @@ enum mb_page_class {
 	MB_CLASS_HUGETLB = 6,
 	MB_CLASS_RESERVED = 7,
 	MB_CLASS_FREE = 8,
+	MB_CLASS_BUFFER = 9, /* page cache of a block device, or of another file not regular */
 	MB_CLASS_END
 };
 
@@ -24,6 +25,7 @@ enum {
 	MB_PAGE_PINNED = 1 << 2,   /* may be written by a device, unseen */
 	MB_PAGE_HUGE_HEAD = 1 << 3,
 	MB_PAGE_HUGE_TAIL = 1 << 4,
+	MB_PAGE_KSM = 1 << 5, /* merged by the KSM of the VM itself */
 };
 
 struct mb_page {
@@ -32,5 +34,16 @@ struct mb_page {
 	uint8_t cls;	 /* enum mb_page_class */
 	uint8_t flags;
 };
+
+/* "anon", "page_table"; NULL above the last class. */
+static inline const char *mb_class_name(unsigned int cls)
+{
+	static const char *const names[MB_CLASS_END] = {
+		"unknown", "anon",    "file",	  "slab", "page_table",
+		"kernel",  "hugetlb", "reserved", "free", "buffer",
+	};
+
+	return cls < MB_CLASS_END ? names[cls] : (const char *)0;
+}
 
 #endif

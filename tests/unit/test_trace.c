@@ -333,7 +333,11 @@ static void test_digests_within_their_bits(void **state)
 static void test_classes_of_later_versions(void **state)
 {
 	mb_cleanup(mb_buf_deinit) struct mb_buf b = { 0 };
-	struct mb_page page = { .cls = 200, .flags = 0xff };
+	struct mb_page pages[] = {
+		{ .frame = 1, .cls = MB_CLASS_BUFFER, .flags = MB_PAGE_KSM },
+		{ .frame = 2, .cls = MB_CLASS_END },
+		{ .frame = 3, .cls = 200, .flags = 0xff },
+	};
 	struct memory m;
 	struct mb_reader reader = memory_reader(&m);
 	struct mb_trace_epoch epoch;
@@ -344,13 +348,16 @@ static void test_classes_of_later_versions(void **state)
 
 	(void)state;
 	put_header(&b);
-	assert_ok(mb_trace_put_pages(&page, 1, &b, &err), &err);
-	put_epoch(1, &page, 1, &b);
+	assert_ok(mb_trace_put_pages(pages, 3, &b, &err), &err);
+	put_epoch(1, pages, 3, &b);
 	m = (struct memory){ .data = mb_buf_slice(&b) };
 	assert_ok(mb_trace_open(&reader, &t, &err), &err);
 	assert_ok(mb_trace_next(t, &got, &n, &epoch, &err), &err);
-	assert_int_equal(got[0].cls, MB_CLASS_UNKNOWN);
-	assert_int_equal(got[0].flags, 0xff);
+	assert_int_equal(got[0].cls, MB_CLASS_BUFFER);
+	assert_int_equal(got[0].flags, MB_PAGE_KSM);
+	assert_int_equal(got[1].cls, MB_CLASS_UNKNOWN);
+	assert_int_equal(got[2].cls, MB_CLASS_UNKNOWN);
+	assert_int_equal(got[2].flags, 0xff);
 	mb_trace_close(t);
 }
 

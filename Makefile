@@ -68,7 +68,7 @@ OBJECTS := $(call obj,$(PROTO_SRC) $(AGENT_SRC) $(SERVER_SRC) $(CTL_SRC) $(UNIT_
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help deps demo test unit flow lint clean tests
+.PHONY: all help deps demo test test-vm test-kernels unit flow lint clean tests vm-guest
 
 all: $(PROGRAMS) ## build mbagent, mbserver and mbctl into build/<mode>
 
@@ -77,7 +77,7 @@ help: ## show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 deps: ## install the missing Debian packages (says which)
-	$(Q)ci/deps build test demo
+	$(Q)ci/deps build test demo vm
 
 demo: ## boot three guests, measure what they share, plan where they go
 	$(Q)ci/deps build demo
@@ -96,6 +96,16 @@ unit: tests ## the unit tests of this MODE only (T=name for one)
 
 flow: all tests ## the flow tests only (T=name for one)
 	$(Q)BUILD=$(BUILD) ci/run-tests flow $(T)
+
+test-vm: ## the module in guests of any kernel: KERNEL=bzImage KDIR=headers (docs/testing.md)
+	$(Q)ci/deps vm
+	$(Q)CC="$(or $(CC_KERNEL),gcc)" ci/run-tests lines ci/test-kernel --kernel "$(KERNEL)" \
+		--kdir "$(KDIR)" $(if $(MODULES),--modules "$(MODULES)") $(if $(ROOT),--root "$(ROOT)") \
+		$(if $(NAME),--name "$(NAME)") $(if $(T),--tests "$(T)") $(SCENARIO)
+
+test-kernels: ## the module in guests of all kernels of ci/kernels.conf (K=name for one)
+	$(Q)ci/deps vm
+	$(Q)CC="$(or $(CC_KERNEL),gcc)" ci/run-tests kernels $(K)
 
 lint: all tests ## the laws of the layout, shell scripts, SPDX lines
 	$(Q)ci/lint $(BUILD)
@@ -168,5 +178,17 @@ $(UNIT): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(call obj,$(UTIL_SRC)) $(AGE
 $(TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/flow/%.o $(PROTO_LIB)
 	$(call say,LINK,$@)
 	$(call link,$(PROTO_LIBS))
+
+# What runs in the guests of tests/vm/: static, with nothing of the host's but its C library.
+VM_SRC := $(wildcard tests/vm/guest/test_*.c)
+VM_UTIL := $(wildcard tests/vm/guest/util_*.c)
+VM_GUEST := $(patsubst tests/vm/guest/%.c,build/vm/guest/%,$(VM_SRC))
+vm-guest: $(VM_GUEST)
+$(VM_GUEST): build/vm/guest/%: tests/vm/guest/%.c $(VM_UTIL) Makefile
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -static -O2 -g -std=gnu17 -D_GNU_SOURCE -pthread -Wall -Wextra -Werror -I. -Itests/vm/guest \
+		-MMD -MP -MF $@.d -o $@ $< $(VM_UTIL)
+-include $(VM_GUEST:=.d)
 
 -include $(OBJECTS:.o=.d)

@@ -69,10 +69,13 @@ static json_t *gather(void)
 	for (size_t i = 0; mb_source_at(i); i++) {
 		const struct mb_source_ops *s = mb_source_at(i);
 		struct mb_err err = { 0 };
-		bool ok = s->check(&err) == 0;
+		char found[MB_FOUND_MAX] = "";
+		bool ok = s->check(found, &err) == 0;
 
-		json_array_append_new(facts,
-				      fact("source", s->syntax, ok, ok ? s->summary : err.text));
+		json_array_append_new(facts, fact("source", s->syntax, ok,
+						  !ok	 ? err.text :
+						  *found ? found :
+							   s->summary));
 	}
 	json_array_append_new(
 		facts, fact("tracker", mb_track_none.name, true, "every pass is a full walk"));

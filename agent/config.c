@@ -89,6 +89,7 @@ static int read_key(const char *path, uint8_t key[MB_KEY_BYTES], struct mb_err *
 
 int mb_agent_open(struct mb_agent *a, const struct mb_agent_config *config, struct mb_err *err)
 {
+	struct mb_source_options how = { .algorithm = config->algorithm };
 	uint8_t key[MB_KEY_BYTES];
 	int r;
 
@@ -98,7 +99,7 @@ int mb_agent_open(struct mb_agent *a, const struct mb_agent_config *config, stru
 		if (r < 0)
 			return r;
 	}
-	r = mb_source_open(config->source, config->algorithm, &a->source, err);
+	r = mb_source_open(config->source, &how, &a->source, err);
 	if (r < 0)
 		goto failed;
 	r = mb_track_none.open(&a->tracker, err);

@@ -178,6 +178,10 @@ int mb_pass_run(struct mb_pass *p, struct mb_epoch *ret, struct mb_err *err)
 	if (all)
 		w.dirty = NULL;
 	r = ops->begin(p->source, w.dirty, err);
+	if (r == -EAGAIN && w.dirty) {
+		w.dirty = NULL;
+		r = ops->begin(p->source, NULL, err);
+	}
 	if (r < 0)
 		return r;
 	ret->info.taken_unix_ns = mb_unix_ns();

@@ -23,7 +23,10 @@
 enum mb_unread {
 	MB_UNREAD_SWAPPED, /* out on swap; reading would bring it in */
 	MB_UNREAD_NO_DATA, /* named, but without content (not dumped, file cut short) */
-	MB_UNREAD_FAILED,  /* the read failed */
+	MB_UNREAD_FAILED,  /* the read failed, as of memory that is secret to the kernel, too */
+	MB_UNREAD_OFFLINE,
+	MB_UNREAD_HWPOISON, /* damaged: not to be touched */
+	MB_UNREAD_BALLOON,  /* given back to the hypervisor */
 	MB_UNREAD_REASONS
 };
 
@@ -39,6 +42,14 @@ struct mb_source_info {
 	char vm[128]; /* a recorded trace's VM name, or "" */
 };
 
+struct mb_source_options {
+	enum mb_algorithm algorithm; /* for sources that hash pages themselves */
+	const char *module;	     /* the kernel module's file, or NULL: look for it */
+};
+
+/* What a check finds, in words. */
+enum { MB_FOUND_MAX = 320 };
+
 struct mb_source {
 	const struct mb_source_ops *ops; /* each source embeds this first */
 };
@@ -47,20 +58,24 @@ struct mb_source_ops {
 	const char *scheme;  /* "process" */
 	const char *syntax;  /* "process:PID[,ram|all]" */
 	const char *summary; /* one line for --help and `mbagent check` */
+	bool bare;	     /* "scheme" alone will do; its arg is "" */
 
-	/* Can this host use it at all? 0, or -errno with what is missing. Changes nothing. */
-	int (*check)(struct mb_err *err);
 	/*
-	 * `arg` is what follows "scheme:". `algorithm` is for sources that hash pages themselves.
+	 * Can this host use it at all? 0, or -errno with what is missing. Changes nothing.
+	 * `ret_found`: what there is, or left as it is where the summary says it all.
 	 */
-	int (*open)(const char *arg, enum mb_algorithm algorithm, struct mb_source **ret,
-		    struct mb_err *err);
+	int (*check)(char ret_found[MB_FOUND_MAX], struct mb_err *err);
+	/* `arg` is what follows "scheme:". */
+	int (*open)(const char *arg, const struct mb_source_options *options,
+		    struct mb_source **ret, struct mb_err *err);
 	void (*close)(struct mb_source *s);
 	/* Valid after open; memory_bytes may change at each begin. */
 	void (*describe)(struct mb_source *s, struct mb_source_info *ret);
 	/*
 	 * Starts an epoch over the frames in `only` (NULL: all); borrowed until the epoch's end.
 	 * -ENODATA: there is no further epoch (a trace's end; a file is read once).
+	 * -EAGAIN, never with NULL: since the last epoch frames have come, gone or been replaced
+	 * in a way that no tracker sees, so `only` does not hold. Begin again with NULL.
 	 */
 	int (*begin)(struct mb_source *s, const struct mb_frame_set *only, struct mb_err *err);
 	/*
@@ -79,8 +94,8 @@ extern const struct mb_source_ops mb_source_process, mb_source_elf, mb_source_tr
 
 /* NULL after the last. */
 const struct mb_source_ops *mb_source_at(size_t i);
-/* "scheme:arg". -EINVAL names the schemes there are. */
-int mb_source_open(const char *uri, enum mb_algorithm algorithm, struct mb_source **ret,
+/* "scheme:arg", or "scheme" of a bare one. -EINVAL names the schemes there are. */
+int mb_source_open(const char *uri, const struct mb_source_options *options, struct mb_source **ret,
 		   struct mb_err *err);
 const char *mb_unread_name(enum mb_unread reason);
 

@@ -41,8 +41,9 @@ static struct elf *to_elf(struct mb_source *s)
 	return (struct elf *)s; /* embedded first */
 }
 
-static int elf_check(struct mb_err *err)
+static int elf_check(char ret_found[MB_FOUND_MAX], struct mb_err *err)
 {
+	(void)ret_found;
 	if (elf_version(EV_CURRENT) == EV_NONE)
 		return mb_fail(err, ENOTSUP, "libelf: %s", elf_errmsg(-1));
 	return 0;
@@ -99,8 +100,8 @@ static int open_first(struct elf *e, const char *arg, struct mb_err *err)
 	return r < 0 ? r : open_file(e, 0, err);
 }
 
-static int elf_open(const char *arg, enum mb_algorithm algorithm, struct mb_source **ret,
-		    struct mb_err *err)
+static int elf_open(const char *arg, const struct mb_source_options *options,
+		    struct mb_source **ret, struct mb_err *err)
 {
 	struct elf *e = calloc(1, sizeof(*e));
 	int r;
@@ -108,7 +109,7 @@ static int elf_open(const char *arg, enum mb_algorithm algorithm, struct mb_sour
 	if (!e)
 		return mb_fail_mem(err, "a source");
 	e->base.ops = &mb_source_elf;
-	e->algorithm = algorithm;
+	e->algorithm = options->algorithm;
 	e->core.fd = -1;
 	r = open_first(e, arg, err);
 	if (r < 0) {

@@ -75,12 +75,13 @@ static int check_page_size(struct mb_err *err)
 			       MB_PAGE_BYTES);
 }
 
-static int process_check(struct mb_err *err)
+static int process_check(char ret_found[MB_FOUND_MAX], struct mb_err *err)
 {
 	char from = 'x', to = 0;
 	struct iovec local = { &to, 1 }, remote = { &from, 1 };
 	int r = check_page_size(err);
 
+	(void)ret_found;
 	if (r < 0)
 		return r;
 	if (access("/proc/self/smaps", R_OK) < 0 || access("/proc/self/pagemap", R_OK) < 0)
@@ -342,8 +343,8 @@ static int open_proc(struct process *p, enum mode mode, struct mb_err *err)
 	return probe_read(p, err);
 }
 
-static int process_open(const char *arg, enum mb_algorithm algorithm, struct mb_source **ret,
-			struct mb_err *err)
+static int process_open(const char *arg, const struct mb_source_options *options,
+			struct mb_source **ret, struct mb_err *err)
 {
 	struct process *p;
 	enum mode mode = MODE_DEFAULT;
@@ -357,7 +358,7 @@ static int process_open(const char *arg, enum mb_algorithm algorithm, struct mb_
 		return mb_fail_mem(err, "a source");
 	p->base.ops = &mb_source_process;
 	p->pid = pid;
-	p->algorithm = algorithm;
+	p->algorithm = options->algorithm;
 	p->dir = p->pagemap.fd = -1;
 	r = open_proc(p, mode, err);
 	if (r < 0) {

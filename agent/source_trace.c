@@ -33,8 +33,9 @@ static struct trace *to_trace(struct mb_source *s)
 	return (struct trace *)s; /* embedded first */
 }
 
-static int trace_check(struct mb_err *err)
+static int trace_check(char ret_found[MB_FOUND_MAX], struct mb_err *err)
 {
+	(void)ret_found;
 	(void)err;
 	return 0;
 }
@@ -125,13 +126,13 @@ static int open_first(struct trace *t, const char *arg, struct mb_err *err)
 	return 0;
 }
 
-static int trace_open(const char *arg, enum mb_algorithm algorithm, struct mb_source **ret,
-		      struct mb_err *err)
+static int trace_open(const char *arg, const struct mb_source_options *options,
+		      struct mb_source **ret, struct mb_err *err)
 {
 	struct trace *t = calloc(1, sizeof(*t));
 	int r;
 
-	(void)algorithm;
+	(void)options;
 	if (!t)
 		return mb_fail_mem(err, "a source");
 	t->base.ops = &mb_source_trace;

@@ -16,7 +16,7 @@ struct fake_source {
 	size_t per_read;
 	uint64_t fail_at, swap_at; /* frames; 0: never */
 	uint64_t unread;
-	bool ended;
+	bool ended, moved; /* no further epoch; frames are not what they were */
 	int begun;
 	bool was_full;
 };
@@ -35,6 +35,9 @@ static int source_begin(struct mb_source *s, const struct mb_frame_set *only, st
 {
 	if (fake(s)->ended)
 		return mb_fail(err, ENODATA, "no more epochs");
+	if (fake(s)->moved && only)
+		return mb_fail(err, EAGAIN, "memory was plugged");
+	fake(s)->moved = false;
 	fake(s)->only = only;
 	fake(s)->was_full = !only;
 	fake(s)->at = 0;
@@ -199,7 +202,7 @@ static void test_full_walks(void **state)
 	assert_int_equal(e.info.epochs, 1);
 	assert_int_equal(e.info.pages_read, 20);
 	assert_int_equal(e.info.pages_changed, 20);
-	assert_int_equal(e.info.pages_unread, 10 + 11 + 12);
+	assert_int_equal(e.info.pages_unread, 10 + 11 + 12 + 13 + 14 + 15);
 	assert_int_equal(e.unread[MB_UNREAD_NO_DATA], 11);
 	assert_string_equal(e.info.tracker, "fake");
 	assert_true(e.info.taken_unix_ns > 0);
@@ -292,6 +295,29 @@ static void test_frames_outside_the_set_are_read(void **state)
 	put(&s, 100, 2);
 	run_info(&s);
 	i = run_info(&s);
+	assert_int_equal(i.pages_read, 0);
+	mb_pass_deinit(&s.pass);
+}
+
+/* Memory was unplugged and plugged: what the tracker calls clean may be gone, or other memory. */
+static void test_frames_moved(void **state)
+{
+	struct mb_pass_info i;
+	struct scene s;
+
+	(void)state;
+	scene_init(&s, true, true);
+	for (uint64_t f = 10; f < 30; f++)
+		put(&s, f, f);
+	run_info(&s);
+	s.source.raw[20] = 0; /* behind the tracker's back */
+	s.source.raw[25] = 99;
+	s.source.moved = true;
+	i = run_info(&s);
+	assert_true(i.full && s.source.was_full);
+	assert_int_equal(i.pages_changed, 2);
+	i = run_info(&s);
+	assert_false(i.full);
 	assert_int_equal(i.pages_read, 0);
 	mb_pass_deinit(&s.pass);
 }
@@ -606,6 +632,7 @@ int main(void)
 		cmocka_unit_test(test_no_page_at_all),
 		cmocka_unit_test(test_partial),
 		cmocka_unit_test(test_frames_outside_the_set_are_read),
+		cmocka_unit_test(test_frames_moved),
 		cmocka_unit_test(test_random_partial_passes),
 		cmocka_unit_test(test_churn_of_unstable_frames),
 		cmocka_unit_test(test_unstable_frames_are_always_read),

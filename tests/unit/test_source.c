@@ -34,7 +34,7 @@ static void test_unknown_schemes(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		char where[64];
 
-		assert_fails(mb_source_open(bad[i], MB_XXH64, &s, &err), EINVAL, &err,
+		assert_fails(mb_source_open(bad[i], &with_xxh64, &s, &err), EINVAL, &err,
 			     "not one of");
 		snprintf(where, sizeof(where), "source \"%s\"", bad[i]);
 		assert_non_null(strstr(err.text, where));
@@ -51,11 +51,11 @@ static void test_errors_name_the_source(void **state)
 	struct mb_err err = { 0 };
 
 	(void)state;
-	assert_fails(mb_source_open("elf:/nonexistent/core", MB_XXH64, &s, &err), ENOENT, &err,
+	assert_fails(mb_source_open("elf:/nonexistent/core", &with_xxh64, &s, &err), ENOENT, &err,
 		     "source elf:/nonexistent/core: ");
-	assert_fails(mb_source_open("trace:/nonexistent/t", MB_XXH64, &s, &err), ENOENT, &err,
+	assert_fails(mb_source_open("trace:/nonexistent/t", &with_xxh64, &s, &err), ENOENT, &err,
 		     "source trace:/nonexistent/t: ");
-	assert_fails(mb_source_open("process:", MB_XXH64, &s, &err), EINVAL, &err,
+	assert_fails(mb_source_open("process:", &with_xxh64, &s, &err), EINVAL, &err,
 		     "source process:: ");
 	assert_null(s);
 }
@@ -69,10 +69,10 @@ static void test_long_uri(void **state)
 	(void)state;
 	memset(uri, 'a', sizeof(uri));
 	uri[sizeof(uri) - 1] = 0;
-	assert_int_equal(mb_source_open(uri, MB_XXH64, &s, &err), -EINVAL);
+	assert_int_equal(mb_source_open(uri, &with_xxh64, &s, &err), -EINVAL);
 	assert_true(strlen(err.text) < sizeof(err.text));
 	memcpy(uri, "elf:", 4);
-	assert_true(mb_source_open(uri, MB_XXH64, &s, &err) < 0);
+	assert_true(mb_source_open(uri, &with_xxh64, &s, &err) < 0);
 	assert_null(s);
 }
 
@@ -82,6 +82,9 @@ static void test_names_of_reasons(void **state)
 	assert_string_equal(mb_unread_name(MB_UNREAD_SWAPPED), "swapped");
 	assert_string_equal(mb_unread_name(MB_UNREAD_NO_DATA), "no_data");
 	assert_string_equal(mb_unread_name(MB_UNREAD_FAILED), "failed");
+	assert_string_equal(mb_unread_name(MB_UNREAD_OFFLINE), "offline");
+	assert_string_equal(mb_unread_name(MB_UNREAD_HWPOISON), "hwpoison");
+	assert_string_equal(mb_unread_name(MB_UNREAD_BALLOON), "balloon");
 }
 
 int main(void)

@@ -402,10 +402,11 @@ static void test_file_cut_while_read(void **state)
 
 static void test_check(void **state)
 {
+	char found[MB_FOUND_MAX] = "";
 	struct mb_err err = { 0 };
 
 	(void)state;
-	assert_ok(mb_source_elf.check(&err), &err);
+	assert_ok(mb_source_elf.check(found, &err), &err);
 }
 
 int main(void)

@@ -136,7 +136,7 @@ static void test_zstd(void **state)
 	assert_end(s);
 	trace_uri(uri, temp_file("a.zst", packed, n - 5), NULL);
 	/* Told when it is opened, or when the epoch begins; never by a short epoch. */
-	r = mb_source_open(uri, MB_XXH64, &s, &err);
+	r = mb_source_open(uri, &with_xxh64, &s, &err);
 	if (r == 0) {
 		r = s->ops->begin(s, NULL, &err);
 		s->ops->close(s);
@@ -288,10 +288,11 @@ static void test_bad_files(void **state)
 
 static void test_check(void **state)
 {
+	char found[MB_FOUND_MAX] = "";
 	struct mb_err err = { 0 };
 
 	(void)state;
-	assert_ok(mb_source_trace.check(&err), &err);
+	assert_ok(mb_source_trace.check(found, &err), &err);
 	for (size_t i = 0; mb_source_at(i); i++)
 		assert_int_equal(strncmp(mb_source_at(i)->syntax, mb_source_at(i)->scheme,
 					 strlen(mb_source_at(i)->scheme)),

@@ -7,12 +7,14 @@
 #include "proto/base/cleanup.h"
 #include "proto/base/file.h"
 
+const struct mb_source_options with_xxh64 = { .algorithm = MB_XXH64 };
+
 struct mb_source *open_source(const char *uri)
 {
 	struct mb_source *s = NULL;
 	struct mb_err err = { 0 };
 
-	assert_ok(mb_source_open(uri, MB_XXH64, &s, &err), &err);
+	assert_ok(mb_source_open(uri, &with_xxh64, &s, &err), &err);
 	return s;
 }
 
@@ -21,7 +23,7 @@ void assert_open_fails(const char *uri, int code, const char *word)
 	struct mb_source *s = NULL;
 	struct mb_err err = { 0 };
 
-	assert_fails(mb_source_open(uri, MB_XXH64, &s, &err), code, &err, word);
+	assert_fails(mb_source_open(uri, &with_xxh64, &s, &err), code, &err, word);
 	assert_null(s);
 }
 

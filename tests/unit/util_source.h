@@ -12,6 +12,7 @@ struct taken {
 	uint64_t unread[MB_UNREAD_REASONS];
 };
 
+extern const struct mb_source_options with_xxh64;
 /* Opens `uri` with XXH64; fails the test if it does not. */
 struct mb_source *open_source(const char *uri);
 void assert_open_fails(const char *uri, int code, const char *word);

@@ -9,12 +9,16 @@
 #include "proto/base/file.h"
 #include "proto/base/log.h"
 
-enum { OPT_DOMAIN = 256, OPT_KEY, OPT_BITS, OPT_HASH };
+enum { OPT_DOMAIN = 256, OPT_KEY, OPT_BITS, OPT_HASH, OPT_MODULE };
 
 static const struct argp_option options[] = {
 	{ "source", 's', "SOURCE", 0,
-	  "where the pages come from: process:PID[,ram|all], elf:FILE[,FILE...] or "
+	  "where the pages come from: kmod[:free], process:PID[,ram|all], elf:FILE[,FILE...] or "
 	  "trace:FILE[,FILE...]",
+	  1 },
+	{ "module", OPT_MODULE, "FILE", 0,
+	  "the mbwalk.ko that source kmod loads when none is loaded, instead of the one that it "
+	  "finds; it stays loaded",
 	  1 },
 	{ "domain", OPT_DOMAIN, "NAME", 0,
 	  "trust domain: the VMs that may be compared with this one (default)", 2 },
@@ -48,6 +52,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_KEY:
 		c->key_file = arg;
+		return 0;
+	case OPT_MODULE:
+		c->module = arg;
 		return 0;
 	case OPT_BITS:
 		if (strcmp(arg, "64") != 0 && strcmp(arg, "48") != 0)
@@ -89,7 +96,7 @@ static int read_key(const char *path, uint8_t key[MB_KEY_BYTES], struct mb_err *
 
 int mb_agent_open(struct mb_agent *a, const struct mb_agent_config *config, struct mb_err *err)
 {
-	struct mb_source_options how = { .algorithm = config->algorithm };
+	struct mb_source_options how = { config->algorithm, config->module };
 	uint8_t key[MB_KEY_BYTES];
 	int r;
 

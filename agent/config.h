@@ -11,6 +11,7 @@ struct mb_agent_config {
 	const char *source; /* required */
 	const char *domain;
 	const char *key_file; /* NULL: digests stay raw */
+	const char *module;   /* mbwalk.ko, NULL: to be found */
 	enum mb_algorithm algorithm;
 	uint32_t bits;
 };

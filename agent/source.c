@@ -7,6 +7,7 @@
 #include "proto/base/cleanup.h"
 
 static const struct mb_source_ops *const sources[] = {
+	&mb_source_kmod,
 	&mb_source_process,
 	&mb_source_elf,
 	&mb_source_trace,

@@ -90,7 +90,7 @@ struct mb_source_ops {
 	double (*progress)(struct mb_source *s);
 };
 
-extern const struct mb_source_ops mb_source_process, mb_source_elf, mb_source_trace;
+extern const struct mb_source_ops mb_source_kmod, mb_source_process, mb_source_elf, mb_source_trace;
 
 /* NULL after the last. */
 const struct mb_source_ops *mb_source_at(size_t i);

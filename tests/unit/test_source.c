@@ -4,10 +4,10 @@
 
 static void test_list(void **state)
 {
-	static const char *const schemes[] = { "process", "elf", "trace" };
+	static const char *const schemes[] = { "kmod", "process", "elf", "trace" };
 
 	(void)state;
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		const struct mb_source_ops *ops = mb_source_at(i);
 
 		assert_string_equal(ops->scheme, schemes[i]);
@@ -17,7 +17,7 @@ static void test_list(void **state)
 		assert_memory_equal(ops->syntax, ops->scheme, strlen(ops->scheme));
 		assert_non_null(ops->summary);
 	}
-	assert_null(mb_source_at(3));
+	assert_null(mb_source_at(4));
 	assert_null(mb_source_at(SIZE_MAX));
 }
 
@@ -25,7 +25,7 @@ static void test_unknown_schemes(void **state)
 {
 	static const char *const bad[] = {
 		"",	":",	 "elf",	   "process", "elfx:a",
-		"el:a", "ELF:a", " elf:a", "kmod:",   "file:///x",
+		"el:a", "ELF:a", " elf:a", "kmodx",   "file:///x",
 	};
 	struct mb_source *s = NULL;
 	struct mb_err err = { 0 };
@@ -39,7 +39,7 @@ static void test_unknown_schemes(void **state)
 		snprintf(where, sizeof(where), "source \"%s\"", bad[i]);
 		assert_non_null(strstr(err.text, where));
 		/* It says what there is. */
-		for (size_t k = 0; k < 3; k++)
+		for (size_t k = 0; k < 4; k++)
 			assert_non_null(strstr(err.text, mb_source_at(k)->syntax));
 		assert_null(s);
 	}

@@ -80,8 +80,9 @@ deps: ## install the missing Debian packages (says which)
 	$(Q)ci/deps build test demo vm
 
 demo: ## boot three guests, measure what they share, plan where they go
-	$(Q)ci/deps build demo
+	$(Q)ci/deps build vm demo
 	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory STATIC=1 all
 	$(Q)tests/demo/run $(BUILD)
 
 test: ## every test: lint, unit, unit under ASan/UBSan, flow

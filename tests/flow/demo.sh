@@ -6,7 +6,7 @@ set -eu
 . tests/flow/lib.sh
 for program in qemu-system-x86_64 cpio busybox; do
 	command -v $program >/dev/null || {
-		echo "no $program (ci/deps demo installs it)"
+		echo "no $program (ci/deps vm installs it)"
 		exit 77
 	}
 done

@@ -85,12 +85,12 @@ demo: ## boot three guests, measure what they share, plan where they go
 	$(Q)$(MAKE) --no-print-directory STATIC=1 all
 	$(Q)tests/demo/run $(BUILD)
 
-test: ## every test: lint, unit, unit under ASan/UBSan, flow
-	$(Q)ci/deps build test
+test: ## every test: lint, unit, unit under ASan/UBSan, flow, guests of a kernel (KERNELS=6.1)
+	$(Q)ci/deps build test vm
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)$(MAKE) --no-print-directory MODE=asan tests
 	$(Q)$(MAKE) --no-print-directory STATIC=1 all
-	$(Q)ci/run-tests
+	$(Q)KERNELS="$(KERNELS)" ci/run-tests
 
 unit: tests ## the unit tests of this MODE only (T=name for one)
 	$(Q)BUILD=$(BUILD) ci/run-tests unit $(T)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * No mbwalk, but a module that does wrong when told to: tests/flow/vm_fails.sh sees that the harness
- * notices.
+ * No mbwalk, but a module that does wrong when told to: tests/flow/vm_fails.sh sees that the
+ * harness notices.
  */
 #include <linux/module.h>
 

@@ -99,13 +99,13 @@ flow: all tests ## the flow tests only (T=name for one)
 	$(Q)BUILD=$(BUILD) ci/run-tests flow $(T)
 
 test-vm: ## the module in guests of any kernel: KERNEL=bzImage KDIR=headers (docs/testing.md)
-	$(Q)ci/deps vm
+	$(Q)ci/deps build vm
 	$(Q)CC="$(or $(CC_KERNEL),gcc)" ci/run-tests lines ci/test-kernel --kernel "$(KERNEL)" \
 		--kdir "$(KDIR)" $(if $(MODULES),--modules "$(MODULES)") $(if $(ROOT),--root "$(ROOT)") \
 		$(if $(NAME),--name "$(NAME)") $(if $(T),--tests "$(T)") $(SCENARIO)
 
 test-kernels: ## the module in guests of all kernels of ci/kernels.conf (K=name for one)
-	$(Q)ci/deps vm
+	$(Q)ci/deps build vm
 	$(Q)CC="$(or $(CC_KERNEL),gcc)" ci/run-tests kernels $(K)
 
 lint: all tests ## the laws of the layout, shell scripts, SPDX lines
@@ -184,12 +184,15 @@ $(TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/flow/%.o $(PROTO_LIB)
 VM_SRC := $(wildcard tests/vm/guest/test_*.c)
 VM_UTIL := $(wildcard tests/vm/guest/util_*.c)
 VM_GUEST := $(patsubst tests/vm/guest/%.c,build/vm/guest/%,$(VM_SRC))
+# Those that try the agent's own code are linked with it: made by STATIC=1, which tests/vm/run says.
+VM_AGENT := $(patsubst tests/vm/guest/%.c,build/vm/guest/%,$(shell grep -ls '"agent/' $(VM_SRC) /dev/null))
 vm-guest: $(VM_GUEST)
+$(VM_AGENT): $(AGENT_LIB) $(PROTO_LIB)
 $(VM_GUEST): build/vm/guest/%: tests/vm/guest/%.c $(VM_UTIL) Makefile
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -static -O2 -g -std=gnu17 -D_GNU_SOURCE -pthread -Wall -Wextra -Werror -I. -Itests/vm/guest \
-		-MMD -MP -MF $@.d -o $@ $< $(VM_UTIL)
+		-MMD -MP -MF $@.d -o $@ $< $(VM_UTIL) $(filter %.a,$^) $(if $(filter %.a,$^),$(AGENT_LIBS))
 -include $(VM_GUEST:=.d)
 
 -include $(OBJECTS:.o=.d)

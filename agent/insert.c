@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -200,9 +201,22 @@ int mb_insert_explain(int code, const char *path, const char *release, const cha
 
 int mb_insert_errno_of(const char *text)
 {
-	static const int codes[] = { EPERM,  EKEYREJECTED, ENOKEY, EBADMSG, ENOEXEC, EINVAL,
-				     ENOENT, EOPNOTSUPP,   ENOSYS, EBUSY,   ENOMEM };
+	/* modprobe's own words; for other errors it has the C library's. */
+	static const struct {
+		const char *words;
+		int code;
+	} own[] = {
+		{ "Invalid module format", ENOEXEC },
+		{ "Unknown symbol in module", ENOENT },
+		{ "wrong symbol version", EINVAL },
+		{ "invalid parameters", EINVAL },
+	};
+	static const int codes[] = { EPERM,  EKEYREJECTED, ENOKEY, EBADMSG, ENOEXEC,
+				     EINVAL, EOPNOTSUPP,   ENOSYS, EBUSY,   ENOMEM };
 
+	for (size_t i = 0; i < MB_ARRAY_LEN(own); i++)
+		if (strcasestr(text, own[i].words))
+			return own[i].code;
 	for (size_t i = 0; i < MB_ARRAY_LEN(codes); i++)
 		if (strstr(text, strerror(codes[i])))
 			return codes[i];
@@ -289,7 +303,8 @@ static int load_by_modprobe(const char *modprobe, const char *path, const char *
 		return 0;
 	r = mb_insert_errno_of(said);
 	return r ? explain(r, path, release, err) :
-		   mb_fail(err, EIO, "%s " MODULE " failed: %s", modprobe, said);
+		   mb_fail(err, EIO, "%s: %s " MODULE " failed (%s); `depmod` may be due", path,
+			   modprobe, said);
 }
 
 /* depmod has not run since the file came: modprobe does not know it, but it is there. */
@@ -316,17 +331,28 @@ struct machine {
 	char program[PATH_MAX];
 };
 
+/* A bare initramfs has no /proc; then it is what exec was given. */
+static void find_program(char ret[PATH_MAX])
+{
+	ssize_t n = readlink("/proc/self/exe", ret, PATH_MAX - 1);
+	const char *given = (const char *)getauxval(AT_EXECFN);
+
+	if (n > 0)
+		ret[n] = 0;
+	else
+		snprintf(ret, PATH_MAX, "%s", given ? given : "");
+}
+
 static void look_at_machine(struct machine *m, const char *file)
 {
 	static const char *const modprobes[] = { "/sbin/modprobe", "/usr/sbin/modprobe" };
-	ssize_t n;
 	char *slash;
 
 	*m = (struct machine){ .places.file = file, .places.modules = "/lib/modules" };
 	uname(&m->name);
 	m->places.release = m->name.release;
-	n = readlink("/proc/self/exe", m->program, sizeof(m->program) - 1);
-	slash = n > 0 ? strrchr(m->program, '/') : NULL;
+	find_program(m->program);
+	slash = strrchr(m->program, '/');
 	if (slash) {
 		*slash = 0;
 		m->places.beside = m->program;

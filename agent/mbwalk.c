@@ -53,6 +53,13 @@ struct mb_mbwalk_machine mb_mbwalk_machine = {
 
 /* --- open ------------------------------------------------------------------------------------- */
 
+static int fail_no_node(struct mb_err *err)
+{
+	return mb_fail(err, ENOENT,
+		       "the module mbwalk is loaded, but there is no " PATH
+		       ": mount devtmpfs on /dev");
+}
+
 int mb_mbwalk_open(int *ret_fd, struct mb_err *err)
 {
 	int fd = mb_mbwalk_machine.open();
@@ -60,9 +67,7 @@ int mb_mbwalk_open(int *ret_fd, struct mb_err *err)
 	switch (fd) {
 	case -ENOENT:
 		if (access(LOADED, F_OK) == 0)
-			return mb_fail(err, ENOENT,
-				       "the module mbwalk is loaded, but there is no " PATH
-				       ": mount devtmpfs on /dev");
+			return fail_no_node(err);
 		/* fall through */
 	case -ENXIO: /* a node that was left behind */
 	case -ENODEV:
@@ -84,7 +89,10 @@ int mb_mbwalk_open_loaded(const char *module, int *ret_fd, struct mb_err *err)
 	if (r != -ENODEV)
 		return r;
 	r = mb_mbwalk_machine.insert(module, err);
-	return r < 0 ? r : mb_mbwalk_open(ret_fd, err);
+	if (r < 0)
+		return r;
+	r = mb_mbwalk_open(ret_fd, err);
+	return r == -ENODEV ? fail_no_node(err) : r;
 }
 
 void mb_mbwalk_close(int fd)

@@ -352,6 +352,12 @@ static void test_modprobe_says(void **state)
 	assert_int_equal(mb_insert_errno_of("could not insert 'mbwalk': Exec format error"),
 			 ENOEXEC);
 	assert_int_equal(mb_insert_errno_of("modprobe: FATAL: Module mbwalk not found"), 0);
+	assert_int_equal(mb_insert_errno_of("modprobe: can't open 'modules.dep': No such file or "
+					    "directory"),
+			 0);
+	assert_int_equal(mb_insert_errno_of("ERROR: could not insert 'mbwalk': Unknown symbol in "
+					    "module, or unknown parameter (see dmesg)"),
+			 ENOENT);
 	assert_int_equal(mb_insert_errno_of(""), 0);
 }
 

@@ -319,14 +319,15 @@ static void test_not_loaded(void **state)
 	assert_int_equal(device.inserted, 1);
 	assert_string_equal(device.module, "/a/mbwalk.ko");
 	close_kmod(s);
-	device.open_result = -ENOENT;
+	device.open_result = device.open_result_then = -ENOENT;
+	assert_open_fails("kmod", ENOENT, "mount devtmpfs");
 	device.insert_result = -ENOENT;
 	assert_open_fails("kmod", ENOENT, "source kmod: not this module");
 	device.open_result = -EPERM;
 	assert_open_fails("kmod", EPERM, "only root");
 	device.open_result = -EMFILE;
 	assert_open_fails("kmod", EMFILE, "Too many open files");
-	assert_int_equal(device.inserted, 2);
+	assert_int_equal(device.inserted, 3);
 	assert_open_fails("kmod:fre", EINVAL, "\"fre\" is not free");
 	assert_open_fails("kmodfree", EINVAL, "not one of");
 }

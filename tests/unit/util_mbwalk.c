@@ -180,7 +180,7 @@ static int fake_insert(const char *file, struct mb_err *err)
 	device.module = file;
 	if (device.insert_result < 0)
 		return mb_fail(err, -device.insert_result, "not this module");
-	device.open_result = 0;
+	device.open_result = device.open_result_then;
 	return 0;
 }
 

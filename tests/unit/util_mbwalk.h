@@ -27,6 +27,7 @@ struct fake_device {
 	int opened, closed, inserted;
 	const char *module; /* that insert was given */
 	int insert_result;
+	int open_result_then; /* once inserted */
 
 	struct mbwalk_info info;
 	struct mbwalk_range ranges[4];

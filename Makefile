@@ -68,9 +68,13 @@ OBJECTS := $(call obj,$(PROTO_SRC) $(AGENT_SRC) $(SERVER_SRC) $(CTL_SRC) $(UNIT_
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help deps demo test test-vm test-kernels unit flow lint clean tests vm-guest
+.PHONY: all kmod help deps demo test test-vm test-kernels unit flow lint clean tests vm-guest
 
 all: $(PROGRAMS) ## build mbagent, mbserver and mbctl into build/<mode>
+
+kmod: ## build mbwalk.ko beside mbagent, for the running kernel or the one of KDIR=headers
+	$(Q)CC="$(or $(CC_KERNEL),gcc)" ci/build-module \
+		"$(or $(KDIR),/lib/modules/$(shell uname -r)/build)" $(BUILD)
 
 help: ## show this list
 	@echo "usage: make [target] [MODE=release|debug|asan] [STATIC=1] [V=1]"

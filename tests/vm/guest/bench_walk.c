@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What a walk costs, and what it takes away from others; no test. Each figure is the median of
+ *several runs, and all come from the same boot: compare those only.
+ *
+ *	cost		a walk of all memory by each hash, and one where every page is clean,
+ *against user space hashing as much memory, and only reading it slowdown	a program that
+ *computes and one that reads memory, while a walker is at it all the time, against the same
+ *undisturbed
+ *
+ * usage: bench_walk      prints JSON, an object a line, then the same as a table
+ */
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "util_content.h"
+#include "util_test.h"
+#include "util_walk.h"
+
+enum { RUNS = 5, BUFFER = 64 << 20, STREAM = 16 << 20, CHASE = 8 << 20 };
+
+struct cost {
+	const char *what;
+	double ns;	     /* a page */
+	double instructions; /* a page; < 0: this machine does not count them */
+};
+
+static struct cost costs[8];
+static size_t n_costs;
+static volatile uint64_t sink;
+
+/* --- measuring ----------------------------------------------------------------------------------
+ */
+
+static int counter = -1;
+
+/* In the kernel, too: that is where a walk is. */
+static void open_counter(void)
+{
+	struct perf_event_attr attr = { .type = PERF_TYPE_HARDWARE,
+					.size = sizeof attr,
+					.config = PERF_COUNT_HW_INSTRUCTIONS };
+
+	counter = syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
+	if (counter < 0)
+		say("no instructions are counted: %s", strerror(errno));
+}
+
+static uint64_t read_counter(void)
+{
+	uint64_t n = 0;
+
+	if (counter >= 0 && read(counter, &n, sizeof n) != sizeof n)
+		fail_errno("performance counter");
+	return n;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static double median(double *v, size_t n)
+{
+	qsort(v, n, sizeof *v, compare_doubles);
+	return v[n / 2];
+}
+
+/* `run` says how many pages it has done. */
+static void measure(const char *what, size_t (*run)(void *arg), void *arg)
+{
+	double ns[RUNS], instructions[RUNS];
+
+	run(arg); /* caches, page tables */
+	for (int i = 0; i < RUNS; i++) {
+		uint64_t before = read_counter();
+		double start = now();
+		size_t pages = run(arg);
+
+		ns[i] = (now() - start) * 1e9 / pages;
+		instructions[i] = (double)(read_counter() - before) / pages;
+	}
+	costs[n_costs++] = (struct cost){ what, median(ns, RUNS),
+					  counter < 0 ? -1 : median(instructions, RUNS) };
+}
+
+/* --- cost ---------------------------------------------------------------------------------------
+ */
+
+static int device;
+static unsigned char *buffer;
+
+struct how {
+	enum mbwalk_algorithm algorithm;
+	uint64_t *bitmap;
+	struct walk w;
+};
+
+/* Pages hashed, or all that were looked at when none is to be. */
+static size_t run_walk(void *arg)
+{
+	struct how *how = arg;
+	struct mbwalk_scan args = walk_args(device, how->algorithm, MBWALK_SCAN_FREE);
+
+	args.bitmap = (uintptr_t)how->bitmap;
+	/* A batch as a program would take it; the check of each record is a small part. */
+	args.cap_records = 4096;
+	walk(device, &args, false, &how->w);
+	return how->bitmap ? args.n : how->w.n;
+}
+
+static size_t run_xxh64(void *arg)
+{
+	(void)arg;
+	for (size_t i = 0; i < BUFFER; i += PAGE)
+		sink += content_digest(MBWALK_XXH64, buffer + i);
+	return BUFFER / PAGE;
+}
+
+static size_t run_sfh(void *arg)
+{
+	(void)arg;
+	for (size_t i = 0; i < BUFFER; i += PAGE)
+		sink += content_digest(MBWALK_SUPERFASTHASH32, buffer + i);
+	return BUFFER / PAGE;
+}
+
+static size_t run_read(void *arg)
+{
+	const uint64_t *p = (const uint64_t *)buffer, *end = p + BUFFER / sizeof *p;
+	uint64_t a = 0, b = 0, c = 0, d = 0;
+
+	(void)arg;
+	for (; p < end; p += 4) {
+		a += p[0];
+		b += p[1];
+		c += p[2];
+		d += p[3];
+	}
+	sink += a + b + c + d;
+	return BUFFER / PAGE;
+}
+
+static void measure_costs(void)
+{
+	struct how xxh = { .algorithm = MBWALK_XXH64 },
+		   sfh = { .algorithm = MBWALK_SUPERFASTHASH32 };
+	struct how clean = { .algorithm = MBWALK_XXH64 };
+	struct mbwalk_info info;
+
+	walk_info(device, &info);
+	clean.bitmap = calloc(info.end_frame / 64 + 1, sizeof *clean.bitmap);
+	if (!clean.bitmap)
+		fail("no memory");
+	measure("walk, xxh64", run_walk, &xxh);
+	measure("walk, superfasthash", run_walk, &sfh);
+	measure("walk, all clean", run_walk, &clean);
+	measure("user space, xxh64", run_xxh64, NULL);
+	measure("user space, superfasthash", run_sfh, NULL);
+	measure("user space, reading once", run_read, NULL);
+	walk_release(&xxh.w);
+	walk_release(&sfh.w);
+	walk_release(&clean.w);
+}
+
+/* --- slowdown -----------------------------------------------------------------------------------
+ */
+
+static void compute(void)
+{
+	uint64_t state = 1, sum = 0;
+
+	for (int i = 0; i < 20000000; i++)
+		sum += random64(&state);
+	sink += sum;
+}
+
+static void stream(void)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < 16; i++)
+		for (size_t j = 0; j < STREAM; j += 8)
+			sum += *(volatile uint64_t *)(buffer + j);
+	sink += sum;
+}
+
+/* A ring through all lines of its memory, in an order that no prefetcher guesses. */
+static void chase(void)
+{
+	static uint32_t *next;
+	uint32_t at = 0;
+
+	if (!next) {
+		uint32_t n = CHASE / 64;
+
+		next = (uint32_t *)(buffer + STREAM);
+		for (uint32_t i = 0; i < n; i++)
+			next[i * 16] = (i * 5 + 40503 * 2 + 1) % n; /* one ring: n is 2^k */
+	}
+	for (int i = 0; i < 4000000; i++)
+		at = next[at * 16];
+	sink += at;
+}
+
+static double time_of(void (*run)(void))
+{
+	double took[RUNS];
+
+	run();
+	for (int i = 0; i < RUNS; i++) {
+		double start = now();
+
+		run();
+		took[i] = now() - start;
+	}
+	return median(took, RUNS);
+}
+
+static int start_walker(void)
+{
+	struct how how = { .algorithm = MBWALK_XXH64 };
+	int pid = fork();
+
+	if (pid)
+		return pid;
+	device = walk_open();
+	for (;;)
+		run_walk(&how);
+}
+
+static void measure_slowdown(int cpus)
+{
+	static const struct {
+		const char *what;
+		void (*run)(void);
+	} programs[] = { { "computing", compute }, { "streaming", stream }, { "chasing", chase } };
+	int status;
+
+	for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+		double idle = time_of(programs[i].run), busy;
+		int pid = start_walker();
+
+		nap(0.2);
+		busy = time_of(programs[i].run);
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		say("{\"bench\":\"slowdown\",\"program\":\"%s\",\"cpus\":%d,\"idle_ms\":%.1f,"
+		    "\"walking_ms\":%.1f,\"slowdown\":%.3f}",
+		    programs[i].what, cpus, idle * 1e3, busy * 1e3, busy / idle);
+	}
+}
+
+/* All that we start stays there, too. */
+static void use_cpus(int n)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	for (int i = 0; i < n; i++)
+		CPU_SET(i, &set);
+	if (sched_setaffinity(0, sizeof set, &set) < 0)
+		fail_errno("sched_setaffinity");
+}
+
+static const struct cost *cost_of(const char *what)
+{
+	for (size_t i = 0; i < n_costs; i++)
+		if (strcmp(costs[i].what, what) == 0)
+			return &costs[i];
+	fail("no figure: %s", what);
+}
+
+static void report(void)
+{
+	const struct cost *hash = cost_of("user space, xxh64"),
+			  *once = cost_of("user space, reading once");
+
+	for (size_t i = 0; i < n_costs; i++)
+		say("{\"bench\":\"walk\",\"what\":\"%s\",\"ns_per_page\":%.1f,"
+		    "\"instructions_per_page\":%.0f}",
+		    costs[i].what, costs[i].ns, costs[i].instructions);
+	say("%-28s %12s %14s %16s %14s", "", "ns a page", "x user xxh64", "x reading once",
+	    "instructions");
+	for (size_t i = 0; i < n_costs; i++) {
+		char count[32] = "-";
+
+		if (costs[i].instructions >= 0)
+			snprintf(count, sizeof count, "%.0f", costs[i].instructions);
+		say("%-28s %12.1f %14.2f %16.2f %14s", costs[i].what, costs[i].ns,
+		    costs[i].ns / hash->ns, costs[i].ns / once->ns, count);
+	}
+}
+
+int main(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	uint64_t seed = random_seed();
+
+	device = walk_open();
+	buffer = mmap(NULL, BUFFER, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (buffer == MAP_FAILED)
+		fail_errno("mmap");
+	for (size_t i = 0; i < BUFFER; i += 8)
+		*(uint64_t *)(buffer + i) = random64(&seed);
+	open_counter();
+	measure_costs();
+	report();
+	for (int n = 1; n <= 2 && n <= cpus; n++) {
+		use_cpus(n);
+		measure_slowdown(n);
+	}
+	return 0;
+}

@@ -53,10 +53,26 @@ static inline struct page *mbwalk_online_page(u64 frame)
 #endif
 }
 
-/* Before pfn_to_online_page(): offlining marks frames reserved that nobody refers to. */
-static inline bool mbwalk_is_offline(struct page *page, unsigned long flags)
+enum mbwalk_online { MBWALK_ONLINE, MBWALK_OFFLINE, MBWALK_MAY_BE_OFFLINE };
+
+/*
+ * Before pfn_to_online_page() what is offline is reserved, and its page structs may go away at any
+ * time. So only those that are not reserved are looked at in place: they go offline first, for
+ * which the notifier of ram.c waits.
+ */
+static inline enum mbwalk_online mbwalk_offline_guess(const struct page *page)
 {
-	return !MBWALK_ONLINE_KNOWN && (flags & BIT(PG_reserved)) && page_count(page) == 0;
+#ifdef HAVE_PFN_TO_ONLINE_PAGE
+	return MBWALK_ONLINE;
+#else
+	struct page copy;
+
+	if (mbwalk_read_nofault(&copy, page, sizeof(copy)) < 0)
+		return MBWALK_OFFLINE;
+	if (!PageReserved(&copy))
+		return MBWALK_ONLINE;
+	return page_count(&copy) == 0 ? MBWALK_OFFLINE : MBWALK_MAY_BE_OFFLINE;
+#endif
 }
 
 static inline bool mbwalk_is_hwpoison(unsigned long flags)
@@ -152,7 +168,7 @@ static inline bool mbwalk_is_hugetlb(struct page *head)
 #endif
 }
 
-#if defined(HAVE_FOLIO_MAYBE_DMA_PINNED) || defined(HAVE_PAGE_MAYBE_DMA_PINNED)
+#ifdef GUP_PIN_COUNTING_BIAS
 #define MBWALK_PINNED_KNOWN 1
 #else
 #define MBWALK_PINNED_KNOWN 0
@@ -160,10 +176,18 @@ static inline bool mbwalk_is_hugetlb(struct page *head)
 
 static inline bool mbwalk_maybe_pinned(struct page *head)
 {
-#if defined(HAVE_FOLIO_MAYBE_DMA_PINNED)
-	return folio_maybe_dma_pinned((struct folio *)head);
-#elif defined(HAVE_PAGE_MAYBE_DMA_PINNED)
+#ifdef GUP_PIN_COUNTING_BIAS
+	if (!(mbwalk_page_flags(head) & BIT(PG_head)))
+		return page_count(head) >= (int)GUP_PIN_COUNTING_BIAS;
+#if defined(HAVE_FOLIO_PINCOUNT)
+	return atomic_read(&((struct folio *)head)->_pincount) > 0;
+#elif defined(HAVE_FOLIO_PINCOUNT_PTR)
+	return atomic_read(folio_pincount_ptr((struct folio *)head)) > 0;
+#elif defined(CONFIG_DEBUG_VM)
+	return true; /* to ask is to assert that it stays compound */
+#else
 	return page_maybe_dma_pinned(head);
+#endif
 #else
 	return false;
 #endif

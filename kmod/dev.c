@@ -36,6 +36,10 @@ static bool all_zero(const u64 *words, size_t n)
 
 static void fill_info(struct mbwalk_info *info, const struct mbwalk_ram *ram)
 {
+	/* Keeps what came in; what is not known stays 0. */
+	*info = (struct mbwalk_info){ .size = info->size,
+				      .ranges = info->ranges,
+				      .cap_ranges = info->cap_ranges };
 	info->version = MBWALK_VERSION;
 	info->page_bytes = PAGE_SIZE;
 	info->algorithms = BIT(MBWALK_XXH64) | BIT(MBWALK_SUPERFASTHASH32);
@@ -50,7 +54,7 @@ static void fill_info(struct mbwalk_info *info, const struct mbwalk_ram *ram)
 #ifdef CONFIG_SPARSEMEM_VMEMMAP
 	info->vmemmap_base = (unsigned long)pfn_to_page(0);
 #endif
-	info->page_offset_base = PAGE_OFFSET;
+	info->page_offset_base = (unsigned long)__va(0);
 	info->n_ranges = ram->n;
 }
 
@@ -92,6 +96,7 @@ static int check_scan(const struct mbwalk_scan *args)
 {
 	if (args->size != sizeof(*args) || !all_zero(args->reserved, ARRAY_SIZE(args->reserved)) ||
 	    args->flags & ~(u32)(MBWALK_SCAN_FREE | MBWALK_SCAN_LIST) ||
+	    args->classes & ~(u32)MBWALK_CLASSES ||
 	    (args->algorithm != MBWALK_XXH64 && args->algorithm != MBWALK_SUPERFASTHASH32) ||
 	    args->first + args->n < args->first || !args->records || !args->cap_records ||
 	    (args->bitmap && args->bitmap_first > args->first))
@@ -217,6 +222,7 @@ static long do_scan(struct mbwalk_scan __user *to)
 	r = mbwalk_ram_snapshot(&s->ram);
 	if (r == 0)
 		r = scan(s);
+	s->args.generation = s->ram.generation;
 	if (r == 0 && copy_to_user(to, &s->args, sizeof(s->args)))
 		r = -EFAULT;
 	mbwalk_ram_release(&s->ram);
@@ -234,13 +240,18 @@ static int dev_open(struct inode *inode, struct file *file)
 	return capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
 }
 
+/* By number: a struct of another size is told as such. */
 static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	switch (cmd) {
-	case MBWALK_INFO:
-		return do_info((struct mbwalk_info __user *)arg);
-	case MBWALK_SCAN:
-		return do_scan((struct mbwalk_scan __user *)arg);
+	if (cmd == MBWALK_GET_VERSION)
+		return MBWALK_VERSION;
+	if (_IOC_TYPE(cmd) != _IOC_TYPE(MBWALK_INFO))
+		return -ENOTTY;
+	switch (_IOC_NR(cmd)) {
+	case _IOC_NR(MBWALK_INFO):
+		return cmd == MBWALK_INFO ? do_info((struct mbwalk_info __user *)arg) : -EINVAL;
+	case _IOC_NR(MBWALK_SCAN):
+		return cmd == MBWALK_SCAN ? do_scan((struct mbwalk_scan __user *)arg) : -EINVAL;
 	}
 	return -ENOTTY;
 }

@@ -2,9 +2,10 @@
 /*
  * /dev/mbwalk: digests of the physical memory of the machine that it runs in.
  *
- * The device belongs to root (CAP_SYS_ADMIN to open) and takes two ioctls. Contents of pages never
- * leave the kernel; a digest is an unkeyed 64-bit hash, so treat it as you would the content.
+ * The device belongs to root (CAP_SYS_ADMIN to open) and takes three ioctls. Contents of pages
+ *never leave the kernel; a digest is an unkeyed 64-bit hash, so treat it as you would the content.
  *
+ *	MBWALK_GET_VERSION	MBWALK_VERSION of the module, as the ioctl's result
  *	MBWALK_INFO	what there is: ranges of RAM, hashes, what this kernel lets the module see
  *	MBWALK_SCAN	looks at the frames [first, first + n), hashes those asked for, and returns
  *			a record for each; stops early when the caller's array is full or a signal
@@ -44,14 +45,17 @@ enum mbwalk_algorithm {
 
 /* What a frame is used for. Numbers of proto/page.h. */
 enum mbwalk_class {
-	MBWALK_ANON = 1,
+	MBWALK_ANON = 1, /* with the swap cache */
 	MBWALK_FILE = 2, /* page cache of a regular file, tmpfs and memfd included */
 	MBWALK_SLAB = 3,
-	MBWALK_PAGE_TABLE = 4, /* only with MBWALK_KNOWS_PAGE_TABLE, else MBWALK_KERNEL */
+	MBWALK_PAGE_TABLE = 4, /* only with MBWALK_KNOWS_PAGE_TABLE, and not of all levels: the
+				* others are MBWALK_KERNEL */
 	MBWALK_KERNEL = 5,     /* the kernel's own, none of the others */
 	MBWALK_HUGETLB = 6,
 	MBWALK_RESERVED = 7, /* PageReserved: kernel image, page structs, boot-time allocations */
-	MBWALK_FREE = 8,     /* nobody's; only with MBWALK_SCAN_FREE */
+	MBWALK_FREE = 8,     /* nobody refers to it; only with MBWALK_SCAN_FREE. Among them: all but
+			      * the first frame of what the kernel has allocated in one piece that
+			      * is not compound (old kernels' stacks) */
 	MBWALK_BUFFER = 9,   /* page cache of a block device or another file that is not regular */
 };
 
@@ -67,6 +71,9 @@ enum mbwalk_flag {
 	MBWALK_KSM = 1 << 5,	     /* merged by this machine's own KSM */
 	MBWALK_NOT_HASHED = 1 << 15, /* with MBWALK_SCAN_LIST: no digest was asked for */
 };
+
+/* Bits of all classes. */
+#define MBWALK_CLASSES 0x3fe
 
 struct mbwalk_record {
 	__u64 frame;
@@ -85,7 +92,8 @@ enum mbwalk_count {
 	MBWALK_COUNT_BALLOON = 4,    /* given back to the hypervisor */
 	MBWALK_COUNT_UNREADABLE = 5, /* not in the kernel's map: memfd_secret, debug_pagealloc */
 	MBWALK_COUNT_FREE = 6,	     /* nobody's, and MBWALK_SCAN_FREE was not given */
-	MBWALK_COUNT_CLEAN = 7,	     /* its bit in the bitmap is 0 */
+	MBWALK_COUNT_CLEAN = 7,	     /* its bit in the bitmap is 0; it may also be one of the
+				      * above that was not looked at */
 	MBWALK_COUNTS = 16,	     /* the others are 0 */
 };
 
@@ -125,7 +133,8 @@ struct mbwalk_info {
 };
 
 enum mbwalk_scan_flag {
-	MBWALK_SCAN_FREE = 1 << 0, /* hash free frames, too: the hypervisor merges them */
+	MBWALK_SCAN_FREE = 1 << 0, /* hash free frames, too: the hypervisor merges them (and may
+				    * have to give back those that were reported as free) */
 	MBWALK_SCAN_LIST = 1 << 1, /* records without digest for frames whose bit is 0 */
 };
 
@@ -147,15 +156,17 @@ struct mbwalk_scan {
 	__u64 next;		     /* out: the first frame not looked at */
 	__u64 n_records;	     /* out: ascending by frame */
 	__u64 counts[MBWALK_COUNTS]; /* out: of this call */
-	__u64 reserved[4];
+	__u64 generation;	     /* out: of the map of RAM that was used last, as in INFO */
+	__u64 reserved[3];
 };
 
 /*
- * Both: -EFAULT a pointer that cannot be used; -EINVAL a size, flag, reserved field, algorithm or
- * range that is not as above; -ENOMEM; -ENOTTY another number.
- * MBWALK_SCAN: -EINTR on a signal before the first chunk was done.
+ * INFO and SCAN: -EFAULT a pointer that cannot be used; -EINVAL a size, flag, class, reserved
+ * field, algorithm or range that is not as above; -ENOMEM; -EAGAIN the kernel's map of RAM is
+ * changing. SCAN: -EINTR on a signal before the first chunk was done. -ENOTTY: another number.
  */
-#define MBWALK_INFO _IOWR(0xbd, 1, struct mbwalk_info)
-#define MBWALK_SCAN _IOWR(0xbd, 2, struct mbwalk_scan)
+#define MBWALK_GET_VERSION _IO(0xbd, 0)
+#define MBWALK_INFO	   _IOWR(0xbd, 1, struct mbwalk_info)
+#define MBWALK_SCAN	   _IOWR(0xbd, 2, struct mbwalk_scan)
 
 #endif

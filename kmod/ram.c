@@ -80,15 +80,20 @@ static int take_resource(void *ctx, u64 start, u64 end)
 
 int mbwalk_ram_snapshot(struct mbwalk_ram *ram)
 {
-	int r;
+	int r, tries;
 
-	memset(ram, 0, sizeof(*ram));
-	down_read(&plugging);
-	ram->generation = generation;
-	up_read(&plugging);
-	r = mbwalk_for_each_system_ram(take_resource, ram);
-	if (r < 0)
+	for (tries = 0; tries < 8; tries++) {
+		memset(ram, 0, sizeof(*ram));
+		down_read(&plugging);
+		ram->generation = generation;
+		up_read(&plugging);
+		r = mbwalk_for_each_system_ram(take_resource, ram);
+		if (r == 0)
+			return 0;
 		mbwalk_ram_release(ram);
+		if (r != -EAGAIN)
+			break;
+	}
 	return r;
 }
 

@@ -22,7 +22,7 @@ struct mbwalk_ram {
 int mbwalk_ram_init(void);
 void mbwalk_ram_exit(void);
 
-/* 0 or -ENOMEM. */
+/* 0, -ENOMEM, or -EAGAIN: the kernel's own map is being changed. */
 int mbwalk_ram_snapshot(struct mbwalk_ram *ram);
 void mbwalk_ram_release(struct mbwalk_ram *ram);
 

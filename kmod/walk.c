@@ -15,6 +15,7 @@
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/prefetch.h>
+#include <linux/string.h>
 
 #include "page.h"
 #include "superfasthash.h"
@@ -78,23 +79,40 @@ static void prefetch_frame(const struct mbwalk_chunk *c, unsigned int i)
 		prefetch(at + offset);
 }
 
-/* False: it cannot be read. */
+/* Once more: the first look may be long ago, when this task had to wait in between. */
+static int look_again(struct page *page, struct mbwalk_record *record)
+{
+	struct mbwalk_look now;
+	int r = mbwalk_look(page, &now);
+
+	if (r < 0 || now.cls != record->cls)
+		record->flags |= MBWALK_UNSTABLE;
+	else
+		record->flags |= now.flags & MBWALK_UNSTABLE;
+	return r;
+}
+
+/* False: it has been counted instead. */
 static bool hash_frame(struct mbwalk_chunk *c, unsigned int i)
 {
 	struct mbwalk_record *record = &c->records[i];
 	struct page *page = pfn_to_page(record->frame);
-	struct mbwalk_look after;
+	int r = look_again(page, record);
 
-	if (mbwalk_read_nofault(c->bounce, page_address(page), PAGE_SIZE) < 0)
+	if (r < 0) {
+		c->counts[-1 - r]++;
 		return false;
+	}
+	if (mbwalk_read_nofault(c->bounce, page_address(page), PAGE_SIZE) < 0) {
+		c->counts[MBWALK_COUNT_UNREADABLE]++;
+		return false;
+	}
 	prefetch_frame(c, i + 1);
 	record->digest = mbwalk_hash(c->algorithm, c->bounce);
-	if (record->digest == c->zero_digest)
+	/* Others have the digest of zeros, too, when it is SuperFastHash's. */
+	if (record->digest == c->zero_digest && !memchr_inv(c->bounce, 0, PAGE_SIZE))
 		record->flags |= MBWALK_ZERO;
-	if (mbwalk_look(page, &after) < 0 || after.cls != record->cls)
-		record->flags |= MBWALK_UNSTABLE;
-	else
-		record->flags |= after.flags & MBWALK_UNSTABLE;
+	look_again(page, record);
 	return true;
 }
 
@@ -107,10 +125,8 @@ void mbwalk_chunk(struct mbwalk_chunk *c)
 		look_at(c, i);
 	prefetch_frame(c, 0);
 	for (i = 0; i < c->n_records; i++) {
-		if (!(c->records[i].flags & MBWALK_NOT_HASHED) && !hash_frame(c, i)) {
-			c->counts[MBWALK_COUNT_UNREADABLE]++;
+		if (!(c->records[i].flags & MBWALK_NOT_HASHED) && !hash_frame(c, i))
 			continue;
-		}
 		if (kept != i)
 			c->records[kept] = c->records[i];
 		kept++;

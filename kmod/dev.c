@@ -260,7 +260,7 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 /* The structs are the same; only the pointer to them is narrower. */
 static long dev_compat_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	return dev_ioctl(file, cmd, (unsigned long)compat_ptr(arg));
+	return dev_ioctl(file, cmd, (__force unsigned long)compat_ptr(arg));
 }
 #endif
 

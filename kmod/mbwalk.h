@@ -118,7 +118,7 @@ struct mbwalk_info {
 	__u32 algorithms; /* bit 1 << n: enum mbwalk_algorithm n is there */
 	__u32 knows;	  /* enum mbwalk_knows */
 	__u32 struct_page_bytes;
-	/* Rises when memory is plugged or unplugged: frames are not what they were. */
+	/* Rises when memory goes online or offline: frames are not what they were. */
 	__u64 generation;
 	__u64 ram_frames; /* of all ranges */
 	__u64 end_frame;  /* the last range's first + n */

@@ -103,6 +103,9 @@ static bool hash_frame(struct mbwalk_chunk *c, unsigned int i)
 		c->counts[-1 - r]++;
 		return false;
 	}
+	/* Our own page would pass for a copy of the page before. */
+	if (page_address(page) == c->bounce)
+		memset(c->bounce, 0, PAGE_SIZE);
 	if (mbwalk_read_nofault(c->bounce, page_address(page), PAGE_SIZE) < 0) {
 		c->counts[MBWALK_COUNT_UNREADABLE]++;
 		return false;

@@ -26,7 +26,7 @@ _Static_assert(offsetof(struct mbwalk_scan, bitmap) == 32, "scan.bitmap");
 _Static_assert(offsetof(struct mbwalk_scan, records) == 48, "scan.records");
 _Static_assert(offsetof(struct mbwalk_scan, next) == 64, "scan.next");
 _Static_assert(offsetof(struct mbwalk_scan, counts) == 80, "scan.counts");
-_Static_assert(offsetof(struct mbwalk_scan, reserved) == 208, "scan.reserved");
+_Static_assert(offsetof(struct mbwalk_scan, generation) == 208, "scan.generation");
 
 enum {
 	KNOWN_FLAGS = MBWALK_ZERO | MBWALK_UNSTABLE | MBWALK_PINNED | MBWALK_HUGE_HEAD |

@@ -68,7 +68,7 @@ OBJECTS := $(call obj,$(PROTO_SRC) $(AGENT_SRC) $(SERVER_SRC) $(CTL_SRC) $(UNIT_
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all kmod help deps demo test test-vm test-kernels unit flow lint clean tests vm-guest
+.PHONY: all kmod bench help deps demo test test-vm test-kernels unit flow lint clean tests vm-guest
 
 all: $(PROGRAMS) ## build mbagent, mbserver and mbctl into build/<mode>
 
@@ -116,6 +116,11 @@ lint: all tests ## the laws of the layout, shell scripts, SPDX lines
 	$(Q)ci/lint $(BUILD)
 
 tests: $(UNIT) $(TOOLS)
+
+bench: ## what the walk costs, in a guest (K=6.1)
+	$(Q)ci/deps build vm test
+	$(Q)$(MAKE) --no-print-directory STATIC=1 all
+	$(Q)tests/bench/walk $(K)
 
 clean: ## remove build/ (downloads included)
 	rm -rf build
@@ -185,7 +190,7 @@ $(TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/flow/%.o $(PROTO_LIB)
 	$(call link,$(PROTO_LIBS))
 
 # What runs in the guests of tests/vm/: static, with nothing of the host's but its C library.
-VM_SRC := $(wildcard tests/vm/guest/test_*.c)
+VM_SRC := $(wildcard tests/vm/guest/test_*.c tests/vm/guest/bench_*.c)
 VM_UTIL := $(wildcard tests/vm/guest/util_*.c)
 VM_GUEST := $(patsubst tests/vm/guest/%.c,build/vm/guest/%,$(VM_SRC))
 # Those that try the agent's own code are linked with it: made by STATIC=1, which tests/vm/run says.

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What a walk costs, and what it takes away from others; no test. Each figure is the median of
- *several runs, and all come from the same boot: compare those only.
+ * several runs, and all come from the same boot: compare those only.
  *
- *	cost		a walk of all memory by each hash, and one where every page is clean,
- *against user space hashing as much memory, and only reading it slowdown	a program that
- *computes and one that reads memory, while a walker is at it all the time, against the same
- *undisturbed
+ * cost: a walk of all memory by each hash, and one where every page is clean, against user space
+ * hashing as much memory, and only reading it. slowdown: a program that computes and two that read
+ * memory, while a walker is at it all the time, against the same undisturbed.
  *
  * usage: bench_walk      prints JSON, an object a line, then the same as a table
  */

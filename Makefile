@@ -11,6 +11,8 @@ Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2))
 
 CC ?= gcc
+CLANG ?= clang
+LLVM_STRIP ?= llvm-strip
 PKG_CONFIG ?= pkg-config
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	    -Wpointer-arith -Wcast-qual -Wimplicit-fallthrough -Wformat=2 -Wundef
@@ -37,7 +39,7 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
 libs = $(shell $(PKG_CONFIG) $(if $(filter 1,$(STATIC)),--static) --libs $(1) 2>/dev/null)
 PROTO_LIBS = $(call libs,libprotobuf-c libzstd libxxhash libsodium)
-AGENT_LIBS = $(PROTO_LIBS) $(call libs,libelf jansson)
+AGENT_LIBS = $(PROTO_LIBS) $(call libs,libbpf libelf jansson)
 SERVER_LIBS = $(PROTO_LIBS) $(call libs,sqlite3 libevent libevent_pthreads libmicrohttpd jansson)
 CTL_LIBS = $(SERVER_LIBS) $(call libs,libcurl)
 
@@ -49,6 +51,7 @@ UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UTIL_SRC := $(wildcard tests/unit/util_*.c)
 TOOL_SRC := $(wildcard tests/flow/tool_*.c)
 GEN := $(BUILD)/gen/proto/membuddies.pb-c
+BPF := $(BUILD)/bpf/dirty_bits.bpf.o $(BUILD)/bpf/dirty_bytes.bpf.o
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 PROTO_LIB := $(BUILD)/libmbproto.a
@@ -144,6 +147,19 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(CFLAGS_$(basename $(notdir $<))) -MMD -MP -c -o $@ $<
+
+# The kernel's part, built twice (bpf/flag.bpf.h); the agent carries both. Their types (BTF) stay.
+BPF_CFLAGS := -target bpf -O2 -g -Wall -Wextra -Werror -D__TARGET_ARCH_x86 -I.
+BPF_CFLAGS_bits := -mcpu=v3
+BPF_CFLAGS_bytes := -mcpu=v2 -DMB_BYTES
+$(BPF): $(BUILD)/bpf/dirty_%.bpf.o: bpf/dirty.bpf.c $(BUILD)/flags
+	$(call say,CLANG,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) $(BPF_CFLAGS_$*) -MMD -MP -c -o $@ $<
+	$(Q)$(LLVM_STRIP) -g $@
+CFLAGS_bpf_object := -DMB_BPF_DIR='"$(BUILD)/bpf"'
+$(BUILD)/agent/bpf_object.o: $(BPF)
+-include $(BPF:.o=.d)
 
 CFLAGS_version := -DMB_VERSION='"$(VERSION)"'
 

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * HOOK(function) { ... args[0] ... } runs when that kernel function has returned, so after it has
+ * written what it writes. It makes programs for both ways to get there, of which the agent loads
+ * the one that works:
+ *	fexit_FUNCTION			a trampoline
+ *	enter_FUNCTION, leave_FUNCTION	a kprobe that keeps the arguments and a kretprobe; slower
+ */
+#ifndef MB_HOOK_BPF_H
+#define MB_HOOK_BPF_H
+
+#include "bpf/flag.bpf.h"
+
+#include <bpf/bpf_tracing.h>
+
+enum { MB_ARGS = 5 };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u64);
+	__type(value, u64[MB_ARGS]);
+} mb_args SEC(".maps");
+
+static __always_inline u64 mb_call(u32 hook)
+{
+	return (u64)(u32)bpf_get_current_pid_tgid() << 32 | hook;
+}
+
+static __always_inline int mb_enter(struct pt_regs *ctx, u32 hook)
+{
+	u64 key = mb_call(hook), args[MB_ARGS];
+
+	args[0] = PT_REGS_PARM1_CORE(ctx);
+	args[1] = PT_REGS_PARM2_CORE(ctx);
+	args[2] = PT_REGS_PARM3_CORE(ctx);
+	args[3] = PT_REGS_PARM4_CORE(ctx);
+	args[4] = PT_REGS_PARM5_CORE(ctx);
+	if (bpf_map_update_elem(&mb_args, &key, args, BPF_ANY) < 0)
+		mb_lost(MB_LOST_ARGS);
+	return 0;
+}
+
+static __always_inline bool mb_leave(u32 hook, u64 *ret_args)
+{
+	u64 key = mb_call(hook), *args = bpf_map_lookup_elem(&mb_args, &key);
+
+	/* A call that was entered before we were there: before the first epoch, too. */
+	if (!args)
+		return false;
+	for (int i = 0; i < MB_ARGS; i++)
+		ret_args[i] = args[i];
+	bpf_map_delete_elem(&mb_args, &key);
+	return true;
+}
+
+/*
+ * The arguments of a trampoline are typed pointers, which must not be calculated with. Copied as
+ * memory they are numbers. Where there are fewer than MB_ARGS, others of the stack follow.
+ */
+#define HOOK_NUMBERED(function, number)                                                            \
+	static __always_inline void on_##function(const u64 *args);                                \
+	SEC("fexit/" #function)                                                                    \
+	int fexit_##function(u64 *ctx)                                                             \
+	{                                                                                          \
+		u64 args[MB_ARGS];                                                                 \
+                                                                                                   \
+		if (bpf_probe_read_kernel(args, sizeof(args), ctx) == 0)                           \
+			on_##function(args);                                                       \
+		return 0;                                                                          \
+	}                                                                                          \
+	SEC("kprobe/" #function)                                                                   \
+	int enter_##function(struct pt_regs *ctx)                                                  \
+	{                                                                                          \
+		return mb_enter(ctx, number);                                                      \
+	}                                                                                          \
+	SEC("kretprobe/" #function)                                                                \
+	int leave_##function(struct pt_regs *ctx)                                                  \
+	{                                                                                          \
+		u64 args[MB_ARGS];                                                                 \
+                                                                                                   \
+		(void)ctx;                                                                         \
+		if (mb_leave(number, args))                                                        \
+			on_##function(args);                                                       \
+		return 0;                                                                          \
+	}                                                                                          \
+	static __always_inline void on_##function(const u64 *args)
+#define HOOK(function) HOOK_NUMBERED(function, __COUNTER__)
+
+#endif

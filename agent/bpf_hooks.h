@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where bpf/dirty.bpf.c hooks into the kernel: what this one has, how to get there, and what is
+ * missed without it.
+ */
+#ifndef MB_BPF_HOOKS_H
+#define MB_BPF_HOOKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "proto/base/err.h"
+
+enum mb_hook_way {
+	MB_WAY_NONE, /* not there, or not allowed */
+	MB_WAY_TRACEPOINT,
+	MB_WAY_FEXIT,  /* a trampoline where the function returns */
+	MB_WAY_KPROBE, /* kprobe and kretprobe: slower, and its losses are not all counted */
+};
+
+enum mb_hook_need {
+	MB_NEED_ALWAYS, /* without it there is no tracker */
+	MB_NEED_PROOF,	/* without it clean is just a hint */
+	MB_NEED_WHO,	/* only says what was done */
+};
+
+struct mb_hook {
+	enum mb_hook_need need;
+	bool tracepoint;      /* else a function */
+	const char *folio;    /* its name since the kernel has folios (5.16), or NULL: none then */
+	const char *page;     /* its name before, or NULL */
+	const char *followed; /* what is missed without it */
+};
+
+extern const struct mb_hook mb_hooks[];
+extern const size_t mb_n_hooks;
+enum { MB_HOOKS_MAX = 24 };
+
+struct mb_hook_plan {
+	const char *name[MB_HOOKS_MAX]; /* of mb_hooks[i] in this kernel; NULL: it needs none */
+	enum mb_hook_way way[MB_HOOKS_MAX];
+};
+
+struct btf;
+/* Asks the kernel, by programs that do nothing. -EOPNOTSUPP: one that is always needed is not
+ * there. */
+int mb_hooks_probe(const struct btf *kernel, struct mb_hook_plan *ret, struct mb_err *err);
+
+/* "fexit" */
+const char *mb_hook_way_name(enum mb_hook_way way);
+
+#endif

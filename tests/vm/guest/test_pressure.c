@@ -152,14 +152,19 @@ static void run_walker(int me)
 /* A swap area is its last ten bytes of the first page, and a version and a last page in it. */
 static bool swap_on_zram(void)
 {
+	static const char *const compressors[] = { "lzo-rle", "lzo", "lz4", "zstd", "deflate" };
 	unsigned char page[PAGE] = { 0 };
 	uint32_t *header = (uint32_t *)(page + 1024);
 	char size[32];
 	int fd;
 
 	snprintf(size, sizeof size, "%lld", meminfo_frames("MemTotal") / 4 * PAGE);
-	if (!file_put("/sys/block/zram0/disksize", size))
-		return false;
+	/* Its usual compressor may be a module that is not here. */
+	for (size_t i = 0; !file_put("/sys/block/zram0/disksize", size); i++) {
+		if (i == sizeof compressors / sizeof *compressors)
+			return false;
+		file_put("/sys/block/zram0/comp_algorithm", compressors[i]);
+	}
 	fd = open("/dev/zram0", O_RDWR);
 	if (fd < 0)
 		return false;

@@ -202,7 +202,7 @@ HOOK(truncate_inode_partial_folio)
 			   MB_DIRTY_TRUNCATE);
 }
 
-HOOK(do_invalidatepage)
+HOOK(block_invalidatepage)
 {
 	dirty_compound(mb_head(args[0]), MB_DIRTY_TRUNCATE);
 }
@@ -219,10 +219,17 @@ HOOK(migrate_page_states)
 	dirty_compound(mb_head(args[0]), MB_DIRTY_MIGRATE);
 }
 
-/* From, to: mapped again, writable if it was before it was protected. */
-HOOK(remove_migration_ptes)
+/*
+ * The copy is mapped again, writable if the page was before it was protected. What does it is
+ * inlined; it is the one walk over all mappings that needs none of these.
+ */
+HOOK(rmap_walk)
 {
-	dirty_compound(mb_head(args[1]), MB_DIRTY_MIGRATE);
+	struct rmap_walk_control *control = (void *)args[1];
+
+	if (!BPF_CORE_READ(control, done) && !BPF_CORE_READ(control, anon_lock) &&
+	    !BPF_CORE_READ(control, invalid_vma))
+		dirty_compound(mb_head(args[0]), MB_DIRTY_MIGRATE);
 }
 
 /* --- only to say what was done --- */

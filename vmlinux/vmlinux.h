@@ -100,6 +100,10 @@ struct folio___order { /* 5.18 to 6.5 */
 	unsigned char _folio_order;
 };
 
+struct rmap_walk_control {
+	void *done, *anon_lock, *invalid_vma;
+};
+
 struct buffer_head {
 	struct page *b_page;
 };

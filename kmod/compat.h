@@ -37,6 +37,15 @@ static inline long mbwalk_read_nofault(void *to, const void *from, size_t n)
 
 /* --- frames --- */
 
+static inline unsigned long mbwalk_page_flags(const struct page *page)
+{
+#ifdef HAVE_PAGE_FLAGS_STRUCT
+	return READ_ONCE(page->flags.f);
+#else
+	return READ_ONCE(page->flags);
+#endif
+}
+
 #ifdef HAVE_PFN_TO_ONLINE_PAGE
 #define MBWALK_ONLINE_KNOWN 1
 #else
@@ -53,7 +62,16 @@ static inline struct page *mbwalk_online_page(u64 frame)
 #endif
 }
 
-enum mbwalk_online { MBWALK_ONLINE, MBWALK_OFFLINE, MBWALK_MAY_BE_OFFLINE };
+static inline bool mbwalk_is_hwpoison(unsigned long flags)
+{
+#ifdef CONFIG_MEMORY_FAILURE
+	return flags & BIT(PG_hwpoison);
+#else
+	return false;
+#endif
+}
+
+enum mbwalk_online { MBWALK_ONLINE, MBWALK_OFFLINE, MBWALK_MAY_BE_OFFLINE, MBWALK_DAMAGED };
 
 /*
  * Before pfn_to_online_page() what is offline is reserved, and its page structs may go away at any
@@ -71,16 +89,9 @@ static inline enum mbwalk_online mbwalk_offline_guess(const struct page *page)
 		return MBWALK_OFFLINE;
 	if (!PageReserved(&copy))
 		return MBWALK_ONLINE;
+	if (mbwalk_is_hwpoison(mbwalk_page_flags(&copy)))
+		return MBWALK_DAMAGED;
 	return page_count(&copy) == 0 ? MBWALK_OFFLINE : MBWALK_MAY_BE_OFFLINE;
-#endif
-}
-
-static inline bool mbwalk_is_hwpoison(unsigned long flags)
-{
-#ifdef CONFIG_MEMORY_FAILURE
-	return flags & BIT(PG_hwpoison);
-#else
-	return false;
 #endif
 }
 
@@ -103,15 +114,6 @@ static inline bool mbwalk_is_balloon(struct page *page)
 
 /* --- struct page: raw words, since the kernel's own tests assert what only a reference holds ---
  */
-
-static inline unsigned long mbwalk_page_flags(const struct page *page)
-{
-#ifdef HAVE_PAGE_FLAGS_STRUCT
-	return READ_ONCE(page->flags.f);
-#else
-	return READ_ONCE(page->flags);
-#endif
-}
 
 /* Of the first page of a compound. Low bits: what kind of pointer it is. */
 enum { MBWALK_MAPPING_ANON = 1, MBWALK_MAPPING_KSM = 2, MBWALK_MAPPING_BITS = 3 };

@@ -55,7 +55,7 @@ enum mbwalk_class {
 	MBWALK_RESERVED = 7, /* PageReserved: kernel image, page structs, boot-time allocations */
 	MBWALK_FREE = 8,     /* nobody refers to it; only with MBWALK_SCAN_FREE. Among them: all but
 			      * the first frame of what the kernel has allocated in one piece that
-			      * is not compound (old kernels' stacks) */
+			      * is not compound (old kernels' stacks), and hugetlb's idle pool */
 	MBWALK_BUFFER = 9,   /* page cache of a block device or another file that is not regular */
 };
 
@@ -108,7 +108,8 @@ enum mbwalk_knows {
 	MBWALK_KNOWS_PINNED = 1 << 0,
 	MBWALK_KNOWS_PAGE_TABLE = 1 << 1,
 	MBWALK_KNOWS_BALLOON = 1 << 2, /* else ballooned frames come as MBWALK_KERNEL */
-	MBWALK_KNOWS_ONLINE = 1 << 3,  /* else frames that are offline are told by a guess */
+	MBWALK_KNOWS_ONLINE = 1 << 3,  /* else what was plugged in and never went online is
+					* MBWALK_RESERVED */
 };
 
 struct mbwalk_info {

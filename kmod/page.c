@@ -90,6 +90,8 @@ int mbwalk_look(struct page *page, struct mbwalk_look *ret)
 	switch (mbwalk_offline_guess(page)) {
 	case MBWALK_OFFLINE:
 		return UNREAD(MBWALK_COUNT_OFFLINE);
+	case MBWALK_DAMAGED:
+		return UNREAD(MBWALK_COUNT_HWPOISON);
 	case MBWALK_MAY_BE_OFFLINE:
 		return 0;
 	case MBWALK_ONLINE:

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The bitmap says which frames are hashed, `classes` which are anyway, LIST and
  * FREE what else comes. */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "util_content.h"
 #include "util_file.h"
@@ -126,7 +128,9 @@ static void check_classes(int fd, unsigned int classes)
 
 	if (!bits)
 		fail("no memory");
-	walk_all(fd, MBWALK_SUPERFASTHASH32, 0, &all);
+	/* Twice: the first one takes memory for what it finds. */
+	for (int i = 0; i < 2; i++)
+		walk_all(fd, MBWALK_SUPERFASTHASH32, 0, &all);
 	args.bitmap = (uintptr_t)bits;
 	args.classes = classes;
 	walk(fd, &args, false, &some);
@@ -145,25 +149,54 @@ static void check_classes(int fd, unsigned int classes)
 	walk_release(&all);
 }
 
+/* In the per-CPU lists of the allocator, which MemFree leaves out. */
+static long long listed_frames(void)
+{
+	static char text[1 << 18];
+	long long sum = 0, n;
+	char *at = text;
+
+	if (!file_get("/proc/zoneinfo", text, sizeof text))
+		fail_errno("/proc/zoneinfo");
+	for (; at; at = strchr(at + 1, '\n'))
+		if (sscanf(at, " count: %lld", &n) == 1)
+			sum += n;
+	return sum;
+}
+
+/* As the kernel counts them, the free ones of hugetlb's pool too. */
+static long long free_frames(void)
+{
+	char text[64];
+	long long n = meminfo_frames("MemFree") + listed_frames();
+
+	if (file_get("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", text, sizeof text))
+		n += atoll(text) * 512;
+	return n;
+}
+
 /*
- * MemFree leaves out what lies in per-CPU lists (a few MB), and free hugetlb
- * pages. The walk and /proc/meminfo are read one after the other.
+ * The walk and the kernel's counters are read one after the other. The walk has no fewer, but some
+ * more: of several pages that the kernel takes for itself as one, yet not as a compound page, only
+ * the first is referenced. Seen: 420 frames on 5.10 and 6.1, 1440 on 7.3, of 131,000.
  */
 static void check_free(int fd)
 {
+	struct mbwalk_scan args = walk_args(fd, MBWALK_XXH64, 0);
 	long long before, after, free, slack;
 	struct walk w = { 0 };
 
 	walk_all(fd, MBWALK_XXH64, MBWALK_SCAN_FREE, &w);
-	before = meminfo_frames("MemFree");
+	before = free_frames();
 	walk_all(fd, MBWALK_XXH64, MBWALK_SCAN_FREE, &w);
-	after = meminfo_frames("MemFree");
+	after = free_frames();
 	free = walk_of_class(&w, MBWALK_FREE);
 	CHECK(w.counts[MBWALK_COUNT_FREE] == 0);
-	slack = 512 + (before > after ? before - after : after - before) + w.n / 40;
-	say("%lld free frames, MemFree %lld before and %lld after", free, before, after);
-	if (free < before - slack || free > before + slack)
-		fail("more than %lld apart", slack);
+	slack = 256 + (before > after ? before - after : after - before);
+	say("%lld free frames, by the kernel's counters %lld before and %lld after", free, before,
+	    after);
+	if (free < before - slack || free > before + slack + (long long)args.n / 50)
+		fail("too far apart");
 	walk_all(fd, MBWALK_XXH64, 0, &w);
 	say("%llu free frames counted", (unsigned long long)w.counts[MBWALK_COUNT_FREE]);
 	free -= w.counts[MBWALK_COUNT_FREE];

@@ -279,6 +279,7 @@ static void plant_ksm(struct plants *p)
 	unsigned char *at = plant_memory(N);
 	double end = now() + 60;
 	uint64_t frames[N];
+	long long scans;
 
 	if (!file_put(KSM "run", "0") || madvise(at, N * PAGE, MADV_MERGEABLE) < 0) {
 		say("no KSM in this kernel");
@@ -297,6 +298,15 @@ static void plant_ksm(struct plants *p)
 		nap(0.05);
 		frames_of(at, N, frames);
 	} while (distinct(frames, N) != CONTENTS);
+	/*
+	 * What was merged away may still be held by the per-CPU lists of pages on their way to the
+	 * LRU, and so be in use. KSM empties these lists whenever it begins anew.
+	 */
+	for (scans = file_number(KSM "full_scans"); file_number(KSM "full_scans") < scans + 3;) {
+		if (now() > end)
+			fail("KSM has come to a halt");
+		nap(0.05);
+	}
 	/* Stopped, and what was merged stays merged. */
 	file_put(KSM "run", "0");
 	plant_add(p, "merged by KSM", at, N, MBWALK_ANON, MBWALK_KSM);

@@ -208,7 +208,7 @@ static int check_scan(const struct mbwalk_scan *asked, const struct mbwalk_scan 
 		      struct mb_err *err)
 {
 	const struct mbwalk_record *records = (void *)(uintptr_t)asked->records;
-	uint64_t frame = asked->first, sum = s->n_records;
+	uint64_t frame = asked->first, sum = 0;
 
 	if (s->n_records > asked->cap_records)
 		return fail_scan(asked, "more records than there is room for", err);
@@ -218,6 +218,8 @@ static int check_scan(const struct mbwalk_scan *asked, const struct mbwalk_scan 
 		if (records[i].frame < frame || records[i].frame >= s->next)
 			return fail_scan(asked, "frames do not ascend", err);
 		frame = records[i].frame + 1;
+		/* That one is counted, too. */
+		sum += records[i].cls != MBWALK_GONE;
 	}
 	/* Each count is held against the whole, so that the sum cannot wrap. */
 	for (int i = 0; i < MBWALK_COUNTS; i++) {

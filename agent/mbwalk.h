@@ -34,7 +34,8 @@ int mb_mbwalk_info(int fd, struct mbwalk_info *ret, struct mbwalk_range **ret_ra
 		   struct mb_err *err);
 /*
  * One MBWALK_SCAN; a signal is no error. scan->n >= 1. On return scan->next is in (first,
- * first + n], the records ascend in [first, next), and records and counts are next - first.
+ * first + n], the records ascend in [first, next), and records that are not gone and counts are
+ * next - first.
  */
 int mb_mbwalk_scan(int fd, struct mbwalk_scan *scan, struct mb_err *err);
 

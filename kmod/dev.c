@@ -95,11 +95,10 @@ struct scan {
 static int check_scan(const struct mbwalk_scan *args)
 {
 	if (args->size != sizeof(*args) || !all_zero(args->reserved, ARRAY_SIZE(args->reserved)) ||
-	    args->flags & ~(u32)(MBWALK_SCAN_FREE | MBWALK_SCAN_LIST) ||
-	    args->classes & ~(u32)MBWALK_CLASSES ||
+	    args->flags & ~(u32)MBWALK_SCAN_FREE || args->reserved0 ||
 	    (args->algorithm != MBWALK_XXH64 && args->algorithm != MBWALK_SUPERFASTHASH32) ||
 	    args->first + args->n < args->first || !args->records || !args->cap_records ||
-	    (args->bitmap && args->bitmap_first > args->first))
+	    (args->bitmap ? args->bitmap_first > args->first : args->known))
 		return -EINVAL;
 	return 0;
 }
@@ -121,10 +120,24 @@ static int fetch_bitmap(const struct mbwalk_scan *args, u64 first, unsigned int 
 	return 0;
 }
 
+/* What the caller says of the next frames. */
+static int fetch_wishes(const struct mbwalk_scan *args, struct mbwalk_chunk *c)
+{
+	c->has_known = args->known;
+	if (!args->bitmap) {
+		memset(c->dirty, 0xff, sizeof(c->dirty));
+		return 0;
+	}
+	if (c->has_known &&
+	    copy_from_user(c->known, user_pointer(args->known + c->first - args->bitmap_first),
+			   c->n))
+		return -EFAULT;
+	return fetch_bitmap(args, c->first, c->n, c->dirty);
+}
+
 static bool is_clean(const struct mbwalk_chunk *c)
 {
-	return all_zero(c->dirty, ARRAY_SIZE(c->dirty)) && !c->classes &&
-	       !(c->flags & MBWALK_SCAN_LIST);
+	return all_zero(c->dirty, ARRAY_SIZE(c->dirty)) && !c->has_known;
 }
 
 /* RAM from args.next, `most` frames at most. */
@@ -139,9 +152,7 @@ static int scan_ram(struct scan *s, u64 most)
 	/* No more frames than could all need a record: then none has to be done twice. */
 	c->n = min3(most, room, (u64)MBWALK_CHUNK_FRAMES);
 	c->n_records = 0;
-	if (!args->bitmap)
-		memset(c->dirty, 0xff, sizeof(c->dirty));
-	else if (fetch_bitmap(args, c->first, c->n, c->dirty) < 0)
+	if (fetch_wishes(args, c) < 0)
 		return -EFAULT;
 	if (is_clean(c)) {
 		args->counts[MBWALK_COUNT_CLEAN] += c->n;
@@ -215,7 +226,6 @@ static long do_scan(struct mbwalk_scan __user *to)
 	if (r < 0)
 		goto out;
 	s->chunk.algorithm = s->args.algorithm;
-	s->chunk.classes = s->args.classes;
 	s->chunk.flags = s->args.flags;
 	s->chunk.zero_digest = zero_digest[s->args.algorithm];
 	s->chunk.counts = s->args.counts;

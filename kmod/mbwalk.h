@@ -15,6 +15,12 @@
  *	   |-- looked at: records, counts --|------ not looked at yet ----------------|
  *
  * Every frame that was looked at has a record or is in one of `counts`: nothing is lost in silence.
+ * (One that is MBWALK_GONE is in both.)
+ *
+ * After a scan of everything only some frames have to be hashed again. The caller marks these in a
+ * bitmap, and says in `known` what it takes each frame for; what comes are the frames that are
+ * marked, that became something else, or that came or went. All others are as they were.
+ *
  * Nothing is locked, pinned or referenced: a page may change while it is read. Where that can be
  * seen its record has MBWALK_UNSTABLE.
  *
@@ -45,6 +51,7 @@ enum mbwalk_algorithm {
 
 /* What a frame is used for. Numbers of proto/page.h. */
 enum mbwalk_class {
+	MBWALK_GONE = 0, /* only with `known`: the caller knows it, and it has no record any more */
 	MBWALK_ANON = 1, /* with the swap cache */
 	MBWALK_FILE = 2, /* page cache of a regular file, tmpfs and memfd included */
 	MBWALK_SLAB = 3,
@@ -59,7 +66,7 @@ enum mbwalk_class {
 	MBWALK_BUFFER = 9,   /* page cache of a block device or another file that is not regular */
 };
 
-/* Of a record. Numbers of proto/page.h, but for MBWALK_NOT_HASHED. */
+/* Of a record. Numbers of proto/page.h. */
 enum mbwalk_flag {
 	MBWALK_ZERO = 1 << 0,	     /* all bytes zero */
 	MBWALK_UNSTABLE = 1 << 1,    /* locked, under writeback, not up to date, or changed its use
@@ -68,16 +75,12 @@ enum mbwalk_flag {
 				      * MBWALK_KNOWS_PINNED; false alarms are possible */
 	MBWALK_HUGE_HEAD = 1 << 3,   /* first frame of a compound page */
 	MBWALK_HUGE_TAIL = 1 << 4,   /* another frame of one */
-	MBWALK_KSM = 1 << 5,	     /* merged by this machine's own KSM */
-	MBWALK_NOT_HASHED = 1 << 15, /* with MBWALK_SCAN_LIST: no digest was asked for */
+	MBWALK_KSM = 1 << 5, /* merged by this machine's own KSM */
 };
-
-/* Bits of all classes. */
-#define MBWALK_CLASSES 0x3fe
 
 struct mbwalk_record {
 	__u64 frame;
-	__u64 digest; /* 0 with MBWALK_NOT_HASHED */
+	__u64 digest; /* 0 of one that is gone */
 	__u16 flags;  /* enum mbwalk_flag */
 	__u8 cls;     /* enum mbwalk_class */
 	__u8 reserved[5];
@@ -92,8 +95,8 @@ enum mbwalk_count {
 	MBWALK_COUNT_BALLOON = 4,    /* given back to the hypervisor */
 	MBWALK_COUNT_UNREADABLE = 5, /* not in the kernel's map: memfd_secret, debug_pagealloc */
 	MBWALK_COUNT_FREE = 6,	     /* nobody's, and MBWALK_SCAN_FREE was not given */
-	MBWALK_COUNT_CLEAN = 7,	     /* its bit in the bitmap is 0; it may also be one of the
-				      * above that was not looked at */
+	MBWALK_COUNT_CLEAN = 7,	     /* its bit in the bitmap is 0; without `known` it may also be
+				      * one of the above that was not looked at */
 	MBWALK_COUNTS = 16,	     /* the others are 0 */
 };
 
@@ -136,15 +139,13 @@ struct mbwalk_info {
 enum mbwalk_scan_flag {
 	MBWALK_SCAN_FREE = 1 << 0, /* hash free frames, too: the hypervisor merges them (and may
 				    * have to give back those that were reported as free) */
-	MBWALK_SCAN_LIST = 1 << 1, /* records without digest for frames whose bit is 0 */
 };
 
 struct mbwalk_scan {
 	__u32 size;	 /* in: sizeof(struct mbwalk_scan) */
 	__u32 flags;	 /* in: enum mbwalk_scan_flag */
 	__u32 algorithm; /* in: enum mbwalk_algorithm */
-	/* in: bit 1 << c: frames of class c are hashed whatever the bitmap says */
-	__u32 classes;
+	__u32 reserved0;
 	__u64 first, n; /* in: frames; first + n must not overflow */
 	/*
 	 * in: __u64 words, or 0 for "hash all". Bit i % 64 of word i / 64 says whether to hash
@@ -152,13 +153,20 @@ struct mbwalk_scan {
 	 */
 	__u64 bitmap;
 	__u64 bitmap_first;
+	/*
+	 * in: __u8[], or 0; with a bitmap only, and as far as that. known[frame - bitmap_first] is
+	 * the class of the frame's last record, or 0 if there is none. A frame that is of another
+	 * class now, or PINNED, is hashed whatever its bit says; one that is none any more gets a
+	 * record with class MBWALK_GONE.
+	 */
+	__u64 known;
 	__u64 records;		     /* in: struct mbwalk_record[cap_records] */
 	__u64 cap_records;	     /* in: at least 1 */
 	__u64 next;		     /* out: the first frame not looked at */
 	__u64 n_records;	     /* out: ascending by frame */
 	__u64 counts[MBWALK_COUNTS]; /* out: of this call */
 	__u64 generation;	     /* out: of the map of RAM that was used last, as in INFO */
-	__u64 reserved[3];
+	__u64 reserved[2];
 };
 
 /*

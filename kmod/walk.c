@@ -27,43 +27,50 @@ u64 mbwalk_hash(u32 algorithm, const void *page)
 					   mb_superfasthash(page, PAGE_SIZE);
 }
 
-static bool is_wanted(const struct mbwalk_chunk *c, unsigned int i, u8 cls)
+static void add_record(struct mbwalk_chunk *c, unsigned int i, u8 cls, u16 flags)
 {
-	return (c->dirty[i / 64] >> (i % 64) & 1) || (c->classes >> cls & 1);
+	struct mbwalk_record *record = &c->records[c->n_records++];
+
+	memset(record, 0, sizeof(*record));
+	record->frame = c->first + i;
+	record->cls = cls;
+	record->flags = flags;
+}
+
+/* Has no record, for that reason. The caller may have one of old. */
+static void count(struct mbwalk_chunk *c, unsigned int i, enum mbwalk_count reason)
+{
+	c->counts[reason]++;
+	if (c->has_known && c->known[i])
+		add_record(c, i, MBWALK_GONE, 0);
+}
+
+static bool is_wanted(const struct mbwalk_chunk *c, unsigned int i, const struct mbwalk_look *look)
+{
+	if (c->dirty[i / 64] >> (i % 64) & 1)
+		return true;
+	return c->has_known && (look->cls != c->known[i] || look->flags & MBWALK_PINNED);
 }
 
 static void look_at(struct mbwalk_chunk *c, unsigned int i)
 {
 	struct page *page = mbwalk_online_page(c->first + i);
-	struct mbwalk_record *record = &c->records[c->n_records];
 	struct mbwalk_look look;
 	int r;
 
 	if (!page) {
-		c->counts[MBWALK_COUNT_OFFLINE]++;
+		count(c, i, MBWALK_COUNT_OFFLINE);
 		return;
 	}
 	r = mbwalk_look(page, &look);
-	if (r < 0) {
-		c->counts[-1 - r]++;
-		return;
-	}
-	if (look.cls == MBWALK_FREE && !(c->flags & MBWALK_SCAN_FREE)) {
-		c->counts[MBWALK_COUNT_FREE]++;
-		return;
-	}
-	if (!is_wanted(c, i, look.cls)) {
-		if (!(c->flags & MBWALK_SCAN_LIST)) {
-			c->counts[MBWALK_COUNT_CLEAN]++;
-			return;
-		}
-		look.flags |= MBWALK_NOT_HASHED;
-	}
-	memset(record, 0, sizeof(*record));
-	record->frame = c->first + i;
-	record->cls = look.cls;
-	record->flags = look.flags;
-	c->n_records++;
+	if (r < 0)
+		count(c, i, -1 - r);
+	else if (look.cls == MBWALK_FREE && !(c->flags & MBWALK_SCAN_FREE))
+		count(c, i, MBWALK_COUNT_FREE);
+	else if (!is_wanted(c, i, &look))
+		c->counts[MBWALK_COUNT_CLEAN]++;
+	else
+		add_record(c, i, look.cls, look.flags);
 }
 
 /* Only what is marked to be hashed is fetched; a prefetch of what is not mapped does nothing. */
@@ -72,7 +79,7 @@ static void prefetch_frame(const struct mbwalk_chunk *c, unsigned int i)
 	const char *at;
 	size_t offset;
 
-	if (i >= c->n_records || c->records[i].flags & MBWALK_NOT_HASHED)
+	if (i >= c->n_records || c->records[i].cls == MBWALK_GONE)
 		return;
 	at = page_address(pfn_to_page(c->records[i].frame));
 	for (offset = 0; offset < PAGE_SIZE; offset += L1_CACHE_BYTES)
@@ -92,7 +99,7 @@ static int look_again(struct page *page, struct mbwalk_record *record)
 	return r;
 }
 
-/* False: it has been counted instead. */
+/* False: it has been counted instead, and is gone if the caller knew it. */
 static bool hash_frame(struct mbwalk_chunk *c, unsigned int i)
 {
 	struct mbwalk_record *record = &c->records[i];
@@ -128,10 +135,16 @@ void mbwalk_chunk(struct mbwalk_chunk *c)
 		look_at(c, i);
 	prefetch_frame(c, 0);
 	for (i = 0; i < c->n_records; i++) {
-		if (!(c->records[i].flags & MBWALK_NOT_HASHED) && !hash_frame(c, i))
-			continue;
+		struct mbwalk_record *record = &c->records[i];
+
+		if (record->cls != MBWALK_GONE && !hash_frame(c, i)) {
+			if (!c->has_known || !c->known[record->frame - c->first])
+				continue;
+			record->cls = MBWALK_GONE;
+			record->flags = 0;
+		}
 		if (kept != i)
-			c->records[kept] = c->records[i];
+			c->records[kept] = *record;
 		kept++;
 	}
 	c->n_records = kept;

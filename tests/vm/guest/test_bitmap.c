@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The bitmap says which frames are hashed, `classes` which are anyway, LIST and
- * FREE what else comes. */
+/* The bitmap says which frames are hashed, `known` which are anyway, FREE what else comes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "util_content.h"
 #include "util_file.h"
@@ -29,11 +29,6 @@ static void plant(void)
 	pages = at;
 }
 
-static bool get_bit(const uint64_t *bits, uint64_t i)
-{
-	return bits[i / 64] >> i % 64 & 1;
-}
-
 /* Every second planted frame. Bit 0 is `offset` frames below the first frame
  * scanned. */
 static uint64_t *make_bitmap(const struct mbwalk_scan *args, uint64_t offset)
@@ -54,7 +49,7 @@ static uint64_t *make_bitmap(const struct mbwalk_scan *args, uint64_t offset)
 	return bits;
 }
 
-static void check_hashed(const struct walk *w, const struct mbwalk_scan *args, bool listed)
+static void check_hashed(const struct walk *w, const struct mbwalk_scan *args)
 {
 	for (size_t i = 0; i < N; i++) {
 		const struct mbwalk_record *r = walk_find(w, frames[i]);
@@ -62,14 +57,11 @@ static void check_hashed(const struct walk *w, const struct mbwalk_scan *args, b
 
 		if (frames[i] < args->first)
 			continue;
-		if (i % 2 == 0 && (!r || r->digest != digest || r->flags & MBWALK_NOT_HASHED))
+		if (i % 2 == 0 && (!r || r->digest != digest))
 			fail("planted frame %llx is asked for, but not as it should be",
 			     (unsigned long long)frames[i]);
-		if (i % 2 && !listed && r)
+		if (i % 2 && r)
 			fail("frame %llx is not asked for", r->frame);
-		if (i % 2 && listed && (!r || !(r->flags & MBWALK_NOT_HASHED)))
-			fail("frame %llx is to be listed, not hashed",
-			     (unsigned long long)frames[i]);
 	}
 }
 
@@ -77,7 +69,6 @@ static void check_hashed(const struct walk *w, const struct mbwalk_scan *args, b
 static void check_bitmap(int fd, uint64_t first, uint64_t offset)
 {
 	struct mbwalk_scan args = walk_args(fd, MBWALK_XXH64, 0);
-	size_t hashed = 0, listed = 0;
 	struct walk w = { 0 };
 	uint64_t *bits;
 
@@ -87,64 +78,104 @@ static void check_bitmap(int fd, uint64_t first, uint64_t offset)
 	bits = make_bitmap(&args, offset);
 	args.bitmap = (uintptr_t)bits;
 	walk(fd, &args, false, &w);
-	check_hashed(&w, &args, false);
+	check_hashed(&w, &args);
 	if (w.n != n_even)
 		fail("%zu bits, %zu records", n_even, w.n);
 	CHECK(w.counts[MBWALK_COUNT_CLEAN] > 0);
 	/* The same in small pieces, which begin in the middle of a word. */
 	args.cap_records = 37;
 	walk(fd, &args, false, &w);
-	check_hashed(&w, &args, false);
+	check_hashed(&w, &args);
 	CHECK(w.n == n_even);
-
-	args.cap_records = 0;
-	args.flags = MBWALK_SCAN_LIST;
-	walk(fd, &args, false, &w);
-	check_hashed(&w, &args, true);
-	CHECK(w.counts[MBWALK_COUNT_CLEAN] == 0);
-	for (size_t i = 0; i < w.n; i++) {
-		const struct mbwalk_record *r = &w.records[i];
-		bool bit = get_bit(bits, r->frame - args.bitmap_first);
-
-		if (bit == !!(r->flags & MBWALK_NOT_HASHED))
-			fail("frame %llx: bit %d, flags %#x", r->frame, bit, r->flags);
-		hashed += bit;
-		listed += !bit;
-	}
-	say("from %llu, offset %llu: %zu hashed, %zu listed", args.first,
-	    (unsigned long long)offset, hashed, listed);
-	CHECK(hashed == n_even && listed > 1000);
+	say("from %llu, offset %llu: %zu hashed", args.first, (unsigned long long)offset, w.n);
 	free(bits);
 	walk_release(&w);
 }
 
-/* Nothing marked but a class: that class comes whole, and no other. */
-static void check_classes(int fd, unsigned int classes)
+/* The classes of a walk, each at its frame. */
+static void learn(const struct walk *w, uint8_t *known)
 {
-	struct mbwalk_scan args = walk_args(fd, MBWALK_SUPERFASTHASH32, 0);
-	uint64_t *bits = calloc(args.n / 64 + 1, sizeof *bits);
-	struct walk some = { 0 }, all = { 0 };
-	size_t want = 0, n;
+	for (size_t i = 0; i < w->n; i++)
+		known[w->records[i].frame] = w->records[i].cls;
+}
 
-	if (!bits)
+static const struct mbwalk_record *must_come(const struct walk *w, uint64_t frame, const char *what)
+{
+	const struct mbwalk_record *r = walk_find(w, frame);
+
+	if (!r)
+		fail("frame %llx, %s, does not come", (unsigned long long)frame, what);
+	return r;
+}
+
+/*
+ * Nothing is marked. Of the planted pages every third is known as what it is, every third as
+ * something else, and every third not at all; then one is given back.
+ */
+static void check_known(int fd)
+{
+	struct mbwalk_scan args = walk_args(fd, MBWALK_XXH64, 0);
+	uint64_t *bits = calloc(args.n / 64 + 1, sizeof *bits);
+	uint8_t *known = calloc(args.n, 1);
+	struct walk all = { 0 }, some = { 0 };
+	size_t gone = 0;
+
+	if (!bits || !known)
 		fail("no memory");
-	/* Twice: the first one takes memory for what it finds. */
-	for (int i = 0; i < 2; i++)
-		walk_all(fd, MBWALK_SUPERFASTHASH32, 0, &all);
 	args.bitmap = (uintptr_t)bits;
-	args.classes = classes;
-	walk(fd, &args, false, &some);
-	for (unsigned int cls = MBWALK_ANON; cls <= MBWALK_BUFFER; cls++) {
-		n = walk_of_class(&some, cls);
-		if (n && !(classes >> cls & 1))
-			fail("classes %#x: %zu records of %s", classes, n, class_name(cls));
-		want += classes >> cls & 1 ? walk_of_class(&all, cls) : 0;
+	args.known = (uintptr_t)known;
+	/* Twice: the first one takes memory for what it finds. */
+	for (int i = 0; i < 2; i++) {
+		walk(fd, &args, false, &some);
+		walk_all(fd, MBWALK_XXH64, 0, &all);
 	}
-	say("classes %#x: %zu records, %zu in a walk of all", classes, some.n, want);
-	CHECK(some.n + want / 20 + 64 > want && want + want / 20 + 64 > some.n);
-	for (size_t i = 0; i < some.n; i++)
-		CHECK(!(some.records[i].flags & MBWALK_NOT_HASHED));
+	learn(&all, known);
+	for (size_t i = 0; i < N; i++) {
+		CHECK(known[frames[i]] == MBWALK_ANON);
+		if (i % 3)
+			known[frames[i]] = i % 3 == 1 ? MBWALK_FILE : 0;
+	}
+	/* In small pieces, too: the array is read from the frame asked for on. */
+	for (int piece = 0; piece < 2; piece++) {
+		args.cap_records = piece ? 61 : 0;
+		walk(fd, &args, false, &some);
+		for (size_t i = 0; i < N; i++) {
+			const struct mbwalk_record *r;
+
+			if (i % 3 == 0 && walk_find(&some, frames[i]))
+				fail("planted frame %llx is known, and comes",
+				     (unsigned long long)frames[i]);
+			if (i % 3 == 0)
+				continue;
+			r = must_come(&some, frames[i], "known as something else");
+			CHECK(r->cls == MBWALK_ANON);
+			CHECK(r->digest == content_digest(MBWALK_XXH64, pages + i * PAGE));
+		}
+	}
+	for (size_t i = 0; i < some.n; i++) {
+		const struct mbwalk_record *r = &some.records[i];
+
+		if (r->cls == known[r->frame] && !(r->flags & MBWALK_PINNED))
+			fail("frame %llx is %s as it was, and comes", r->frame, class_name(r->cls));
+	}
+	say("%zu known, %zu records, %llu clean", all.n, some.n,
+	    (unsigned long long)some.counts[MBWALK_COUNT_CLEAN]);
+	CHECK(some.n < all.n / 4 && some.counts[MBWALK_COUNT_CLEAN] > all.n / 2);
+
+	learn(&some, known);
+	munmap((void *)pages, N * PAGE);
+	args.cap_records = 0;
+	walk(fd, &args, false, &some);
+	for (size_t i = 0; i < N; i++) {
+		const struct mbwalk_record *r = must_come(&some, frames[i], "given back");
+
+		gone += r->cls == MBWALK_GONE;
+		CHECK(r->cls != MBWALK_ANON || r->digest);
+	}
+	say("%zu of %d pages given back are gone, the others in use again", gone, N);
+	CHECK(gone > N / 2);
 	free(bits);
+	free(known);
 	walk_release(&some);
 	walk_release(&all);
 }
@@ -217,9 +248,7 @@ int main(void)
 	check_bitmap(fd, 1000, 1);
 	check_bitmap(fd, 4097, 65);
 	check_bitmap(fd, 5000, 4999);
-	check_classes(fd, 1 << MBWALK_ANON);
-	check_classes(fd, 1 << MBWALK_SLAB);
-	check_classes(fd, 1 << MBWALK_RESERVED | 1 << MBWALK_KERNEL | 1 << MBWALK_PAGE_TABLE);
 	check_free(fd);
+	check_known(fd);
 	return 0;
 }

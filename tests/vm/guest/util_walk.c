@@ -23,14 +23,15 @@ _Static_assert(offsetof(struct mbwalk_info, ranges) == 64, "info.ranges");
 _Static_assert(offsetof(struct mbwalk_info, reserved) == 88, "info.reserved");
 _Static_assert(offsetof(struct mbwalk_scan, first) == 16, "scan.first");
 _Static_assert(offsetof(struct mbwalk_scan, bitmap) == 32, "scan.bitmap");
-_Static_assert(offsetof(struct mbwalk_scan, records) == 48, "scan.records");
-_Static_assert(offsetof(struct mbwalk_scan, next) == 64, "scan.next");
-_Static_assert(offsetof(struct mbwalk_scan, counts) == 80, "scan.counts");
-_Static_assert(offsetof(struct mbwalk_scan, generation) == 208, "scan.generation");
+_Static_assert(offsetof(struct mbwalk_scan, known) == 48, "scan.known");
+_Static_assert(offsetof(struct mbwalk_scan, records) == 56, "scan.records");
+_Static_assert(offsetof(struct mbwalk_scan, next) == 72, "scan.next");
+_Static_assert(offsetof(struct mbwalk_scan, counts) == 88, "scan.counts");
+_Static_assert(offsetof(struct mbwalk_scan, generation) == 216, "scan.generation");
 
 enum {
 	KNOWN_FLAGS = MBWALK_ZERO | MBWALK_UNSTABLE | MBWALK_PINNED | MBWALK_HUGE_HEAD |
-		      MBWALK_HUGE_TAIL | MBWALK_KSM | MBWALK_NOT_HASHED
+		      MBWALK_HUGE_TAIL | MBWALK_KSM
 };
 
 int walk_open(void)
@@ -63,17 +64,23 @@ struct mbwalk_scan walk_args(int fd, enum mbwalk_algorithm algorithm, unsigned i
 				     .n = info.end_frame };
 }
 
+static uint8_t known_class(const struct mbwalk_scan *args, uint64_t frame)
+{
+	return ((const uint8_t *)(uintptr_t)args->known)[frame - args->bitmap_first];
+}
+
 static void check_record(const struct mbwalk_record *r, const struct mbwalk_scan *args)
 {
 	static const uint8_t none[sizeof r->reserved];
 
-	if (r->cls < MBWALK_ANON || r->cls > MBWALK_BUFFER || r->flags & ~KNOWN_FLAGS ||
+	if (r->cls > MBWALK_BUFFER || r->flags & ~KNOWN_FLAGS ||
 	    memcmp(r->reserved, none, sizeof none) != 0)
 		fail("frame %llx: class %d, flags %#x", r->frame, r->cls, r->flags);
+	if (r->cls == MBWALK_GONE && (r->digest || r->flags || !args->known ||
+				      !known_class(args, r->frame)))
+		fail("frame %llx: gone, and nobody knew it", r->frame);
 	if (r->cls == MBWALK_FREE && !(args->flags & MBWALK_SCAN_FREE))
 		fail("frame %llx: free, and not asked for", r->frame);
-	if (r->flags & MBWALK_NOT_HASHED && (r->digest || !(args->flags & MBWALK_SCAN_LIST)))
-		fail("frame %llx: not hashed, digest %llx", r->frame, r->digest);
 	if (r->flags & MBWALK_HUGE_HEAD && r->flags & MBWALK_HUGE_TAIL)
 		fail("frame %llx: head and tail", r->frame);
 }
@@ -81,7 +88,7 @@ static void check_record(const struct mbwalk_record *r, const struct mbwalk_scan
 /* What came of the frames [args->first, args->next). */
 static void check_call(const struct mbwalk_scan *args, const struct mbwalk_record *records)
 {
-	uint64_t sum = args->n_records, frame = args->first;
+	uint64_t sum = 0, frame = args->first;
 
 	if (args->next < args->first || args->next > args->first + args->n)
 		fail("next %llx, not in [%llx, +%llx]", args->next, args->first, args->n);
@@ -92,16 +99,17 @@ static void check_call(const struct mbwalk_scan *args, const struct mbwalk_recor
 		if (i > MBWALK_COUNT_CLEAN && args->counts[i])
 			fail("counts[%zu] is %llu", i, args->counts[i]);
 	}
-	if (sum != args->next - args->first)
-		fail("[%llx, %llx): %llu frames, but %llu with a record or counted", args->first,
-		     args->next, args->next - args->first, (unsigned long long)sum);
 	for (size_t i = 0; i < args->n_records; i++) {
 		if (records[i].frame < frame || records[i].frame >= args->next)
 			fail("record %zu is of frame %llx, after %llx, before %llx", i,
 			     records[i].frame, (unsigned long long)frame, args->next);
 		frame = records[i].frame + 1;
 		check_record(&records[i], args);
+		sum += records[i].cls != MBWALK_GONE;
 	}
+	if (sum != args->next - args->first)
+		fail("[%llx, %llx): %llu frames, but %llu with a record or counted", args->first,
+		     args->next, args->next - args->first, (unsigned long long)sum);
 }
 
 /* Touched only where records come; kept, so that walks do not change what they
@@ -196,7 +204,7 @@ size_t walk_of_class(const struct walk *w, enum mbwalk_class cls)
 
 const char *class_name(unsigned int cls)
 {
-	static const char *const names[] = { "?",      "anon",	  "file",     "slab", "page_table",
+	static const char *const names[] = { "gone",   "anon",	  "file",     "slab", "page_table",
 					     "kernel", "hugetlb", "reserved", "free", "buffer" };
 
 	return names[cls < sizeof names / sizeof *names ? cls : 0];

@@ -12,7 +12,20 @@
 struct mb_frame_set {
 	uint64_t *words; /* bit i of the bitmap is frame first + i; owned */
 	uint64_t first, n;
+	/*
+	 * [n]: the class that frame first + i had at the last epoch (enum mb_page_class), 0: it was
+	 * not there. NULL: not said. Owned.
+	 */
+	uint8_t *known;
 };
+
+static inline void mb_frame_set_add(struct mb_frame_set *s, uint64_t frame)
+{
+	uint64_t i = frame - s->first;
+
+	if (frame >= s->first && i < s->n)
+		s->words[i / 64] |= 1ull << (i % 64);
+}
 
 /* NULL is the set of all frames. */
 static inline bool mb_frame_set_has(const struct mb_frame_set *s, uint64_t frame)

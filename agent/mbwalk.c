@@ -219,6 +219,8 @@ static int check_scan(const struct mbwalk_scan *asked, const struct mbwalk_scan 
 			return fail_scan(asked, "frames do not ascend", err);
 		frame = records[i].frame + 1;
 		/* That one is counted, too. */
+		if (records[i].cls == MBWALK_GONE && !asked->known)
+			return fail_scan(asked, "frames are gone that nobody knew", err);
 		sum += records[i].cls != MBWALK_GONE;
 	}
 	/* Each count is held against the whole, so that the sum cannot wrap. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * frame -> digest, for every page of the last epoch.
+ * frame -> digest and state, for every page of the last epoch.
  *
  *	runs     [first, first+n) [first, first+n) ...   frames that are there, ascending
  *	digests  d d d d d ...    d d d ...              one each, in the same order
+ *	states   s s s s s ...    s s s ...              the same: what rehash.h wants to know
  *
  * A table is filled in ascending order and then only read; the next epoch fills another one.
  */
@@ -23,15 +24,21 @@ struct mb_frame_run {
 struct mb_page_table {
 	struct mb_frame_run *runs; /* owned */
 	uint64_t *digests;	   /* [0, n_pages); owned */
+	uint8_t *states;	   /* the same */
 	size_t n_runs, cap_runs;
-	size_t n_pages, cap_pages;
+	size_t n_pages, cap_digests, cap_states;
+};
+
+struct mb_table_page {
+	uint64_t frame, digest;
+	uint8_t state;
 };
 
 void mb_page_table_deinit(struct mb_page_table *t);
 /* Empties it, keeps the memory. */
 void mb_page_table_clear(struct mb_page_table *t);
 /* -EBADMSG when `frame` is not above the last one. */
-int mb_page_table_append(struct mb_page_table *t, uint64_t frame, uint64_t digest,
+int mb_page_table_append(struct mb_page_table *t, const struct mb_table_page *page,
 			 struct mb_err *err);
 
 /* Reading in order. */
@@ -41,13 +48,13 @@ struct mb_page_cursor {
 	uint64_t in_run;
 };
 
-static inline bool mb_page_cursor_get(const struct mb_page_cursor *c, uint64_t *ret_frame,
-				      uint64_t *ret_digest)
+static inline bool mb_page_cursor_get(const struct mb_page_cursor *c, struct mb_table_page *ret)
 {
 	if (c->page == c->table->n_pages)
 		return false;
-	*ret_frame = c->table->runs[c->run].first + c->in_run;
-	*ret_digest = c->table->digests[c->page];
+	ret->frame = c->table->runs[c->run].first + c->in_run;
+	ret->digest = c->table->digests[c->page];
+	ret->state = c->table->states[c->page];
 	return true;
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/pass.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "proto/base/cleanup.h"
 #include "proto/base/clock.h"
@@ -23,6 +25,7 @@ int mb_pass_init(struct mb_pass *p, struct mb_source *source, struct mb_tracker 
 	*p = (struct mb_pass){ .source = source, .tracker = tracker };
 	source->ops->describe(source, &info);
 	p->stable_frames = info.stable_frames;
+	mb_rehash_init(&p->rehash, tracker->ops->follows, 1);
 	p->blind = !info.identity.keyed;
 	if (info.identity.keyed && !key) {
 		/* Recorded with a key that we need not know to pass the digests on. */
@@ -49,28 +52,33 @@ void mb_pass_deinit(struct mb_pass *p)
 	mb_page_table_deinit(&p->table);
 	mb_page_table_deinit(&p->next);
 	mb_fingerprint_deinit(&p->last);
+	mb_auditor_deinit(&p->auditor);
+	free(p->want.words);
+	free(p->want.known);
+	free(p->meanwhile.words);
 }
 
 /* The epoch under way, beside the one before it. */
 struct walk {
 	struct mb_pass *pass;
-	const struct mb_frame_set *dirty;
+	const struct mb_frame_set *only; /* NULL: a full walk */
+	struct mb_auditor *auditor;	 /* or NULL */
 	struct mb_page_cursor old;
 	uint64_t read, changed;
 };
 
-/* Old frames below `end`: those that nobody flagged are still there, the others are gone. */
+/* Old frames below `end`: those that were not to be read are as they were, the others are gone. */
 static int carry_over(struct walk *w, uint64_t end, struct mb_err *err)
 {
-	uint64_t frame, digest;
+	struct mb_table_page old;
 
-	while (mb_page_cursor_get(&w->old, &frame, &digest) && frame < end) {
+	while (mb_page_cursor_get(&w->old, &old) && old.frame < end) {
 		int r = 0;
 
-		if (mb_frame_set_has(w->dirty, frame))
+		if (mb_frame_set_has(w->only, old.frame))
 			w->changed++;
 		else
-			r = mb_page_table_append(&w->pass->next, frame, digest, err);
+			r = mb_page_table_append(&w->pass->next, &old, err);
 		if (r < 0)
 			return r;
 		mb_page_cursor_step(&w->old);
@@ -78,27 +86,36 @@ static int carry_over(struct walk *w, uint64_t end, struct mb_err *err)
 	return 0;
 }
 
-static int take_page(struct walk *w, struct mb_page *page, struct mb_err *err)
+static int take_page(struct walk *w, const struct mb_page *page, struct mb_err *err)
 {
 	struct mb_pass *p = w->pass;
-	uint64_t frame, digest;
-	int r;
+	struct mb_table_page old, now = { page->frame, page->digest, 0 };
+	bool had, same;
+	int r = carry_over(w, page->frame, err);
 
-	r = carry_over(w, page->frame, err);
 	if (r < 0)
 		return r;
-	if (mb_page_cursor_get(&w->old, &frame, &digest) && frame == page->frame) {
-		w->changed += digest != page->digest;
+	had = mb_page_cursor_get(&w->old, &old) && old.frame == page->frame;
+	same = had && !page->gone && old.digest == page->digest;
+	w->changed += page->gone ? had : !same;
+	if (had)
 		mb_page_cursor_step(&w->old);
-	} else {
-		w->changed++;
+	if (page->gone)
+		return 0;
+	w->read++;
+	if (w->auditor) {
+		r = mb_auditor_page(w->auditor, had ? &old : NULL, page, err);
+		if (r < 0)
+			return r;
 	}
 	if (p->tap) {
 		r = p->tap(p->ctx, page, err);
 		if (r < 0)
 			return r;
 	}
-	return mb_page_table_append(&p->next, page->frame, page->digest, err);
+	same = same && mb_rehash_class(old.state) == page->cls;
+	now.state = mb_rehash_state(page, same ? old.state : 0);
+	return mb_page_table_append(&p->next, &now, err);
 }
 
 static int walk(struct walk *w, struct mb_err *err)
@@ -115,13 +132,12 @@ static int walk(struct walk *w, struct mb_err *err)
 		if (!n)
 			return carry_over(w, UINT64_MAX, err);
 		for (size_t i = 0; i < n; i++) {
-			if (p->blind)
+			if (p->blind && !pages[i].gone)
 				mb_blind(&p->digester, &pages[i].digest, 1);
 			r = take_page(w, &pages[i], err);
 			if (r < 0)
 				return r;
 		}
-		w->read += n;
 		if (p->progress) {
 			r = p->progress(p->ctx, p->source->ops->progress(p->source), err);
 			if (r < 0)
@@ -159,38 +175,161 @@ static int count_churn_by_content(struct mb_pass *p, const struct mb_fingerprint
 	return r;
 }
 
+/* --- what to read ----------------------------------------------------------------------------- */
+
+static int resize(struct mb_frame_set *s, const struct mb_frame_set *like, bool known,
+		  struct mb_err *err)
+{
+	free(s->words);
+	free(s->known);
+	*s = (struct mb_frame_set){ .first = like->first, .n = like->n };
+	s->words = calloc(like->n / 64 + 1, sizeof(*s->words));
+	s->known = known ? malloc(like->n + 1) : NULL;
+	if (s->words && (s->known || !known))
+		return 0;
+	s->n = 0;
+	return mb_fail_mem(err, "a set of frames");
+}
+
+static bool is_alike(const struct mb_frame_set *a, const struct mb_frame_set *b)
+{
+	return a->first == b->first && a->n == b->n;
+}
+
+/* What is flagged, or was while the last audit was under way, and what rules 2 and 3 add. */
+static int make_want(struct mb_pass *p, const struct mb_frame_set *dirty, struct mb_err *err)
+{
+	struct mb_frame_set *want = &p->want;
+	struct mb_page_cursor c = { .table = &p->table };
+	struct mb_table_page page;
+
+	if (!want->words || !is_alike(want, dirty)) {
+		int r = resize(want, dirty, !(p->rehash.broken & MB_BREAK_RULE_2), err);
+
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < (dirty->n + 63) / 64; i++)
+		want->words[i] = dirty->words[i] | (p->has_meanwhile ? p->meanwhile.words[i] : 0);
+	if (want->known)
+		memset(want->known, 0, want->n);
+	for (; mb_page_cursor_get(&c, &page); mb_page_cursor_step(&c)) {
+		if (page.frame - want->first >= want->n)
+			continue;
+		if (want->known)
+			want->known[page.frame - want->first] = mb_rehash_class(page.state);
+		if (mb_rehash_is_due(&p->rehash, page.frame, page.state, p->epochs))
+			mb_frame_set_add(want, page.frame);
+	}
+	return 0;
+}
+
+/* --- audit ------------------------------------------------------------------------------------ */
+
+static int keep_meanwhile(struct mb_pass *p, const struct mb_frame_set *dirty, struct mb_err *err)
+{
+	if (!p->meanwhile.words || !is_alike(&p->meanwhile, dirty)) {
+		int r = resize(&p->meanwhile, dirty, false, err);
+
+		if (r < 0)
+			return r;
+	}
+	memcpy(p->meanwhile.words, dirty->words, (dirty->n + 63) / 64 * sizeof(*dirty->words));
+	p->has_meanwhile = true;
+	return 0;
+}
+
+static int end_audit(struct mb_pass *p, struct mb_audit *ret, struct mb_err *err)
+{
+	const struct mb_frame_set *dirty;
+	const char *doubt;
+	int r = p->tracker->ops->epoch(p->tracker, &dirty, &doubt, err);
+
+	if (r == 0 && dirty)
+		r = keep_meanwhile(p, dirty, err);
+	if (r < 0)
+		return mb_fail_in(err, r, "tracker %s", p->tracker->ops->name);
+	/* Who was written meanwhile is not known: the next pass reads all. */
+	p->lost = !dirty || doubt;
+	mb_auditor_end(&p->auditor, dirty);
+	mb_rehash_judge(&p->rehash, &p->auditor.audit, p->auditor.pages);
+	*ret = p->auditor.audit;
+	p->unaudited = 0;
+	return 0;
+}
+
+/* --- the pass --------------------------------------------------------------------------------- */
+
+/* Asks the tracker, and decides what is to be read and whether that is held against the flags. */
+static int plan(struct walk *w, const char **ret_doubt, struct mb_err *err)
+{
+	struct mb_pass *p = w->pass;
+	const struct mb_frame_set *dirty;
+	int r = p->tracker->ops->epoch(p->tracker, &dirty, ret_doubt, err);
+	bool due;
+
+	if (r < 0)
+		return mb_fail_in(err, r, "tracker %s", p->tracker->ops->name);
+	/* Frames that are not stable cannot be carried over. */
+	if (!dirty || !p->epochs || !p->stable_frames || p->lost ||
+	    (p->has_meanwhile && !is_alike(&p->meanwhile, dirty)))
+		return 0;
+	r = make_want(p, dirty, err);
+	if (r < 0)
+		return r;
+	due = p->audit_every && p->unaudited + 1 >= p->audit_every;
+	if (!due && !*ret_doubt) {
+		w->only = &p->want;
+		return 0;
+	}
+	mb_auditor_begin(&p->auditor, dirty, &p->want, p->rehash.follows);
+	w->auditor = &p->auditor;
+	return 0;
+}
+
+static int begin(struct walk *w, struct mb_err *err)
+{
+	const struct mb_source_ops *ops = w->pass->source->ops;
+	int r = ops->begin(w->pass->source, w->only, err);
+
+	if (r == -EAGAIN && w->only) {
+		w->only = NULL;
+		r = ops->begin(w->pass->source, NULL, err);
+	}
+	return r;
+}
+
 int mb_pass_run(struct mb_pass *p, struct mb_epoch *ret, struct mb_err *err)
 {
-	const struct mb_source_ops *ops = p->source->ops;
 	uint64_t start_ns = mb_now_ns(), start_cpu_ns = mb_cpu_ns();
 	struct walk w = { .pass = p, .old.table = &p->table };
-	/* Frames that are not stable cannot be carried over. */
-	bool all = !p->epochs || !p->stable_frames || p->lost;
 	struct mb_page_table swap;
+	const char *doubt = NULL;
 	int r;
 
 	*ret = (struct mb_epoch){ 0 };
 	mb_page_table_clear(&p->next);
+	r = plan(&w, &doubt, err);
 	p->lost = true;
-	r = p->tracker->ops->epoch(p->tracker, &w.dirty, err);
-	if (r < 0)
-		return mb_fail_in(err, r, "tracker %s", p->tracker->ops->name);
-	if (all)
-		w.dirty = NULL;
-	r = ops->begin(p->source, w.dirty, err);
-	if (r == -EAGAIN && w.dirty) {
-		w.dirty = NULL;
-		r = ops->begin(p->source, NULL, err);
-	}
+	p->has_meanwhile = false;
+	if (r == 0)
+		r = begin(&w, err);
 	if (r < 0)
 		return r;
+	/* The tracker's words are gone when it is asked again. */
+	snprintf(p->doubt, sizeof(p->doubt), "%s", doubt ? doubt : "");
+	ret->doubt = doubt ? p->doubt : NULL;
 	ret->info.taken_unix_ns = mb_unix_ns();
 	r = walk(&w, err);
 	if (r == 0)
 		r = make_fingerprint(&p->next, &ret->fingerprint, err);
 	if (r == 0 && !p->stable_frames)
 		r = count_churn_by_content(p, &ret->fingerprint, &w.changed, err);
+	p->lost = false;
+	if (r == 0 && w.auditor)
+		r = end_audit(p, &ret->info.audit, err);
 	if (r < 0) {
+		p->lost = true;
 		mb_fingerprint_deinit(&ret->fingerprint);
 		return r;
 	}
@@ -198,14 +337,14 @@ int mb_pass_run(struct mb_pass *p, struct mb_epoch *ret, struct mb_err *err)
 	p->table = p->next;
 	p->next = swap;
 	p->epochs++;
-	p->lost = false;
+	p->unaudited += !w.auditor;
 
-	ops->unread(p->source, ret->unread);
+	p->source->ops->unread(p->source, ret->unread);
 	for (int i = 0; i < MB_UNREAD_REASONS; i++)
 		ret->info.pages_unread += ret->unread[i];
 	ret->info.pages_read = w.read;
 	ret->info.pages_changed = w.changed;
-	ret->info.full = !w.dirty;
+	ret->info.full = !w.only;
 	ret->info.tracker = p->tracker->ops->name;
 	ret->info.epochs = 1;
 	ret->info.duration_ns = mb_now_ns() - start_ns;

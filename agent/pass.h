@@ -4,12 +4,23 @@
  *
  *	tracker: which frames?  ->  source: their pages  ->  key  ->  page table  ->  fingerprint
  *
- * It knows sources and trackers by their contracts only.
+ * It knows sources and trackers by their contracts only. What makes an incremental pass as good as
+ * a full walk:
+ *
+ * Rule 1: the tracker takes its flags, then protects, and only then pages are read.
+ * Rules 2 and 3: other pages that must be read, too (rehash.h).
+ * Rule 4 is the tracker's: flags are set after the write, and taken by a swap that loses none.
+ * Rule 5: when the tracker doubts that it has seen all, everything is read.
+ *
+ * And what shows whether it is: an audit (auditor.h) with every such full walk, and every so many
+ * epochs.
  */
 #ifndef MB_PASS_H
 #define MB_PASS_H
 
+#include "agent/auditor.h"
 #include "agent/page_table.h"
+#include "agent/rehash.h"
 #include "agent/source.h"
 #include "agent/track.h"
 #include "proto/digest.h"
@@ -24,8 +35,17 @@ struct mb_pass {
 	bool stable_frames;
 	struct mb_page_table table, next; /* of the last epoch, and of the one under way */
 	struct mb_fingerprint last;	  /* for churn where frames are not stable */
+	struct mb_rehash rehash;
+	struct mb_auditor auditor;
+	struct mb_frame_set want; /* owned */
+	/* What the tracker flagged while an audit was under way: the next epoch's. */
+	struct mb_frame_set meanwhile; /* owned */
+	bool has_meanwhile;
 	uint64_t epochs;
+	uint64_t audit_every; /* epochs; 0: only when the tracker has doubts */
+	uint64_t unaudited;   /* epochs since */
 	bool lost; /* the last pass failed: what the tracker flagged for it is not read yet */
+	char doubt[160];
 	/* Called with every page as it goes into the fingerprint, in frame order; may be NULL. */
 	int (*tap)(void *ctx, const struct mb_page *page, struct mb_err *err);
 	/* Called now and then with the share done; may be NULL. An error ends the pass. */
@@ -37,6 +57,8 @@ struct mb_epoch {
 	struct mb_fingerprint fingerprint;
 	struct mb_pass_info info; /* tracker: a constant string */
 	uint64_t unread[MB_UNREAD_REASONS];
+	/* What the tracker doubts, in words that live until the next pass; or NULL. */
+	const char *doubt;
 };
 
 /*

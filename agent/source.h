@@ -73,6 +73,9 @@ struct mb_source_ops {
 	void (*describe)(struct mb_source *s, struct mb_source_info *ret);
 	/*
 	 * Starts an epoch over the frames in `only` (NULL: all); borrowed until the epoch's end.
+	 * With only->known, frames that are of another class now, that may be written unseen
+	 * (PINNED), or that are gone (`gone`) come, too. A source where frames do none of that but
+	 * for -EAGAIN need not look.
 	 * -ENODATA: there is no further epoch (a trace's end; a file is read once).
 	 * -EAGAIN, never with NULL: since the last epoch frames have come, gone or been replaced
 	 * in a way that no tracker sees, so `only` does not hold. Begin again with NULL.

@@ -266,6 +266,7 @@ static int scan(struct kmod *k, struct mb_err *err)
 	if (mapped) {
 		args.bitmap = (uintptr_t)k->only->words;
 		args.bitmap_first = k->only->first;
+		args.known = (uintptr_t)k->only->known;
 	}
 	r = mb_mbwalk_scan(k->fd, &args, err);
 	if (r < 0)
@@ -288,6 +289,7 @@ static void take(const struct mbwalk_record *from, struct mb_page *to)
 		/* A newer module may tell more than we know. */
 		.cls = from->cls < MB_CLASS_END ? from->cls : MB_CLASS_UNKNOWN,
 		.flags = from->flags & FLAGS_KNOWN,
+		.gone = from->cls == MBWALK_GONE,
 	};
 }
 

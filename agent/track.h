@@ -3,7 +3,8 @@
  * A tracker: tells which frames may have changed since it was armed.
  *
  * The pass calls epoch() before it reads a single page: what is written after that is the next
- * epoch's. All hooks are required. Trackers do not see each other, nor the source.
+ * epoch's (rule 1 of pass.h). All hooks are required. Trackers do not see each other, nor the
+ * source.
  */
 #ifndef MB_TRACK_H
 #define MB_TRACK_H
@@ -24,15 +25,18 @@ struct mb_tracker {
 struct mb_tracker_ops {
 	const char *name;
 	enum mb_strength strength;
+	uint32_t
+		follows; /* bits 1 << enum mb_page_class: what it knows of other pages is nothing */
 
 	int (*open)(struct mb_tracker **ret, struct mb_err *err);
 	void (*close)(struct mb_tracker *t);
 	/*
 	 * Takes what was flagged since the last call and arms for the next. *ret_dirty is the
-	 * tracker's, valid until the next call; NULL: cannot tell, read all.
+	 * tracker's, valid until the next call; NULL: knows nothing. *ret_doubt: why more may have
+	 * been written than is flagged, in words that live as long; NULL: it was not.
 	 */
 	int (*epoch)(struct mb_tracker *t, const struct mb_frame_set **ret_dirty,
-		     struct mb_err *err);
+		     const char **ret_doubt, struct mb_err *err);
 };
 
 extern const struct mb_tracker_ops mb_track_none;

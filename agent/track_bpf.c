@@ -5,6 +5,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/bpf.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include "proto/base/cleanup.h"
 #include "proto/base/clock.h"
 #include "proto/digest.h"
+#include "proto/page.h"
 
 struct track_bpf {
 	struct mb_tracker base;
@@ -37,6 +39,7 @@ struct track_bpf {
 	struct mb_track_bpf_who *who;
 	size_t n_who;
 	struct mb_track_bpf_report report;
+	char doubt[160];
 };
 
 static struct track_bpf *to_bpf(struct mb_tracker *t)
@@ -369,7 +372,7 @@ static int count_missed(struct track_bpf *t, uint64_t *ret, struct mb_err *err)
 }
 
 /* What was counted since the last time. */
-static int count_losses(struct track_bpf *t, bool *ret_lost, struct mb_err *err)
+static int count_losses(struct track_bpf *t, struct mb_err *err)
 {
 	struct mb_dirty_counters now;
 	uint64_t missed;
@@ -381,11 +384,8 @@ static int count_losses(struct track_bpf *t, bool *ret_lost, struct mb_err *err)
 	if (bpf_map_lookup_elem(t->counters, &key, &now) < 0)
 		return mb_fail(err, errno, "counters: %m");
 	t->report.missed = missed - t->missed;
-	*ret_lost = t->report.missed > 0;
-	for (int i = 0; i < MB_LOST_REASONS; i++) {
+	for (int i = 0; i < MB_LOST_REASONS; i++)
 		t->report.lost[i] = now.lost[i] - t->before.lost[i];
-		*ret_lost = *ret_lost || t->report.lost[i];
-	}
 	for (int i = 0; i < MB_DIRTY_KINDS; i++)
 		t->other.n[i] = now.other[i] - t->before.other[i];
 	t->missed = missed;
@@ -433,12 +433,35 @@ static int protect(struct track_bpf *t, struct mb_err *err)
 	return mb_write_protect_all("/proc", &t->report.protect, err);
 }
 
+/* Rule 5: events were lost, or may have been. */
+static const char *doubt(struct track_bpf *t)
+{
+	static const char *const lost[MB_LOST_REASONS] = {
+		[MB_LOST_ARGS] = "calls that there was no room for",
+		[MB_LOST_PAGE] = "pages whose frame is not known",
+		[MB_LOST_WALK] = "page tables that could not be read",
+		[MB_LOST_EXEC] = "programs started with too many arguments",
+	};
+	const char *what = "events while a program was running on the same CPU";
+	uint64_t n = t->report.missed;
+
+	if (!t->epochs++)
+		return "nothing was write-protected before";
+	for (int i = 0; !n && i < MB_LOST_REASONS; i++) {
+		n = t->report.lost[i];
+		what = lost[i];
+	}
+	if (!n)
+		return NULL;
+	snprintf(t->doubt, sizeof(t->doubt), "%" PRIu64 " %s", n, what ? what : "events");
+	return t->doubt;
+}
+
 static int bpf_epoch(struct mb_tracker *tracker, const struct mb_frame_set **ret_dirty,
-		     struct mb_err *err)
+		     const char **ret_doubt, struct mb_err *err)
 {
 	struct track_bpf *t = to_bpf(tracker);
 	uint64_t start_ns = mb_now_ns();
-	bool lost;
 	int r = 0;
 
 	if (t->protect_first)
@@ -451,7 +474,7 @@ static int bpf_epoch(struct mb_tracker *tracker, const struct mb_frame_set **ret
 	 * Between taking and protecting: what was lost up to now is read anew, or it was before the
 	 * pages are protected, and they are read after that.
 	 */
-	r = count_losses(t, &lost, err);
+	r = count_losses(t, err);
 	if (r < 0)
 		return r;
 	take_who(t);
@@ -459,14 +482,15 @@ static int bpf_epoch(struct mb_tracker *tracker, const struct mb_frame_set **ret
 		r = protect(t, err);
 	if (r < 0)
 		return r;
-	/* Before the first time nothing was protected. */
-	*ret_dirty = lost || !t->epochs++ ? NULL : &t->dirty;
+	*ret_dirty = &t->dirty;
+	*ret_doubt = doubt(t);
 	return 0;
 }
 
 const struct mb_tracker_ops mb_track_bpf = {
 	.name = "bpf",
 	.strength = MB_STRENGTH_PROOF,
+	.follows = 1 << MB_CLASS_ANON | 1 << MB_CLASS_FILE,
 	.open = bpf_open,
 	.close = bpf_close,
 	.epoch = bpf_epoch,

@@ -20,11 +20,12 @@ static void none_close(struct mb_tracker *t)
 }
 
 static int none_epoch(struct mb_tracker *t, const struct mb_frame_set **ret_dirty,
-		      struct mb_err *err)
+		      const char **ret_doubt, struct mb_err *err)
 {
 	(void)t;
 	(void)err;
 	*ret_dirty = NULL;
+	*ret_doubt = NULL;
 	return 0;
 }
 

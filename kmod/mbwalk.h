@@ -68,14 +68,14 @@ enum mbwalk_class {
 
 /* Of a record. Numbers of proto/page.h. */
 enum mbwalk_flag {
-	MBWALK_ZERO = 1 << 0,	     /* all bytes zero */
-	MBWALK_UNSTABLE = 1 << 1,    /* locked, under writeback, not up to date, or changed its use
-				      * while it was read */
-	MBWALK_PINNED = 1 << 2,	     /* may be written by a device (long-term pin); only with
-				      * MBWALK_KNOWS_PINNED; false alarms are possible */
-	MBWALK_HUGE_HEAD = 1 << 3,   /* first frame of a compound page */
-	MBWALK_HUGE_TAIL = 1 << 4,   /* another frame of one */
-	MBWALK_KSM = 1 << 5, /* merged by this machine's own KSM */
+	MBWALK_ZERO = 1 << 0,	   /* all bytes zero */
+	MBWALK_UNSTABLE = 1 << 1,  /* locked, under writeback, not up to date, or changed its use
+				    * while it was read */
+	MBWALK_PINNED = 1 << 2,	   /* may be written by a device (long-term pin); only with
+				    * MBWALK_KNOWS_PINNED; false alarms are possible */
+	MBWALK_HUGE_HEAD = 1 << 3, /* first frame of a compound page */
+	MBWALK_HUGE_TAIL = 1 << 4, /* another frame of one */
+	MBWALK_KSM = 1 << 5,	   /* merged by this machine's own KSM */
 };
 
 struct mbwalk_record {

@@ -12,13 +12,13 @@ struct mbwalk_ram;
 struct mbwalk_chunk {
 	/* in */
 	u64 first;
-	unsigned int n;		       /* frames, at most MBWALK_CHUNK_FRAMES, all of them RAM */
-	u32 algorithm, flags;	       /* as in struct mbwalk_scan */
+	unsigned int n;	      /* frames, at most MBWALK_CHUNK_FRAMES, all of them RAM */
+	u32 algorithm, flags; /* as in struct mbwalk_scan */
 	u64 dirty[MBWALK_CHUNK_FRAMES / 64]; /* bit i: hash frame first + i */
 	bool has_known;
 	u8 known[MBWALK_CHUNK_FRAMES]; /* the same, as in struct mbwalk_scan */
-	void *bounce;			     /* a page; owned by the caller */
-	u64 zero_digest;		     /* of `algorithm` */
+	void *bounce;		       /* a page; owned by the caller */
+	u64 zero_digest;	       /* of `algorithm` */
 
 	/* out */
 	struct mbwalk_record records[MBWALK_CHUNK_FRAMES];

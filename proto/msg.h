@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/audit.h"
 #include "proto/base/buf.h"
 #include "proto/base/err.h"
 #include "proto/delta.h"
@@ -77,6 +78,7 @@ struct mb_pass_info {
 	uint32_t epochs;	/* passes that the delta sums up */
 	bool full;		/* full walk, not an incremental pass */
 	const char *tracker;
+	struct mb_audit audit;
 };
 
 struct mb_delta_msg {

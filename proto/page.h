@@ -3,6 +3,7 @@
 #ifndef MB_PAGE_H
 #define MB_PAGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum mb_page_class {
@@ -33,6 +34,7 @@ struct mb_page {
 	uint64_t digest; /* raw, or keyed: the source's identity says */
 	uint8_t cls;	 /* enum mb_page_class */
 	uint8_t flags;
+	bool gone; /* it was there at the last epoch and is not any more: has no digest */
 };
 
 /* "anon", "page_table"; NULL above the last class. */

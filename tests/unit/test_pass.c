@@ -11,6 +11,7 @@ struct fake_source {
 	struct mb_source source;
 	struct mb_source_info info;
 	uint64_t raw[FRAMES];
+	uint8_t cls[FRAMES], flags[FRAMES]; /* class 0: anon */
 	const struct mb_frame_set *only;
 	uint64_t at;
 	size_t per_read;
@@ -19,6 +20,9 @@ struct fake_source {
 	bool ended, moved; /* no further epoch; frames are not what they were */
 	int begun;
 	bool was_full;
+	/* Something writes while it is read: once, when this frame is come to. */
+	uint64_t write_at, write_frame;
+	struct fake_tracker *tracker;
 };
 
 static struct fake_source *fake(struct mb_source *s)
@@ -45,6 +49,27 @@ static int source_begin(struct mb_source *s, const struct mb_frame_set *only, st
 	return 0;
 }
 
+static uint8_t class_of(const struct fake_source *f, uint64_t frame)
+{
+	return f->cls[frame] ? f->cls[frame] : MB_CLASS_ANON;
+}
+
+/* As the module does it: what is asked for, and what is not as it was known. */
+static bool comes(const struct fake_source *f, uint64_t frame)
+{
+	const uint8_t *known = f->only ? f->only->known : NULL;
+
+	if (mb_frame_set_has(f->only, frame))
+		return f->raw[frame] || (known && known[frame]);
+	if (!known)
+		return false;
+	return f->raw[frame] ?
+		       known[frame] != class_of(f, frame) || f->flags[frame] & MB_PAGE_PINNED :
+		       known[frame];
+}
+
+static void write_meanwhile(struct fake_source *f);
+
 static int source_read(struct mb_source *s, struct mb_page *pages, size_t cap, size_t *ret_n,
 		       struct mb_err *err)
 {
@@ -55,9 +80,15 @@ static int source_read(struct mb_source *s, struct mb_page *pages, size_t cap, s
 	for (; f->at < FRAMES && *ret_n < max; f->at++) {
 		if (f->fail_at && f->at == f->fail_at)
 			return mb_fail(err, EIO, "frame %d is gone", (int)f->at);
-		if (!f->raw[f->at] || !mb_frame_set_has(f->only, f->at))
+		if (f->write_at && f->at == f->write_at)
+			write_meanwhile(f);
+		if (!comes(f, f->at))
 			continue;
-		pages[*ret_n] = (struct mb_page){ .frame = f->at, .digest = f->raw[f->at] };
+		pages[*ret_n] = (struct mb_page){ .frame = f->at,
+						  .digest = f->raw[f->at],
+						  .cls = class_of(f, f->at),
+						  .flags = f->flags[f->at],
+						  .gone = !f->raw[f->at] };
 		if (f->swap_at && f->at == f->swap_at)
 			pages[*ret_n].frame = 0;
 		++*ret_n;
@@ -91,10 +122,19 @@ struct fake_tracker {
 	uint64_t flagged[FRAMES / 64], given[FRAMES / 64];
 	struct mb_frame_set set;
 	bool can_tell, fails;
+	const char *doubt;
+	int asked;
 };
 
+static void write_meanwhile(struct fake_source *f)
+{
+	f->raw[f->write_frame]++;
+	f->tracker->flagged[f->write_frame / 64] |= 1ull << f->write_frame % 64;
+	f->write_at = 0;
+}
+
 static int tracker_epoch(struct mb_tracker *t, const struct mb_frame_set **ret_dirty,
-			 struct mb_err *err)
+			 const char **ret_doubt, struct mb_err *err)
 {
 	struct fake_tracker *f = (struct fake_tracker *)t;
 
@@ -102,14 +142,17 @@ static int tracker_epoch(struct mb_tracker *t, const struct mb_frame_set **ret_d
 		return mb_fail(err, EIO, "ring lost");
 	memcpy(f->given, f->flagged, sizeof(f->given));
 	memset(f->flagged, 0, sizeof(f->flagged));
-	f->set = (struct mb_frame_set){ f->given, 0, FRAMES };
+	f->set = (struct mb_frame_set){ f->given, 0, FRAMES, NULL };
 	*ret_dirty = f->can_tell ? &f->set : NULL;
+	*ret_doubt = f->doubt;
+	f->asked++;
 	return 0;
 }
 
 static const struct mb_tracker_ops tracker_ops = {
 	.name = "fake",
 	.strength = MB_STRENGTH_PROOF,
+	.follows = 1 << MB_CLASS_ANON | 1 << MB_CLASS_FILE,
 	.epoch = tracker_epoch,
 };
 
@@ -136,6 +179,7 @@ static void scene_init(struct scene *s, bool stable, bool can_tell)
 		.source = { .source.ops = &source_ops, .info.stable_frames = stable },
 		.tracker = { .tracker.ops = &tracker_ops, .can_tell = can_tell },
 	};
+	s->source.tracker = &s->tracker;
 	raw_identity(&s->source.info.identity);
 	assert_ok(
 		mb_pass_init(&s->pass, &s->source.source, &s->tracker.tracker, 64, "d", NULL, &err),
@@ -279,7 +323,7 @@ static void test_frames_outside_the_set_are_read(void **state)
 {
 	uint64_t words[1] = { 0 };
 	struct mb_pass_info i;
-	struct mb_frame_set set = { words, 64, 64 };
+	struct mb_frame_set set = { words, 64, 64, NULL };
 	struct scene s;
 
 	(void)state;
@@ -342,6 +386,233 @@ static void test_random_partial_passes(void **state)
 		}
 		mb_pass_deinit(&s.pass);
 	}
+}
+
+/* Behind the tracker's back, of a class that it does not follow. */
+static void test_rule_2(void **state)
+{
+	struct mb_pass_info i;
+	struct scene s;
+
+	(void)state;
+	scene_init(&s, true, true);
+	for (uint64_t f = 1; f < 20; f++)
+		put(&s, f, f);
+	s.source.cls[5] = MB_CLASS_SLAB;
+	s.source.cls[6] = MB_CLASS_HUGETLB;
+	s.source.flags[7] = MB_PAGE_PINNED;
+	s.source.cls[8] = MB_CLASS_FILE;
+	run_info(&s);
+	for (uint64_t f = 5; f < 8; f++)
+		s.source.raw[f] += 100;
+	i = run_info(&s);
+	assert_int_equal(i.pages_read, 3);
+	assert_int_equal(i.pages_changed, 3);
+
+	/* Pinned just now; of another class; come; gone: nobody flags any of them. */
+	s.source.flags[9] = MB_PAGE_PINNED;
+	s.source.raw[9] = 200;
+	s.source.cls[10] = MB_CLASS_FILE;
+	s.source.raw[10] = 201;
+	s.source.raw[30] = 202;
+	s.source.raw[11] = 0;
+	i = run_info(&s);
+	assert_int_equal(i.pages_read, 6);
+	assert_int_equal(i.pages_changed, 4);
+	/* Not pinned any more: what was written up to then is read once. */
+	s.source.flags[9] = 0;
+	s.source.raw[9] = 203;
+	i = run_info(&s);
+	assert_int_equal(i.pages_read, 4);
+	i = run_info(&s);
+	assert_int_equal(i.pages_read, 3);
+	mb_pass_deinit(&s.pass);
+}
+
+/* Read while it was being written to: read again, flagged or not. */
+static void test_rule_3(void **state)
+{
+	struct mb_pass_info i;
+	struct scene s;
+
+	(void)state;
+	scene_init(&s, true, true);
+	put(&s, 1, 1);
+	put(&s, 2, 2);
+	s.source.flags[2] = MB_PAGE_UNSTABLE;
+	run_info(&s);
+	s.source.raw[2] = 3;
+	s.source.flags[2] = 0;
+	i = run_info(&s);
+	assert_int_equal(i.pages_read, 1);
+	i = run_info(&s);
+	assert_int_equal(i.pages_read, 0);
+	mb_pass_deinit(&s.pass);
+}
+
+static void wrong_after(struct scene *s)
+{
+	struct mb_epoch e;
+	struct mb_err err = { 0 };
+	struct mb_fingerprint_id is, should;
+	uint64_t digests[FRAMES];
+	struct mb_fingerprint fp;
+	size_t n = 0;
+
+	assert_ok(mb_pass_run(&s->pass, &e, &err), &err);
+	for (size_t i = 0; i < FRAMES; i++)
+		if (s->source.raw[i])
+			digests[n++] = s->source.raw[i];
+	mb_blind(&s->pass.digester, digests, n);
+	assert_ok(mb_fingerprint_from_digests(&fp, digests, n, &err), &err);
+	should = mb_fingerprint_id(&fp);
+	is = mb_fingerprint_id(&e.fingerprint);
+	assert_false(mb_fingerprint_id_equal(&is, &should));
+	mb_fingerprint_deinit(&fp);
+	mb_fingerprint_deinit(&e.fingerprint);
+}
+
+/* The switches that tests of the whole use: without a rule it does go wrong. */
+static void test_broken_rules(void **state)
+{
+	static const struct {
+		unsigned int broken;
+		uint8_t cls, flags;
+	} cases[] = {
+		{ MB_BREAK_RULE_2, MB_CLASS_SLAB, 0 },
+		{ MB_BREAK_RULE_3, MB_CLASS_ANON, MB_PAGE_UNSTABLE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MB_ARRAY_LEN(cases); i++) {
+		struct scene s;
+
+		scene_init(&s, true, true);
+		s.pass.rehash.broken = cases[i].broken;
+		put(&s, 2, 2);
+		s.source.cls[2] = cases[i].cls;
+		s.source.flags[2] = cases[i].flags;
+		run_info(&s);
+		s.source.raw[2] = 3;
+		wrong_after(&s);
+		mb_pass_deinit(&s.pass);
+	}
+	/* Nor does what comes behind the tracker's back. */
+	for (int with = 0; with < 2; with++) {
+		struct scene s;
+
+		scene_init(&s, true, true);
+		s.pass.rehash.broken = with ? 0 : MB_BREAK_RULE_2;
+		put(&s, 2, 2);
+		run_info(&s);
+		s.source.raw[9] = 9;
+		if (with)
+			run_info(&s);
+		else
+			wrong_after(&s);
+		mb_pass_deinit(&s.pass);
+	}
+}
+
+static void test_audit(void **state)
+{
+	struct mb_pass_info i;
+	struct scene s;
+
+	(void)state;
+	scene_init(&s, true, true);
+	s.pass.audit_every = 3;
+	for (uint64_t f = 1; f < 20; f++)
+		put(&s, f, f);
+	run_info(&s);
+	i = run_info(&s);
+	assert_int_equal(i.audit.audits, 0);
+	assert_false(i.full);
+	put(&s, 3, 300);       /* flagged and changed */
+	put(&s, 4, 4);	       /* flagged only */
+	put(&s, 60, 60);       /* new */
+	s.source.raw[5] = 500; /* missed */
+	s.source.write_at = 2; /* after the flags were taken, before it is read */
+	s.source.write_frame = 6;
+	i = run_info(&s);
+	assert_true(i.full);
+	assert_int_equal(i.audit.audits, 1);
+	assert_int_equal(i.audit.follows, 1 << MB_CLASS_ANON | 1 << MB_CLASS_FILE);
+	assert_int_equal(i.audit.changed[MB_CLASS_ANON], 3);
+	assert_int_equal(i.audit.stale[MB_CLASS_ANON], 1);
+	assert_int_equal(i.audit.flagged, 3);
+	assert_int_equal(i.audit.flagged_changed, 2);
+	/* What was flagged while it was audited is read then. */
+	i = run_info(&s);
+	assert_false(i.full);
+	assert_int_equal(i.pages_read, 1);
+	i = run_info(&s);
+	assert_int_equal(i.pages_read, 0);
+	mb_pass_deinit(&s.pass);
+}
+
+/* Rule 5: all is read, and it is told how right the doubts were. */
+static void test_doubt(void **state)
+{
+	struct mb_pass_info i;
+	struct mb_epoch e;
+	struct scene s;
+
+	(void)state;
+	scene_init(&s, true, true);
+	put(&s, 1, 1);
+	put(&s, 2, 2);
+	s.tracker.doubt = "nothing was protected";
+	i = run_info(&s);
+	assert_true(i.full);
+	/* There is nothing that it could be held against. */
+	assert_int_equal(i.audit.audits, 0);
+	assert_int_equal(s.tracker.asked, 1);
+	s.tracker.doubt = NULL;
+	run_info(&s);
+
+	s.source.raw[2] = 3;
+	s.tracker.doubt = "5 events";
+	run(&s, &e);
+	assert_string_equal(e.doubt, "5 events");
+	assert_true(e.info.full);
+	assert_int_equal(e.info.audit.stale[MB_CLASS_ANON], 1);
+	mb_fingerprint_deinit(&e.fingerprint);
+	/* It had doubts when it was asked the second time, too. */
+	s.tracker.doubt = NULL;
+	s.source.raw[2] = 4;
+	run(&s, &e);
+	assert_true(e.info.full);
+	assert_null(e.doubt);
+	mb_fingerprint_deinit(&e.fingerprint);
+	i = run_info(&s);
+	assert_false(i.full);
+	mb_pass_deinit(&s.pass);
+}
+
+/* Seldom looked at, what has not changed for long; found all the same. */
+static void test_quiet_pages(void **state)
+{
+	struct mb_pass_info i;
+	uint64_t read = 0;
+	struct scene s;
+
+	(void)state;
+	scene_init(&s, true, true);
+	mb_rehash_init(&s.pass.rehash, tracker_ops.follows, 8);
+	s.pass.audit_every = 10;
+	for (uint64_t f = 1; f < 200; f++) {
+		put(&s, f, f);
+		s.source.cls[f] = MB_CLASS_RESERVED;
+	}
+	for (int pass = 0; pass < 60; pass++) {
+		i = run_info(&s);
+		if (!i.full && pass > 40)
+			read += i.pages_read;
+	}
+	/* Every eighth, of 199, 17 times or so. */
+	assert_in_range(read, 17 * 199 / 8 / 2, 17 * 199 / 8 * 2);
+	mb_pass_deinit(&s.pass);
 }
 
 static void test_churn_of_unstable_frames(void **state)
@@ -634,6 +905,12 @@ int main(void)
 		cmocka_unit_test(test_frames_outside_the_set_are_read),
 		cmocka_unit_test(test_frames_moved),
 		cmocka_unit_test(test_random_partial_passes),
+		cmocka_unit_test(test_rule_2),
+		cmocka_unit_test(test_rule_3),
+		cmocka_unit_test(test_broken_rules),
+		cmocka_unit_test(test_audit),
+		cmocka_unit_test(test_doubt),
+		cmocka_unit_test(test_quiet_pages),
 		cmocka_unit_test(test_churn_of_unstable_frames),
 		cmocka_unit_test(test_unstable_frames_are_always_read),
 		cmocka_unit_test(test_failed_walk),

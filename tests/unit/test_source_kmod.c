@@ -132,7 +132,7 @@ static void test_resume(void **state)
 static void test_bitmap(void **state)
 {
 	static uint64_t words[400];
-	struct mb_frame_set only = { words, 130, 5000 };
+	struct mb_frame_set only = { words, 130, 5000, NULL };
 	struct mb_source *s = open_kmod(two, 2);
 	struct rng r = { 1 };
 
@@ -146,12 +146,54 @@ static void test_bitmap(void **state)
 	assert_walk(s, two, 2, &only, 100);
 	device.most = 0;
 	/* All of it, and nothing of it. */
-	only = (struct mb_frame_set){ words, 0, 25600 };
+	only = (struct mb_frame_set){ words, 0, 25600, NULL };
 	assert_walk(s, two, 2, &only, 4096);
-	only = (struct mb_frame_set){ words, 1ull << 50, 64 };
+	only = (struct mb_frame_set){ words, 1ull << 50, 64, NULL };
 	assert_walk(s, two, 2, &only, 4096);
-	only = (struct mb_frame_set){ words, 100, 0 };
+	only = (struct mb_frame_set){ words, 100, 0, NULL };
 	assert_walk(s, two, 2, &only, 4096);
+	close_kmod(s);
+}
+
+static const struct mb_page *must_find(const struct taken *t, uint64_t frame)
+{
+	const struct mb_page *page = find_frame(t, frame);
+
+	if (!page)
+		fail_msg("frame %llu does not come", (unsigned long long)frame);
+	return page;
+}
+
+/* Nothing is flagged: what comes is what is not as it was known, or is none any more. */
+static void test_known(void **state)
+{
+	static uint64_t words[200256 / 64];
+	static uint8_t known[200256];
+	struct mb_frame_set only = { words, 0, MB_ARRAY_LEN(known), known };
+	struct mb_source *s = open_kmod(two, 2);
+	struct taken t;
+
+	(void)state;
+	for (uint64_t f = 0; f < MB_ARRAY_LEN(known); f++)
+		known[f] = fake_reason(f) < 0 ? fake_class(f) : 0;
+	take_epoch(s, &only, 4096, &t);
+	assert_int_equal(t.n, 0);
+	/* Counted again in every epoch. */
+	assert_int_equal(t.unread[MB_UNREAD_OFFLINE], 201);
+	free_taken(&t);
+
+	known[1001] ^= 1; /* became something else */
+	known[1002] = 0;  /* came */
+	known[1030] = 3;  /* was there, is in the balloon */
+	for (int i = 0; i < 2; i++) {
+		device.most = i ? 17 : 0;
+		take_epoch(s, &only, i ? 5 : 4096, &t);
+		assert_int_equal(t.n, 3);
+		assert_int_equal(must_find(&t, 1001)->digest, fake_digest(1001));
+		assert_false(must_find(&t, 1002)->gone);
+		assert_true(must_find(&t, 1030)->gone);
+		free_taken(&t);
+	}
 	close_kmod(s);
 }
 
@@ -159,13 +201,13 @@ static void test_arguments(void **state)
 {
 	struct mb_source *s = open_kmod(sparse, 3);
 	uint64_t word = 0;
-	struct mb_frame_set only = { &word, 5, 64 };
+	struct mb_frame_set only = { &word, 5, 64, NULL };
 
 	(void)state;
 	assert_walk(s, sparse, 3, &only, 10);
 	assert_int_equal(device.last.first, 1ull << 40);
 	assert_int_equal(device.last.algorithm, MBWALK_XXH64);
-	assert_int_equal(device.last.classes, 0);
+	assert_int_equal(device.last.known, 0);
 	assert_int_equal(device.last.flags, 0);
 	assert_int_equal(device.last.bitmap, 0);
 	close_kmod(s);
@@ -215,7 +257,7 @@ static void test_lies_of_scan(void **state)
 		{ MANY_RECORDS, "more records" },   { STUCK, "does not get on" },
 		{ BEHIND, "does not get on" },	    { BEYOND, "does not get on" },
 		{ NOT_ASCENDING, "do not ascend" }, { LOST_FRAMES, "were lost" },
-		{ HUGE_COUNT, "counts more" },
+		{ HUGE_COUNT, "counts more" },	    { GONE, "nobody knew" },
 	};
 
 	(void)state;
@@ -364,7 +406,7 @@ static void test_check(void **state)
 static void test_generation(void **state)
 {
 	uint64_t words[4000] = { 0 };
-	struct mb_frame_set only = { words, 0, 64 * 4000 };
+	struct mb_frame_set only = { words, 0, 64 * 4000, NULL };
 	struct mb_source *s = open_kmod(two, 2);
 	struct mb_err err = { 0 };
 
@@ -389,13 +431,21 @@ static void test_generation(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_walk),	     cmocka_unit_test(test_sparse),
-		cmocka_unit_test(test_free_memory),  cmocka_unit_test(test_resume),
-		cmocka_unit_test(test_bitmap),	     cmocka_unit_test(test_arguments),
-		cmocka_unit_test(test_scan_errors),  cmocka_unit_test(test_lies_of_scan),
-		cmocka_unit_test(test_lies_of_info), cmocka_unit_test(test_ranges_come_meanwhile),
-		cmocka_unit_test(test_versions),     cmocka_unit_test(test_superfasthash),
-		cmocka_unit_test(test_not_loaded),   cmocka_unit_test(test_check),
+		cmocka_unit_test(test_walk),
+		cmocka_unit_test(test_sparse),
+		cmocka_unit_test(test_free_memory),
+		cmocka_unit_test(test_resume),
+		cmocka_unit_test(test_bitmap),
+		cmocka_unit_test(test_known),
+		cmocka_unit_test(test_arguments),
+		cmocka_unit_test(test_scan_errors),
+		cmocka_unit_test(test_lies_of_scan),
+		cmocka_unit_test(test_lies_of_info),
+		cmocka_unit_test(test_ranges_come_meanwhile),
+		cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_superfasthash),
+		cmocka_unit_test(test_not_loaded),
+		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_generation),
 	};
 

@@ -36,7 +36,7 @@ int fake_reason(uint64_t frame)
 
 uint8_t fake_class(uint64_t frame)
 {
-	return (uint8_t)(frame % 12); /* some that nobody knows, yet */
+	return (uint8_t)(1 + frame % 11); /* some that nobody knows, yet */
 }
 
 static int fake_open(void)
@@ -83,12 +83,20 @@ static int fake_info(struct mbwalk_info *info)
 	return 0;
 }
 
+static uint8_t known_class(const struct mbwalk_scan *s, uint64_t frame)
+{
+	const uint8_t *known = (void *)(uintptr_t)s->known;
+
+	return known ? known[frame - s->bitmap_first] : 0;
+}
+
 static bool is_dirty(const struct mbwalk_scan *s, uint64_t frame)
 {
 	const uint64_t *words = (void *)(uintptr_t)s->bitmap;
 	uint64_t bit = frame - s->bitmap_first;
 
-	return !words || (words[bit / 64] >> bit % 64 & 1);
+	return !words || words[bit / 64] >> bit % 64 & 1 ||
+	       (s->known && known_class(s, frame) != fake_class(frame));
 }
 
 static void tell_lie(struct mbwalk_scan *s)
@@ -114,6 +122,10 @@ static void tell_lie(struct mbwalk_scan *s)
 	case NOT_ASCENDING:
 		records[1].frame = records[0].frame;
 		break;
+	case GONE:
+		records[1].cls = MBWALK_GONE;
+		s->counts[MBWALK_COUNT_FREE]++;
+		break;
 	case LOST_FRAMES:
 		s->n_records--;
 		break;
@@ -135,7 +147,8 @@ static int fake_scan(struct mbwalk_scan *s)
 	assert_int_equal(s->size, sizeof(*s));
 	assert_true(s->n && s->records && s->cap_records);
 	assert_true(s->bitmap ? s->bitmap_first <= s->first : !s->bitmap_first);
-	assert_false(s->reserved[0] | s->reserved[1] | s->reserved[2]);
+	assert_true(s->bitmap || !s->known);
+	assert_false(s->reserved0 || s->reserved[0] || s->reserved[1]);
 	device.scans++;
 	device.last = *s;
 	if (device.eintr) {
@@ -149,11 +162,14 @@ static int fake_scan(struct mbwalk_scan *s)
 
 		if (reason == MBWALK_COUNT_FREE && s->flags & MBWALK_SCAN_FREE)
 			reason = -1;
-		if (!is_dirty(s, s->next))
+		/* With `known` every frame is looked at. */
+		if ((reason < 0 || !s->known) && !is_dirty(s, s->next))
 			reason = MBWALK_COUNT_CLEAN;
 		if (reason >= 0)
 			s->counts[reason]++;
-		else
+		if (reason >= 0 && reason != MBWALK_COUNT_CLEAN && known_class(s, s->next))
+			records[s->n_records++] = (struct mbwalk_record){ .frame = s->next };
+		else if (reason < 0)
 			records[s->n_records++] = (struct mbwalk_record){
 				.frame = s->next,
 				.digest = fake_digest(s->next),

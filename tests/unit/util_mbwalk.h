@@ -13,6 +13,7 @@ enum lie {
 	BEHIND,	      /* next goes back */
 	BEYOND,	      /* next is above first + n */
 	NOT_ASCENDING,
+	GONE, /* a frame that nobody knew */
 	LOST_FRAMES,
 	HUGE_COUNT, /* so that the sum wraps to what it should be */
 	MANY_RANGES,

@@ -141,11 +141,12 @@ static const struct mb_frame_set *epoch(struct mb_tracker *t)
 {
 	static const struct mb_frame_set all = { .n = 0 };
 	const struct mb_frame_set *dirty = NULL;
+	const char *doubt;
 	struct mb_err err = { 0 };
 
-	if (t->ops->epoch(t, &dirty, &err) < 0)
+	if (t->ops->epoch(t, &dirty, &doubt, &err) < 0)
 		fail("epoch: %s", err.text);
-	return dirty ? dirty : &all;
+	return doubt ? &all : dirty;
 }
 
 /* The tracker's is valid until the next epoch only. */
@@ -274,7 +275,7 @@ int main(void)
 		if (later->n)
 			told++;
 		else
-			say("round %d: the tracker cannot tell", round);
+			say("round %d: the tracker has doubts", round);
 		dirty = copy(later);
 		walk_all(fd, MBWALK_XXH64, 0, &after);
 		index_walk(&x, &after);

@@ -76,8 +76,8 @@ static void check_record(const struct mbwalk_record *r, const struct mbwalk_scan
 	if (r->cls > MBWALK_BUFFER || r->flags & ~KNOWN_FLAGS ||
 	    memcmp(r->reserved, none, sizeof none) != 0)
 		fail("frame %llx: class %d, flags %#x", r->frame, r->cls, r->flags);
-	if (r->cls == MBWALK_GONE && (r->digest || r->flags || !args->known ||
-				      !known_class(args, r->frame)))
+	if (r->cls == MBWALK_GONE &&
+	    (r->digest || r->flags || !args->known || !known_class(args, r->frame)))
 		fail("frame %llx: gone, and nobody knew it", r->frame);
 	if (r->cls == MBWALK_FREE && !(args->flags & MBWALK_SCAN_FREE))
 		fail("frame %llx: free, and not asked for", r->frame);

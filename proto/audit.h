@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What full walks have found of what the tracker said before them: how far its word can be taken.
+ *
+ * Counted are the pages that were there before and after, in the same frame and with the same
+ * class. What came, went or changed its use is always read, so nothing can be missed there.
+ *
+ *	recall    = 1 - stale / changed		of all classes, or of those that the tracker follows
+ *	precision = flagged_changed / flagged
+ */
+#ifndef MB_AUDIT_H
+#define MB_AUDIT_H
+
+#include <stdint.h>
+
+#include "proto/page.h"
+
+struct mb_audit {
+	uint32_t audits;  /* that these are the sums of; 0: there was none */
+	uint32_t follows; /* bits 1 << enum mb_page_class: that the tracker follows */
+	uint64_t changed[MB_CLASS_END];
+	/* Changed, and an incremental pass would not have read it: the fingerprint was wrong. */
+	uint64_t stale[MB_CLASS_END];
+	/* Pages of the classes that it follows that the tracker flagged; new ones are changed. */
+	uint64_t flagged, flagged_changed;
+};
+
+static inline uint64_t mb_audit_sum(const uint64_t of[MB_CLASS_END], uint32_t classes)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < MB_CLASS_END; i++)
+		sum += classes >> i & 1 ? of[i] : 0;
+	return sum;
+}
+
+/* The last one says what is followed. */
+static inline void mb_audit_add(struct mb_audit *to, const struct mb_audit *from)
+{
+	if (!from->audits)
+		return;
+	to->audits += from->audits;
+	to->follows = from->follows;
+	for (unsigned int i = 0; i < MB_CLASS_END; i++) {
+		to->changed[i] += from->changed[i];
+		to->stale[i] += from->stale[i];
+	}
+	to->flagged += from->flagged;
+	to->flagged_changed += from->flagged_changed;
+}
+
+/* 1 where nothing changed. */
+static inline double mb_audit_recall(const struct mb_audit *a, uint32_t classes)
+{
+	uint64_t changed = mb_audit_sum(a->changed, classes);
+
+	return changed ? 1 - (double)mb_audit_sum(a->stale, classes) / (double)changed : 1;
+}
+
+static inline double mb_audit_precision(const struct mb_audit *a)
+{
+	return a->flagged ? (double)a->flagged_changed / (double)a->flagged : 1;
+}
+
+#endif

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * 100,000 ioctls of which most are wrong in some way, from 64- and 32-bit
- *callers. Each must give what mbwalk.h says, and write nowhere but where it was
- *asked to:
+ * 100,000 ioctls of which most are wrong in some way, from 64- and 32-bit callers. Each must give
+ * what mbwalk.h says, and write nowhere but where it was asked to:
  *
  *	| no access | arena: struct, records, bitmap | no access | read only |
  */
@@ -13,16 +12,26 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "util_content.h"
+#include "util_frame.h"
 #include "util_int80.h"
+#include "util_plant.h"
 #include "util_test.h"
 #include "util_walk.h"
 
-enum { CALLS = 100000, ARENA = 2 * PAGE, RECORD = sizeof(struct mbwalk_record) };
+enum {
+	CALLS = 100000,
+	ARENA = 2 * PAGE,
+	RECORD = sizeof(struct mbwalk_record),
+	RANGE = sizeof(struct mbwalk_range)
+};
 
 static uint64_t seed;
 static unsigned char *arena, *read_only;
 static unsigned char before[ARENA];
 static uint64_t end_frame;
+static struct mbwalk_range ranges[64]; /* as they were at first: nothing is plugged in here */
+static uint64_t n_ranges;
 
 static uint64_t dice(uint64_t sides)
 {
@@ -154,8 +163,7 @@ static _Noreturn void bad_scan(int call, const struct mbwalk_scan *a, const char
 {
 	say("size %u flags %#x algorithm %u first %#llx n %#llx bitmap %#llx, known %#llx from "
 	    "%#llx",
-	    a->size, a->flags, a->algorithm, a->first, a->n, a->bitmap, a->known,
-	    a->bitmap_first);
+	    a->size, a->flags, a->algorithm, a->first, a->n, a->bitmap, a->known, a->bitmap_first);
 	say("records %#llx[%#llx]; arena [%#llx, +%#x)", a->records, a->cap_records,
 	    (unsigned long long)(uintptr_t)arena, ARENA);
 	fail("call %d: %s (errno %d)", call, what, errno);
@@ -193,25 +201,40 @@ static void check_scan(int call, const struct mbwalk_scan *a, const struct mbwal
 		bad_scan(call, a, "records were written where they cannot be");
 }
 
-/* What differs from before must be among the records, or be the struct itself.
- */
-static void check_arena(int call, const struct mbwalk_scan *a, uint64_t n, size_t at, size_t size)
-{
-	uint64_t first = a->records - (uintptr_t)arena, end;
+/* What may be written: [at, at + bytes) of user space. */
+struct target {
+	uint64_t at, bytes;
+};
 
+static bool hits(struct target t, const unsigned char *byte)
+{
+	/* Before the arena is what nobody can write: nothing comes from there on. */
+	return t.at >= (uintptr_t)arena && (uintptr_t)byte - t.at < t.bytes;
+}
+
+/* What differs from before must be in one of them. `a`: what was asked for, or NULL for INFO. */
+static void check_arena(int call, const struct mbwalk_scan *a, struct target array,
+			struct target self)
+{
 	if (memcmp(arena, before, ARENA) == 0)
 		return;
-	if (!n || n > ARENA)
-		n = n ? ARENA : 0;
-	end = first + n * RECORD;
 	for (size_t i = 0; i < ARENA; i++) {
 		if (arena[i] == before[i])
 			continue;
-		if ((i < at || i >= at + size) &&
-		    (a->records < (uintptr_t)arena || i < first || i >= end))
-			bad_scan(call, a, "wrote where it was not asked to");
+		if (!hits(array, arena + i) && !hits(self, arena + i)) {
+			if (a)
+				bad_scan(call, a, "wrote where it was not asked to");
+			fail("call %d: MBWALK_INFO wrote byte %zu; asked for: %llu at %zd", call, i,
+			     (unsigned long long)array.bytes,
+			     (ssize_t)(array.at - (uintptr_t)arena));
+		}
 		before[i] = arena[i];
 	}
+}
+
+static struct target records_of(const struct mbwalk_scan *a, uint64_t n)
+{
+	return (struct target){ a->records, n > ARENA ? ARENA : n * RECORD };
 }
 
 static int call_it(bool narrow, int fd, unsigned long request, void *arg)
@@ -240,17 +263,19 @@ static void one_scan(int call, int fd, bool narrow, unsigned int *good)
 	memcpy(&out, arena + at, sizeof out);
 	check_scan(call, &a, &out, r);
 	if (r < 0 && errno == EINVAL)
-		check_arena(call, &a, 0, 0, 0);
+		check_arena(call, &a, (struct target){ 0 }, (struct target){ 0 });
+	else if (r < 0)
+		check_arena(call, &a, records_of(&a, a.cap_records), (struct target){ 0 });
 	else
-		check_arena(call, &a, r < 0 ? a.cap_records : out.n_records, at,
-			    r < 0 ? 0 : sizeof a);
+		check_arena(call, &a, records_of(&a, out.n_records),
+			    (struct target){ (uintptr_t)arena + at, sizeof a });
 	*good += r == 0;
 }
 
 static void one_info(int call, int fd, bool narrow, unsigned int *good)
 {
 	struct mbwalk_info *info = (struct mbwalk_info *)arena, in;
-	struct mbwalk_scan a = { 0 };
+	struct target array = { 0 }, self = { 0 };
 	bool valid;
 	int r;
 
@@ -274,10 +299,55 @@ static void one_info(int call, int fd, bool narrow, unsigned int *good)
 	if (r == 0 && in.ranges && in.cap_ranges &&
 	    !in_arena(in.ranges, sizeof(struct mbwalk_range)))
 		fail("call %d: ranges were written where they cannot be", call);
-	/* A range is shorter than a record. */
-	a.records = in.ranges;
-	check_arena(call, &a, valid ? in.cap_ranges : 0, 0, r < 0 ? 0 : sizeof in);
+	if (valid && in.ranges) {
+		array.at = in.ranges;
+		array.bytes = (in.cap_ranges < n_ranges ? in.cap_ranges : n_ranges) * RANGE;
+	}
+	if (r == 0) {
+		self = (struct target){ (uintptr_t)info, sizeof in };
+		if (in.ranges >= self.at + self.bytes &&
+		    memcmp((void *)(uintptr_t)in.ranges, ranges, array.bytes) != 0)
+			fail("call %d: not the ranges that there are", call);
+	}
+	check_arena(call, NULL, array, self);
 	*good += r == 0;
+}
+
+/* To the page that is read only, by the back door. */
+static void set_read_only(const void *from, size_t n)
+{
+	if (mprotect(read_only, PAGE, PROT_READ | PROT_WRITE) < 0)
+		fail_errno("mprotect");
+	memset(read_only, 0, PAGE);
+	memcpy(read_only, from, n);
+	if (mprotect(read_only, PAGE, PROT_READ) < 0)
+		fail_errno("mprotect");
+}
+
+/* All is well, but the result cannot be written. */
+static void one_read_only(int call, int fd, bool narrow)
+{
+	struct mbwalk_info info = { .size = sizeof info };
+	struct mbwalk_scan a;
+	bool scan = dice(2), valid;
+	const void *in = scan ? (void *)&a : &info;
+	size_t size = scan ? sizeof a : sizeof info;
+	int r;
+
+	random_scan(&a);
+	valid = !scan || (scan_is_valid(&a) && a.records);
+	set_read_only(in, size);
+	r = call_it(narrow, fd, scan ? MBWALK_SCAN : MBWALK_INFO, read_only);
+	if (r == 0 || (valid ? errno != EFAULT && errno != ENOMEM : errno != EINVAL)) {
+		if (scan)
+			bad_scan(call, &a, "the struct is read only");
+		fail("call %d: MBWALK_INFO, the struct is read only: errno %d", call, errno);
+	}
+	if (memcmp(read_only, in, size) != 0)
+		fail("call %d: the read-only page was written", call);
+	check_arena(call, &a, scan && valid ? records_of(&a, a.cap_records) : (struct target){ 0 },
+		    (struct target){ 0 });
+	set_read_only(in, 0);
 }
 
 /* A struct that is not there, is not all there, or cannot be written. */
@@ -287,6 +357,10 @@ static void one_bad_struct(int call, int fd, bool narrow)
 	void *arg = (void *)(uintptr_t)bad_pointer();
 	int r;
 
+	if (dice(4) == 0) {
+		one_read_only(call, fd, narrow);
+		return;
+	}
 	if (dice(3) == 0)
 		arg = arena + ARENA - 1 - dice(sizeof(struct mbwalk_info) - 1);
 	r = call_it(narrow && fits32(arg), fd, request, arg);
@@ -310,37 +384,72 @@ static void one_bad_number(int call, int fd, bool narrow)
 		fail("call %d: request %#x: errno %d", call, request, errno);
 }
 
-/* The same answers as in 64 bits. */
-static void check_narrow(int fd)
+/* One frame, by each way; false: there is no record. */
+static bool scan_both(int fd, uint64_t frame, struct mbwalk_scan *a, struct mbwalk_record *r,
+		      struct mbwalk_record *narrow, struct mbwalk_record *wide)
 {
-	struct mbwalk_scan *a = memory32(sizeof *a), b;
-	struct mbwalk_info *info = memory32(sizeof *info), wide;
-	struct mbwalk_record narrow[64], *r = memory32(sizeof narrow);
+	struct mbwalk_scan b;
 
-	walk_info(fd, &wide);
-	info->size = sizeof *info;
-	if (int80_ioctl(fd, MBWALK_INFO, info) < 0 || memcmp(info, &wide, sizeof wide) != 0)
-		fail("MBWALK_INFO differs in a 32-bit call");
 	*a = walk_args(fd, MBWALK_XXH64, 0);
-	a->first = 0x1000; /* the kernel's own code, which does not change */
+	a->first = frame;
+	a->n = a->cap_records = 1;
 	a->records = (uintptr_t)r;
-	a->cap_records = a->n = 64;
 	b = *a;
 	if (int80_ioctl(fd, MBWALK_SCAN, a) < 0)
 		fail_errno("MBWALK_SCAN in a 32-bit call");
-	memcpy(narrow, r, sizeof narrow);
+	*narrow = *r;
+	memset(r, 0, sizeof *r);
 	if (ioctl(fd, MBWALK_SCAN, &b) < 0)
 		fail_errno("MBWALK_SCAN");
-	CHECK(a->n_records == b.n_records && a->next == b.next);
-	if (memcmp(narrow, r, a->n_records * RECORD) != 0)
-		say("records of the first %llu frames differ between two scans", a->n_records);
-	say("32-bit calls: %llu records", a->n_records);
+	*wide = *r;
+	return a->n_records && b.n_records;
+}
+
+/* The same answers as in 64 bits, of pages that stay what they are; some may move. */
+static void check_narrow(int fd)
+{
+	enum { N = 64 };
+	struct mbwalk_scan *a = memory32(sizeof *a);
+	struct mbwalk_info *info = memory32(sizeof *info), wide_info;
+	struct mbwalk_record narrow, wide, *r = memory32(sizeof *r);
+	unsigned char *pages = plant_memory(N);
+	uint64_t frame, again;
+	size_t stayed = 0;
+
+	walk_info(fd, &wide_info);
+	info->size = sizeof *info;
+	if (int80_ioctl(fd, MBWALK_INFO, info) < 0 || memcmp(info, &wide_info, sizeof *info) != 0)
+		fail("MBWALK_INFO differs in a 32-bit call");
+	for (size_t i = 0; i < N; i++) {
+		unsigned char *page = pages + i * PAGE;
+		bool both;
+
+		content_fill(page, seed + i);
+		frames_of(page, 1, &frame);
+		both = scan_both(fd, frame, a, r, &narrow, &wide);
+		frames_of(page, 1, &again);
+		if (frame == NO_FRAME || frame != again)
+			continue;
+		stayed++;
+		if (!both || narrow.frame != frame || narrow.cls != MBWALK_ANON ||
+		    narrow.digest != content_digest(MBWALK_XXH64, page))
+			fail("32-bit: frame %llx is %s, digest %llx", narrow.frame,
+			     class_name(narrow.cls), narrow.digest);
+		narrow.flags = wide.flags = 0; /* who looks at it now may come and go */
+		if (memcmp(&narrow, &wide, sizeof wide) != 0)
+			fail("frame %llx differs in a 32-bit call", narrow.frame);
+	}
+	say("32-bit calls: %zu records", stayed);
+	CHECK(stayed > N / 2);
+	munmap(pages, N * PAGE);
 }
 
 int main(int argc, char **argv)
 {
 	int fd = walk_open();
-	struct mbwalk_info info;
+	struct mbwalk_info info = { .size = sizeof info,
+				    .ranges = (uintptr_t)ranges,
+				    .cap_ranges = sizeof ranges / sizeof *ranges };
 	unsigned int good = 0;
 	struct walk w = { 0 };
 	bool narrow;
@@ -350,8 +459,11 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		sscanf(argv[1], "%llx", (unsigned long long *)&seed);
 	say("seed %#llx", (unsigned long long)seed);
-	walk_info(fd, &info);
 	CHECK(ioctl(fd, MBWALK_GET_VERSION) == MBWALK_VERSION);
+	if (ioctl(fd, MBWALK_INFO, &info) < 0)
+		fail_errno("MBWALK_INFO");
+	CHECK(info.n_ranges <= sizeof ranges / sizeof *ranges);
+	n_ranges = info.n_ranges;
 	end_frame = info.end_frame;
 	make_arena();
 	narrow = int80_works(fd);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/time.h>
@@ -15,7 +16,7 @@
 #include "util_test.h"
 #include "util_walk.h"
 
-enum { KILLS = 100 };
+enum { KILLS = 100, CANARY = 0x55 };
 
 static volatile sig_atomic_t alarms;
 
@@ -103,12 +104,26 @@ static void set_alarm(long microseconds)
 		fail_errno("setitimer");
 }
 
+/* Refused: the struct is as it was, and no record was written. */
+static void check_nothing_done(const struct mbwalk_scan *args, const struct mbwalk_scan *before,
+			       const struct mbwalk_record *records)
+{
+	const unsigned char *at = (const unsigned char *)records;
+
+	if (memcmp(args, before, sizeof *args) != 0)
+		fail("EINTR, but the struct was written: next %llx, %llu records", args->next,
+		     args->n_records);
+	for (size_t i = 0; i < PAGE; i++)
+		if (at[i] != CANARY)
+			fail("EINTR, but byte %zu of the records was written", i);
+}
+
 /* One pass; how many of its calls the alarm has cut short, and how many it has
  * kept from starting. */
 static void check_alarms(long microseconds, size_t *cut, size_t *refused)
 {
 	int fd = walk_open();
-	struct mbwalk_scan args = walk_args(fd, MBWALK_XXH64, MBWALK_SCAN_FREE);
+	struct mbwalk_scan args = walk_args(fd, MBWALK_XXH64, MBWALK_SCAN_FREE), before;
 	uint64_t end = args.n, sum = 0, first = 0;
 	size_t bytes = args.n * sizeof(struct mbwalk_record);
 	struct mbwalk_record *records = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
@@ -126,9 +141,14 @@ static void check_alarms(long microseconds, size_t *cut, size_t *refused)
 		 */
 		if (*cut + *refused == 2000)
 			set_alarm(0);
+		args.next = args.n_records = args.generation = 0xdddddddd;
+		memset(args.counts, 0xdd, sizeof args.counts);
+		memset(records, CANARY, PAGE);
+		before = args;
 		if (ioctl(fd, MBWALK_SCAN, &args) < 0) {
 			if (errno != EINTR)
 				fail_errno("MBWALK_SCAN");
+			check_nothing_done(&args, &before, records);
 			++*refused;
 			continue;
 		}

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Only CAP_SYS_ADMIN opens the device, whatever the file's mode says. */
+/* Only CAP_SYS_ADMIN of the machine itself opens the device, whatever the file's mode says. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <sched.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "util_file.h"
 #include "util_test.h"
 #include "util_walk.h"
 
@@ -30,6 +34,29 @@ static void become_nobody(void)
 {
 	if (setgid(65534) < 0 || setuid(65534) < 0)
 		fail_errno("setuid");
+}
+
+/* Root, with all capabilities, of a user namespace of its own. */
+static void enter_namespace(void)
+{
+	char map[32];
+
+	snprintf(map, sizeof map, "0 %u 1", geteuid());
+	if (unshare(CLONE_NEWUSER) < 0) {
+		say("no user namespaces for user %u: %s", geteuid(), strerror(errno));
+		_exit(0);
+	}
+	/* Its files in /proc would be the real root's, after setuid(). */
+	prctl(PR_SET_DUMPABLE, 1);
+	if (!file_put("/proc/self/uid_map", map))
+		fail_errno("uid_map");
+	CHECK(geteuid() == 0);
+}
+
+static void nobody_in_namespace(void)
+{
+	become_nobody();
+	enter_namespace();
 }
 
 static void check_open(const char *who, const char *path, void (*become)(void), int want)
@@ -68,6 +95,10 @@ int main(void)
 	check_open("nobody", node, become_nobody, EPERM);
 	check_open("root without CAP_SYS_ADMIN", MBWALK_PATH, drop_admin, EPERM);
 	check_open("root without CAP_SYS_ADMIN", node, drop_admin, EPERM);
+	check_open("root of a namespace", MBWALK_PATH, enter_namespace, EPERM);
+	check_open("root of a namespace", node, enter_namespace, EPERM);
+	check_open("nobody as root of a namespace", MBWALK_PATH, nobody_in_namespace, EACCES);
+	check_open("nobody as root of a namespace", node, nobody_in_namespace, EPERM);
 	unlink(node);
 	close(walk_open());
 	return 0;

@@ -10,7 +10,7 @@
 
 #include "agent/cmd.h"
 #include "agent/source.h"
-#include "agent/track.h"
+#include "agent/trackers.h"
 #include "proto/base/buf.h"
 #include "proto/base/cli.h"
 #include "proto/base/file.h"
@@ -55,6 +55,30 @@ static json_t *ksm_fact(void)
 	return ret;
 }
 
+/* In the order in which they are tried; nothing tells whether one works but to open it. */
+static void tracker_facts(json_t *facts)
+{
+	bool taken = false;
+
+	for (size_t i = 0; mb_tracker_at(i); i++) {
+		const struct mb_tracker_ops *ops = mb_tracker_at(i);
+		struct mb_tracker *t;
+		struct mb_err err = { 0 };
+		char text[MB_DESCRIBE_MAX + 32], what[MB_DESCRIBE_MAX];
+
+		if (ops->open(&t, &err) < 0) {
+			json_array_append_new(facts, fact("tracker", ops->name, false, err.text));
+			continue;
+		}
+		t->ops->describe(t, what);
+		snprintf(text, sizeof(text), "%s%s", what,
+			 taken ? "" : " (--tracker auto takes it)");
+		json_array_append_new(facts, fact("tracker", ops->name, true, text));
+		ops->close(t);
+		taken = true;
+	}
+}
+
 static json_t *gather(void)
 {
 	json_t *facts = json_array();
@@ -77,8 +101,7 @@ static json_t *gather(void)
 						  *found ? found :
 							   s->summary));
 	}
-	json_array_append_new(
-		facts, fact("tracker", mb_track_none.name, true, "every pass is a full walk"));
+	tracker_facts(facts);
 	return facts;
 }
 

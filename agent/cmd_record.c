@@ -172,7 +172,7 @@ static int start(struct record *rec, const struct options *o, struct mb_err *err
 	struct mb_trace_header h = { .version = MB_PROTOCOL_VERSION, .agent = mb_version };
 	int r;
 
-	r = mb_agent_open(&rec->agent, &o->agent, err);
+	r = mb_agent_open(&rec->agent, &o->agent, NULL, err);
 	if (r < 0)
 		return r;
 	rec->pending = malloc(PENDING_MAX * sizeof(*rec->pending));

@@ -8,8 +8,11 @@
 #include "agent/boot.h"
 #include "agent/cmd.h"
 #include "agent/config.h"
+#include "agent/pace.h"
 #include "agent/schedule.h"
+#include "agent/tell.h"
 #include "agent/ticker.h"
+#include "agent/tracking.h"
 #include "agent/uplink.h"
 #include "proto/base/cleanup.h"
 #include "proto/base/cli.h"
@@ -19,6 +22,7 @@
 struct options {
 	struct mb_agent_config agent;
 	struct mb_schedule schedule;
+	struct mb_tracking tracking;
 	const char *server, *host;
 	uint64_t retry_ns;
 	bool verbose;
@@ -67,6 +71,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &o->agent;
 		state->child_inputs[1] = &o->schedule;
+		state->child_inputs[2] = &o->tracking;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -77,9 +82,9 @@ struct run {
 	struct mb_agent agent;
 	struct mb_uplink *uplink;
 	struct mb_ticker ticker;
-	uint64_t next_ns;
-	bool exhausted; /* the source has no further epoch */
-	bool stretched; /* said that the interval cannot be kept */
+	struct mb_pace pace;
+	uint64_t cpu_ns; /* when the last epoch began */
+	bool exhausted;	 /* the source has no further epoch */
 };
 
 static void on_say(void *ctx, enum mb_log_level level, const char *text)
@@ -106,25 +111,9 @@ static int on_progress(void *ctx, double done, struct mb_err *err)
 	return mb_uplink_run(run->uplink, 0, -1, err);
 }
 
-/* When the next epoch is due. A pass that takes longer than the interval stretches it, and says so.
- */
-static void schedule_next(struct run *run, uint64_t start_ns, uint64_t interval_ns)
-{
-	uint64_t end_ns = mb_now_ns(), rest_ns = (end_ns - start_ns) / 8;
-
-	run->next_ns = start_ns + interval_ns;
-	if (run->next_ns >= end_ns + rest_ns)
-		return;
-	run->next_ns = end_ns + rest_ns;
-	if (interval_ns && !run->stretched)
-		mb_warning("a pass takes %.1f s, too long for --interval: epochs are %.1f s apart",
-			   (double)(end_ns - start_ns) / 1e9,
-			   (double)(run->next_ns - start_ns) / 1e9);
-	run->stretched = true;
-}
-
 static int take_epoch(struct run *run, struct mb_err *err)
 {
+	char text[MB_TELL_MAX];
 	struct mb_epoch e;
 	int r = mb_pass_run(&run->agent.pass, &e, err);
 
@@ -134,11 +123,38 @@ static int take_epoch(struct run *run, struct mb_err *err)
 	}
 	if (r < 0)
 		return r;
-	mb_info("epoch %" PRIu64 ": %" PRIu64 " pages, %u distinct, %" PRIu64 " changed, %" PRIu64
-		" unread, %.0f ms",
-		run->agent.pass.epochs, e.fingerprint.n_pages, e.fingerprint.n_distinct,
-		e.info.pages_changed, e.info.pages_unread, (double)e.info.duration_ns / 1e6);
+	mb_tell_epoch(&e, run->agent.pass.epochs, text);
+	mb_info("%s", text);
+	if (e.info.audit.audits) {
+		mb_tell_audit(&e, text);
+		if (run->agent.tracker->ops->strength == MB_STRENGTH_PROOF && !e.doubt &&
+		    mb_audit_sum(e.info.audit.stale, e.info.audit.follows))
+			mb_warning("%s: a tracker that is to miss nothing has", text);
+		else
+			mb_info("%s", text);
+	}
 	mb_uplink_offer(run->uplink, &e);
+	return 0;
+}
+
+/* The cost is counted from one epoch's start to the next one's: what is sent costs, too. */
+static int take_epoch_in_time(struct run *run, struct mb_err *err)
+{
+	uint64_t start_ns = mb_now_ns(), begun_cpu_ns = mb_cpu_ns(), cost_ns, end_ns;
+	struct mb_tracker *tracker = run->agent.tracker;
+	char text[MB_TELL_MAX];
+	int r = take_epoch(run, err);
+
+	if (r < 0)
+		return r;
+	end_ns = mb_now_ns();
+	cost_ns = mb_cpu_ns() - (run->cpu_ns ? run->cpu_ns : begun_cpu_ns) +
+		  tracker->ops->cost_ns(tracker);
+	run->cpu_ns = mb_cpu_ns();
+	if (mb_pace_epoch(&run->pace, start_ns, end_ns, cost_ns)) {
+		mb_pace_say(&run->pace, end_ns - start_ns, cost_ns, text, sizeof(text));
+		mb_warning("%s", text);
+	}
 	return 0;
 }
 
@@ -158,8 +174,8 @@ static int loop(struct run *run, const struct options *o, struct mb_err *err)
 		bool idle = mb_uplink_idle(run->uplink);
 		bool done = run->exhausted ||
 			    (o->schedule.epochs && run->agent.pass.epochs >= o->schedule.epochs);
-		bool due = o->schedule.interval_ns ? mb_now_ns() >= run->next_ns : idle;
-		uint64_t start_ns;
+		bool timed = run->pace.interval_ns || run->pace.budget > 0;
+		bool due = timed ? mb_now_ns() >= run->pace.next_ns : idle;
 		int r;
 
 		mb_ticker_take(&run->ticker);
@@ -169,16 +185,13 @@ static int loop(struct run *run, const struct options *o, struct mb_err *err)
 			return stopped(run, o, err);
 		if (!done && (due || run->ticker.epoch_now)) {
 			run->ticker.epoch_now = false;
-			start_ns = mb_now_ns();
-			r = take_epoch(run, err);
+			r = take_epoch_in_time(run, err);
 			if (r < 0)
 				return run->ticker.stop && r == -EINTR ? stopped(run, o, err) : r;
-			schedule_next(run, start_ns, o->schedule.interval_ns);
 			/* Nothing may be left to wait for. */
 			continue;
 		}
-		r = mb_uplink_run(run->uplink,
-				  done || !o->schedule.interval_ns ? UINT64_MAX : run->next_ns,
+		r = mb_uplink_run(run->uplink, done || !timed ? UINT64_MAX : run->pace.next_ns,
 				  run->ticker.fd, err);
 		if (r < 0)
 			return r;
@@ -194,6 +207,28 @@ static void say_boot(const struct mb_boot *boot)
 	mb_debug("boot %s", hex);
 }
 
+static void on_refused(void *ctx, const char *name, const char *reason)
+{
+	(void)ctx;
+	mb_warning("tracker %s: %s", name, reason);
+}
+
+static int open_agent(struct run *run, const struct options *o, struct mb_err *err)
+{
+	struct mb_tracker_wish wish = { .name = o->tracking.tracker, .refused = on_refused };
+	struct mb_pass *pass = &run->agent.pass;
+	int r = mb_agent_open(&run->agent, &o->agent, &wish, err);
+
+	if (r < 0)
+		return r;
+	pass->audit_every = o->tracking.audit_every;
+	mb_rehash_init(&pass->rehash, pass->tracker->ops->follows, o->tracking.rehash_every);
+	run->pace.interval_ns = o->schedule.interval_ns;
+	run->pace.budget =
+		o->schedule.interval_ns || o->tracking.budget_given ? o->tracking.budget : 0;
+	return 0;
+}
+
 static int start(struct run *run, struct options *o, char *host_name, size_t size,
 		 struct mb_err *err)
 {
@@ -207,8 +242,7 @@ static int start(struct run *run, struct options *o, char *host_name, size_t siz
 	};
 	int r;
 
-	if ((r = mb_uri_parse(o->server, &c.address, err)) < 0 ||
-	    (r = mb_agent_open(&run->agent, &o->agent, err)) < 0)
+	if ((r = mb_uri_parse(o->server, &c.address, err)) < 0 || (r = open_agent(run, o, err)) < 0)
 		return r;
 	if (!o->schedule.vm)
 		o->schedule.vm = *run->agent.info.vm ? run->agent.info.vm : host_name;
@@ -226,7 +260,8 @@ static int start(struct run *run, struct options *o, char *host_name, size_t siz
 	if (!c.hello.identity.keyed)
 		mb_warning(
 			"no --key: whoever sees a digest can test a guess at the page's content");
-	mb_info("VM %s, %s", o->schedule.vm, run->agent.info.text);
+	mb_info("VM %s, %s; tracker %s", o->schedule.vm, run->agent.info.text,
+		run->agent.tracker->ops->name);
 	if ((r = mb_boot_make(&c.hello.boot, err)) < 0 ||
 	    (r = mb_ticker_open(&run->ticker, err)) < 0)
 		return r;
@@ -240,6 +275,7 @@ int mb_cmd_run(int argc, char **argv)
 {
 	static const struct argp_child children[] = { { &mb_agent_argp, 0, NULL, 0 },
 						      { &mb_schedule_argp, 0, NULL, 0 },
+						      { &mb_tracking_argp, 0, NULL, 0 },
 						      { 0 } };
 	static const struct argp argp = {
 		run_options,
@@ -257,6 +293,7 @@ int mb_cmd_run(int argc, char **argv)
 		.server = "tcp:127.0.0.1:9876",
 		.host = "",
 		.schedule.interval_ns = 60000000000,
+		.tracking = mb_tracking_default,
 		.retry_ns = 500000000,
 	};
 	struct run run = { .ticker.fd = -1 };

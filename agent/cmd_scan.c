@@ -163,7 +163,7 @@ int mb_cmd_scan(int argc, char **argv)
 	int r;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
-	r = mb_agent_open(a, &o.agent, &err);
+	r = mb_agent_open(a, &o.agent, NULL, &err);
 	if (r < 0)
 		return mb_agent_failed(&err);
 	mb_progress_begin(&scan.progress, "reading");

@@ -94,8 +94,20 @@ static int read_key(const char *path, uint8_t key[MB_KEY_BYTES], struct mb_err *
 	return r < 0 ? mb_fail_in(err, r, "--key") : 0;
 }
 
-int mb_agent_open(struct mb_agent *a, const struct mb_agent_config *config, struct mb_err *err)
+static unsigned int broken_rules(void)
 {
+	const char *debug = getenv("MB_DEBUG_TRACK");
+
+	if (!debug)
+		return 0;
+	return (strstr(debug, "no-rule-2") ? MB_BREAK_RULE_2 : 0) |
+	       (strstr(debug, "no-rule-3") ? MB_BREAK_RULE_3 : 0);
+}
+
+int mb_agent_open(struct mb_agent *a, const struct mb_agent_config *config,
+		  const struct mb_tracker_wish *wish, struct mb_err *err)
+{
+	static const struct mb_tracker_wish none = { .name = "none" };
 	struct mb_source_options how = { config->algorithm, config->module };
 	uint8_t key[MB_KEY_BYTES];
 	int r;
@@ -109,14 +121,16 @@ int mb_agent_open(struct mb_agent *a, const struct mb_agent_config *config, stru
 	r = mb_source_open(config->source, &how, &a->source, err);
 	if (r < 0)
 		goto failed;
-	r = mb_track_none.open(&a->tracker, err);
+	/* After the source, which loads the module that some ask where memory is. */
+	a->source->ops->describe(a->source, &a->info);
+	r = mb_tracker_choose(wish ? wish : &none, &a->info, &a->tracker, err);
 	if (r < 0)
 		goto failed;
-	a->source->ops->describe(a->source, &a->info);
 	r = mb_pass_init(&a->pass, a->source, a->tracker, config->bits, config->domain,
 			 config->key_file ? key : NULL, err);
 	if (r < 0)
 		goto failed;
+	a->pass.rehash.broken = broken_rules();
 	explicit_bzero(key, sizeof(key));
 	return 0;
 failed:

@@ -6,6 +6,7 @@
 #include <argp.h>
 
 #include "agent/pass.h"
+#include "agent/trackers.h"
 
 struct mb_agent_config {
 	const char *source; /* required */
@@ -28,7 +29,12 @@ struct mb_agent {
 	struct mb_source_info info;
 };
 
-int mb_agent_open(struct mb_agent *a, const struct mb_agent_config *config, struct mb_err *err);
+/*
+ * `wish` NULL: no tracker. MB_DEBUG_TRACK in the environment switches rules of the pass off, for
+ * tests: "no-rule-2", "no-rule-3".
+ */
+int mb_agent_open(struct mb_agent *a, const struct mb_agent_config *config,
+		  const struct mb_tracker_wish *wish, struct mb_err *err);
 void mb_agent_close(struct mb_agent *a);
 
 /* Prints "mbagent: error: ..." once; returns MB_EXIT_FAILED. */

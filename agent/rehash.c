@@ -19,7 +19,7 @@ enum {
 
 void mb_rehash_init(struct mb_rehash *r, uint32_t follows, uint32_t period)
 {
-	*r = (struct mb_rehash){ .follows = follows };
+	*r = (struct mb_rehash){ .follows = follows, .broken = r->broken };
 	while (r->cap_max < AGE_MAX && 2u << r->cap_max <= period)
 		r->cap_max++;
 	for (int i = 0; i < MB_CLASS_END; i++) {

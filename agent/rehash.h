@@ -38,7 +38,10 @@ struct mb_rehash {
 
 enum { MB_REHASH_PERIOD_MAX = 64 };
 
-/* `period`: epochs, 2^n, at most MB_REHASH_PERIOD_MAX; 1: all that is not followed, every time. */
+/*
+ * `period`: epochs, 2^n, at most MB_REHASH_PERIOD_MAX; 1: all that is not followed, every time.
+ * Keeps r->broken.
+ */
 void mb_rehash_init(struct mb_rehash *r, uint32_t follows, uint32_t period);
 
 /* Of a page just read; `old` is its state before if its class and digest are the same, or 0. */

@@ -34,6 +34,7 @@ struct mb_source_info {
 	char text[160];	       /* for people: "process 4711 (qemu-system-x86), 256 MiB guest RAM" */
 	uint64_t memory_bytes; /* the VM's full size as far as the source can tell */
 	bool stable_frames;    /* a frame number names the same place in every epoch */
+	bool this_machine;     /* frames are page frames of the machine that the agent runs on */
 	/*
 	 * Of the digests it gives. Not keyed: the pass keys them. Keyed (a recorded trace): they go
 	 * out as they are, and the agent's own key must be the same.

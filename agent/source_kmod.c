@@ -188,6 +188,7 @@ static void kmod_describe(struct mb_source *s, struct mb_source_info *ret)
 	*ret = (struct mb_source_info){
 		.memory_bytes = k->info.ram_frames * k->info.page_bytes,
 		.stable_frames = true,
+		.this_machine = true,
 		.identity = k->identity,
 	};
 	snprintf(ret->text, sizeof(ret->text), "this machine, %" PRIu64 " MiB%s",

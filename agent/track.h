@@ -18,6 +18,8 @@ enum mb_strength {
 	MB_STRENGTH_PROOF, /* what it calls clean is clean */
 };
 
+enum { MB_DESCRIBE_MAX = 512 };
+
 struct mb_tracker {
 	const struct mb_tracker_ops *ops; /* each tracker embeds this first */
 };
@@ -37,8 +39,15 @@ struct mb_tracker_ops {
 	 */
 	int (*epoch)(struct mb_tracker *t, const struct mb_frame_set **ret_dirty,
 		     const char **ret_doubt, struct mb_err *err);
+	/* What it is made of here, and what it does not see, for people. */
+	void (*describe)(struct mb_tracker *t, char ret[MB_DESCRIBE_MAX]);
+	/*
+	 * CPU time that it has made others spend since it was asked last, an estimate: what hooks
+	 * cost those who meet them. What epoch() takes is not in it.
+	 */
+	uint64_t (*cost_ns)(struct mb_tracker *t);
 };
 
-extern const struct mb_tracker_ops mb_track_none;
+extern const struct mb_tracker_ops mb_track_bpf, mb_track_none;
 
 #endif

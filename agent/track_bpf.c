@@ -34,6 +34,8 @@ struct track_bpf {
 	struct mb_dirty_counters before;
 	struct mb_dirty_frames other; /* of the last epoch, by those there was no room for */
 	uint64_t missed;
+	int stats;	  /* file descriptor; while it is open programs are timed */
+	uint64_t told_ns; /* of their run time */
 	uint64_t epochs;
 	bool no_protect, protect_first;
 	struct mb_track_bpf_who *who;
@@ -286,6 +288,8 @@ static void bpf_close(struct mb_tracker *tracker)
 
 	while (t->n_links)
 		bpf_link__destroy(t->links[--t->n_links]);
+	if (t->stats >= 0)
+		close(t->stats);
 	if (t->map)
 		munmap(t->map, t->n_words * sizeof(uint64_t));
 	bpf_object__close(t->object);
@@ -325,6 +329,8 @@ static int open_all(struct track_bpf *t, struct mb_err *err)
 		r = attach(t, err);
 	if (r == 0)
 		r = self_test(t, err);
+	/* Where the kernel cannot, nobody knows what the programs cost. */
+	t->stats = bpf_enable_stats(BPF_STATS_RUN_TIME);
 	return r;
 }
 
@@ -336,6 +342,7 @@ static int bpf_open(struct mb_tracker **ret, struct mb_err *err)
 	if (!t)
 		return mb_fail_mem(err, "a tracker");
 	t->ops = mb_track_bpf;
+	t->stats = -1;
 	t->base.ops = &t->ops;
 	t->who = calloc(MB_WHO_MAX + 1, sizeof(*t->who));
 	r = t->who ? open_all(t, err) : mb_fail_mem(err, "a tracker");
@@ -355,6 +362,7 @@ static int count_missed(struct track_bpf *t, uint64_t *ret, struct mb_err *err)
 	struct bpf_program *of[2];
 
 	*ret = 0;
+	t->report.run_ns = 0;
 	for (size_t i = 0; i < mb_n_hooks; i++) {
 		size_t n = programs_of(t, i, of);
 
@@ -366,6 +374,7 @@ static int count_missed(struct track_bpf *t, uint64_t *ret, struct mb_err *err)
 				return mb_fail(err, errno, "%s: %m", bpf_program__name(of[k]));
 			*ret += info.recursion_misses;
 			t->report.calls[i] = info.run_cnt;
+			t->report.run_ns += info.run_time_ns;
 		}
 	}
 	return 0;
@@ -487,6 +496,41 @@ static int bpf_epoch(struct mb_tracker *tracker, const struct mb_frame_set **ret
 	return 0;
 }
 
+static void bpf_describe(struct mb_tracker *tracker, char ret[MB_DESCRIBE_MAX])
+{
+	struct track_bpf *t = to_bpf(tracker);
+	const struct mb_hook_plan *plan = &t->report.hooks;
+	size_t ways[4] = { 0 }, n;
+	const char *before = "; not seen: ";
+
+	for (size_t i = 0; i < mb_n_hooks; i++)
+		ways[plan->name[i] ? plan->way[i] : MB_WAY_NONE]++;
+	n = (size_t)snprintf(
+		ret, MB_DESCRIBE_MAX, "%s: %zu tracepoints, %zu fexit, %zu kprobes, a %s per frame",
+		t->ops.strength == MB_STRENGTH_PROOF ? "misses nothing of anon and file" :
+						       "may miss some of anon and file",
+		ways[MB_WAY_TRACEPOINT], ways[MB_WAY_FEXIT], ways[MB_WAY_KPROBE],
+		t->report.bits ? "bit" : "byte");
+	for (size_t i = 0; i < mb_n_hooks && n < MB_DESCRIBE_MAX; i++) {
+		if (!plan->name[i] || plan->way[i] != MB_WAY_NONE ||
+		    mb_hooks[i].need == MB_NEED_WHO)
+			continue;
+		n += (size_t)snprintf(ret + n, MB_DESCRIBE_MAX - n, "%s%s", before,
+				      mb_hooks[i].followed);
+		before = ", ";
+	}
+}
+
+/* As of the last epoch. */
+static uint64_t bpf_cost_ns(struct mb_tracker *tracker)
+{
+	struct track_bpf *t = to_bpf(tracker);
+	uint64_t ns = t->report.run_ns - t->told_ns;
+
+	t->told_ns = t->report.run_ns;
+	return ns;
+}
+
 const struct mb_tracker_ops mb_track_bpf = {
 	.name = "bpf",
 	.strength = MB_STRENGTH_PROOF,
@@ -494,6 +538,8 @@ const struct mb_tracker_ops mb_track_bpf = {
 	.open = bpf_open,
 	.close = bpf_close,
 	.epoch = bpf_epoch,
+	.describe = bpf_describe,
+	.cost_ns = bpf_cost_ns,
 };
 
 /* --- what it did --- */

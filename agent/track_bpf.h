@@ -27,17 +27,18 @@
 #include "bpf/dirty.h"
 
 /*
- * PROOF. One that is open says HINT (in ops->strength) if a hook that this takes is not to be had.
+ * mb_track_bpf: PROOF. One that is open says HINT (in ops->strength) if a hook that this takes is
+ * not to be had.
  *
  * MB_DEBUG_TRACK in the environment breaks it, for tests: "no-protect", "protect-first".
  */
-extern const struct mb_tracker_ops mb_track_bpf;
 
 struct mb_track_bpf_report {
 	struct mb_hook_plan hooks; /* as they are attached */
 	bool bits;		   /* a bit per frame; else a byte */
-	/* Of each hook, since it is there; counted with kernel.bpf_stats_enabled = 1 only. */
+	/* Since it is there, where the kernel counts them (5.8, or kernel.bpf_stats_enabled). */
 	uint64_t calls[MB_HOOKS_MAX];
+	uint64_t run_ns;  /* of all programs */
 	uint64_t flagged; /* frames, of the last epoch, as all that follows */
 	uint64_t missed;  /* events while a program was running on the same CPU */
 	uint64_t lost[MB_LOST_REASONS];

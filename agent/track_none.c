@@ -3,6 +3,7 @@
 #include "agent/track.h"
 
 #include <stddef.h>
+#include <stdio.h>
 
 static struct mb_tracker none;
 
@@ -29,10 +30,24 @@ static int none_epoch(struct mb_tracker *t, const struct mb_frame_set **ret_dirt
 	return 0;
 }
 
+static void none_describe(struct mb_tracker *t, char ret[MB_DESCRIBE_MAX])
+{
+	(void)t;
+	snprintf(ret, MB_DESCRIBE_MAX, "every pass is a full walk");
+}
+
+static uint64_t none_cost_ns(struct mb_tracker *t)
+{
+	(void)t;
+	return 0;
+}
+
 const struct mb_tracker_ops mb_track_none = {
 	.name = "none",
 	.strength = MB_STRENGTH_NONE,
 	.open = none_open,
 	.close = none_close,
 	.epoch = none_epoch,
+	.describe = none_describe,
+	.cost_ns = none_cost_ns,
 };

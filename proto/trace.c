@@ -258,6 +258,7 @@ static int take_pages(struct mb_trace *t, const struct mb_trace_pages *p, struct
 	if (r < 0)
 		return r;
 	to = t->pages + t->n_pages;
+	memset(to, 0, p->n_pages * sizeof(*to));
 	if ((r = get_frames(t, p->frames, to, p->n_pages, err)) < 0 ||
 	    (r = get_runs(p->classes, to, p->n_pages, false, err)) < 0 ||
 	    (r = get_runs(p->flags, to, p->n_pages, true, err)) < 0)

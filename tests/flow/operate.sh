@@ -64,15 +64,23 @@ status | jq -e '[.vms[].name] | index("healthy1") == null and index("healthy2") 
 
 # An interval that no pass can keep: epochs still arrive, and the agent says that it stretches.
 timeout 20 "$mbagent" run --source "trace:$dir/large.mbt" --vm large --key "$dir/key1" \
-	--server "unix:$dir/sock" --interval 1ms 2>"$dir/large.log" >/dev/null && fail "1 MB took all"
+	--server "unix:$dir/sock" --interval 1ms --budget 0 2>"$dir/large.log" >/dev/null && fail "1 MB took all"
 grep -q 'too long for --interval' "$dir/large.log" || fail "stretched silently: $(cat "$dir/large.log")"
 grep -q 'the server accepts' "$dir/large.log" || fail "above the budget: $(cat "$dir/large.log")"
 stop_server
 server --verbose
 "$mbagent" run --source "trace:$dir/large.mbt" --vm large --key "$dir/key1" \
-	--server "unix:$dir/sock" --interval 1ms 2>"$dir/large.log" || fail "$(cat "$dir/large.log")"
+	--server "unix:$dir/sock" --interval 1ms --budget 0 2>"$dir/large.log" || fail "$(cat "$dir/large.log")"
 [ "$(grep -c ' acked' "$dir/large.log")" -gt 3 ] || fail "hardly an ack: $(cat "$dir/large.log")"
 stop_server
+
+# A budget that the interval does not keep to: said, and kept.
+"$mbagent" run --source "trace:$dir/large.mbt" --vm large --key "$dir/key1" --epochs 2 \
+	--server "unix:$dir/sock" --interval 1ms --budget 20% 2>"$dir/large.log" &
+start=$SECONDS
+wait_for 20 grep -q 'to stay within 20 % of a core (--budget)' "$dir/large.log"
+kill $!
+wait $! && fail "two epochs within 20 % of a core, in $((SECONDS - start)) s: $(cat "$dir/large.log")"
 
 # Fewer descriptors than agents: said once a second at most, and it serves on.
 (

@@ -49,7 +49,7 @@ static int open_agent(const char *key, const char *source, struct mb_agent *a, s
 
 	c.source = source;
 	c.key_file = key;
-	return mb_agent_open(a, &c, err);
+	return mb_agent_open(a, &c, NULL, err);
 }
 
 static void test_keys(void **state)

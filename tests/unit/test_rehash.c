@@ -28,7 +28,7 @@ static int looks(const struct mb_rehash *r, uint8_t cls, uint64_t frame)
 
 static void test_followed_pages_are_left_alone(void **state)
 {
-	struct mb_rehash r;
+	struct mb_rehash r = { 0 };
 
 	(void)state;
 	mb_rehash_init(&r, FOLLOWS, 16);
@@ -43,7 +43,7 @@ static void test_a_programs_pages_are_always_read(void **state)
 	static const uint8_t classes[] = { MB_CLASS_HUGETLB, MB_CLASS_BUFFER, MB_CLASS_UNKNOWN };
 	struct mb_audit none = { .audits = 1 };
 	uint64_t pages[MB_CLASS_END];
-	struct mb_rehash r;
+	struct mb_rehash r = { 0 };
 
 	(void)state;
 	mb_rehash_init(&r, FOLLOWS, 16);
@@ -59,7 +59,7 @@ static void test_a_programs_pages_are_always_read(void **state)
 static void test_unstable_and_pinned_pages_are_read_again(void **state)
 {
 	static const uint8_t flags[] = { MB_PAGE_UNSTABLE, MB_PAGE_PINNED };
-	struct mb_rehash r;
+	struct mb_rehash r = { 0 };
 
 	(void)state;
 	mb_rehash_init(&r, FOLLOWS, 16);
@@ -79,7 +79,7 @@ static void test_quiet_pages_are_read_less_and_less(void **state)
 {
 	struct mb_audit good = { .audits = 1 }, bad = { .audits = 1 };
 	uint64_t pages[MB_CLASS_END] = { [MB_CLASS_SLAB] = 1000, [MB_CLASS_KERNEL] = 1000 };
-	struct mb_rehash r;
+	struct mb_rehash r = { 0 };
 	int turns[8] = { 0 };
 
 	(void)state;
@@ -122,7 +122,7 @@ static void test_period_1_is_always(void **state)
 {
 	struct mb_audit good = { .audits = 1 };
 	uint64_t pages[MB_CLASS_END] = { 0 };
-	struct mb_rehash r;
+	struct mb_rehash r = { 0 };
 
 	(void)state;
 	mb_rehash_init(&r, FOLLOWS, 1);

@@ -71,7 +71,8 @@ OBJECTS := $(call obj,$(PROTO_SRC) $(AGENT_SRC) $(SERVER_SRC) $(CTL_SRC) $(UNIT_
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all kmod bench help deps demo test test-vm test-kernels unit flow lint clean tests vm-guest
+.PHONY: all kmod bench help deps demo test test-vm test-kernels test-debug-kernel unit flow lint clean \
+	tests vm-guest
 
 all: $(PROGRAMS) ## build mbagent, mbserver and mbctl into build/<mode>
 
@@ -114,6 +115,15 @@ test-vm: ## the module in guests of any kernel: KERNEL=bzImage KDIR=headers (doc
 test-kernels: ## the module in guests of all kernels of ci/kernels.conf (K=name for one)
 	$(Q)ci/deps build vm
 	$(Q)CC="$(or $(CC_KERNEL),gcc)" ci/run-tests kernels $(K)
+
+# Lock checkers, KASAN and the like. Not every scenario: each is as slow as three elsewhere.
+DEBUG_KERNEL := build/cache/debug-kernel/6.1/out
+test-debug-kernel: ## guests of a kernel that complains (docs/testing.md); builds it first, 20 minutes
+	$(Q)ci/deps build vm debug-kernel
+	$(Q)$(MAKE) --no-print-directory STATIC=1 all
+	$(Q)ci/debug-kernel $(DEBUG_KERNEL) 6.1
+	$(Q)ci/run-tests lines ci/test-kernel --kernel $(DEBUG_KERNEL)/bzImage --kdir $(DEBUG_KERNEL)/kdir \
+		--name debug $(if $(T),--tests "$(T)") $(or $(SCENARIO),small hotplug balloon pressure)
 
 lint: all tests ## the laws of the layout, shell scripts, SPDX lines
 	$(Q)ci/lint $(BUILD)

@@ -16,6 +16,8 @@
  *have no mark. Before 4.6 only the first page of a free block has one. A
  *file's, before it is on a list or when the filesystem keeps it off them;
  *hugetlb and shadow memory of drivers
+ *
+ * Free frames have no record where they are not in the kernel's map.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +58,7 @@ static enum word word_of(uint64_t flags)
 	return OTHER;
 }
 
-static void allow(bool (*may)[CLASSES], unsigned int knows)
+static void allow(bool (*may)[CLASSES], unsigned int knows, bool unmapped)
 {
 	may[NOPAGE][NO_RECORD] = may[HWPOISON][NO_RECORD] = true;
 	may[OFFLINE][knows & MBWALK_KNOWS_BALLOON ? NO_RECORD : MBWALK_KERNEL] = true;
@@ -69,6 +71,8 @@ static void allow(bool (*may)[CLASSES], unsigned int knows)
 	may[LRU][MBWALK_FILE] = may[LRU][MBWALK_BUFFER] = true;
 	may[OTHER][MBWALK_KERNEL] = may[OTHER][MBWALK_FREE] = true;
 	may[OTHER][MBWALK_FILE] = may[OTHER][MBWALK_BUFFER] = true;
+	/* Of the kernel's image that is what it has freed. */
+	may[RESERVED][NO_RECORD] = may[BUDDY][NO_RECORD] = may[OTHER][NO_RECORD] = unmapped;
 }
 
 /* What the kernel says of [0, n). */
@@ -138,7 +142,7 @@ int main(void)
 	const uint16_t compared =
 		MBWALK_HUGE_HEAD | MBWALK_HUGE_TAIL | (ksm_is_told() ? MBWALK_KSM : 0);
 	size_t seen[WORDS][CLASSES] = { 0 }, moved = 0, used = 0, differ = 0, flags = 0, mapped = 0;
-	bool may[WORDS][CLASSES] = { 0 };
+	bool may[WORDS][CLASSES] = { 0 }, unmapped = free_is_unmapped();
 	int fd = walk_open();
 	struct walk w = { 0 };
 	struct mbwalk_info info;
@@ -149,7 +153,7 @@ int main(void)
 	walk_info(fd, &info);
 	n = info.end_frame;
 	ram = ram_map(fd, n);
-	allow(may, info.knows);
+	allow(may, info.knows, unmapped);
 	before = new_view(n);
 	after = new_view(n);
 	/* Twice: the first one makes our own memory what it will be in the second. */
@@ -204,6 +208,7 @@ int main(void)
 	if (moved > info.ram_frames / 20)
 		fail("too many changed to tell");
 	CHECK(seen[RESERVED][MBWALK_RESERVED] && seen[SLAB][MBWALK_SLAB] &&
-	      seen[ANON][MBWALK_ANON] && seen[BUDDY][MBWALK_FREE] && seen[LRU][MBWALK_FILE]);
+	      seen[ANON][MBWALK_ANON] && seen[LRU][MBWALK_FILE] &&
+	      seen[BUDDY][unmapped ? NO_RECORD : MBWALK_FREE]);
 	return 0;
 }

@@ -67,7 +67,8 @@ int main(void)
 		during = w.counts[MBWALK_COUNT_UNREADABLE];
 		say("%d secret pages (%zu frames known): unreadable %llu, before %llu", N, known,
 		    (unsigned long long)during, (unsigned long long)before);
-		if (during < before + N)
+		/* Where free frames cannot be read either, they are many more. */
+		if (during < before + N && !free_is_unmapped())
 			fail("too few");
 		check_hidden(&w, frames, digests);
 	}
@@ -78,7 +79,7 @@ int main(void)
 		frames[i] = NO_FRAME;
 	check_hidden(&w, frames, digests);
 	say("given back: unreadable %llu", (unsigned long long)w.counts[MBWALK_COUNT_UNREADABLE]);
-	if (w.counts[MBWALK_COUNT_UNREADABLE] > during - N)
+	if (w.counts[MBWALK_COUNT_UNREADABLE] > during - N && !free_is_unmapped())
 		fail("still unreadable");
 	return 0;
 }

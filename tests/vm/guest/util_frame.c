@@ -2,6 +2,7 @@
 #include "util_frame.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "util_test.h"
@@ -45,4 +46,9 @@ uint64_t kpage_flags(uint64_t frame)
 
 	kpage_words("/proc/kpageflags", frame, 1, KPF(NOPAGE), &flags);
 	return flags;
+}
+
+bool free_is_unmapped(void)
+{
+	return getenv("FREE_UNMAPPED") != NULL; /* init has asked the kernel's log */
 }

@@ -4,6 +4,7 @@
 #ifndef UTIL_FRAME_H
 #define UTIL_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,5 +44,7 @@ void frames_of(const void *at, size_t n, uint64_t *frames);
  */
 void kpage_words(const char *path, uint64_t first, size_t n, uint64_t missing, uint64_t *words);
 uint64_t kpage_flags(uint64_t frame);
+/* debug_pagealloc: nobody can read a free frame. */
+bool free_is_unmapped(void);
 
 #endif

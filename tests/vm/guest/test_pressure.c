@@ -16,6 +16,7 @@
 #include "util_content.h"
 #include "util_file.h"
 #include "util_plant.h"
+#include "util_swap.h"
 #include "util_test.h"
 #include "util_walk.h"
 
@@ -149,34 +150,6 @@ static void run_walker(int me)
 	_exit(0);
 }
 
-/* A swap area is its last ten bytes of the first page, and a version and a last page in it. */
-static bool swap_on_zram(void)
-{
-	static const char *const compressors[] = { "lzo-rle", "lzo", "lz4", "zstd", "deflate" };
-	unsigned char page[PAGE] = { 0 };
-	uint32_t *header = (uint32_t *)(page + 1024);
-	char size[32];
-	int fd;
-
-	snprintf(size, sizeof size, "%lld", meminfo_frames("MemTotal") / 4 * PAGE);
-	/* Its usual compressor may be a module that is not here. */
-	for (size_t i = 0; !file_put("/sys/block/zram0/disksize", size); i++) {
-		if (i == sizeof compressors / sizeof *compressors)
-			return false;
-		file_put("/sys/block/zram0/comp_algorithm", compressors[i]);
-	}
-	fd = open("/dev/zram0", O_RDWR);
-	if (fd < 0)
-		return false;
-	header[0] = 1;
-	header[1] = meminfo_frames("MemTotal") / 4 - 1;
-	memcpy(page + PAGE - 10, "SWAPSPACE2", 10);
-	if (write(fd, page, PAGE) != PAGE || fsync(fd) < 0)
-		fail_errno("/dev/zram0");
-	close(fd);
-	return swapon("/dev/zram0", 0) == 0;
-}
-
 static int start(void (*run)(int), int me)
 {
 	int pid = fork();
@@ -225,7 +198,7 @@ int main(void)
 	    "%u %% full, %lld frames in swap%s",
 	    shared->walks, shared->checks, shared->rounds, shared->fullest, swapped,
 	    swap ? " (zram)" : ", which there is not");
-	if (swap && swapoff("/dev/zram0") < 0)
+	if (swap && swapoff(SWAP_DEVICE) < 0)
 		fail_errno("swapoff");
 	file_put("/sys/block/zram0/reset", "1");
 	CHECK(shared->walks > 1 && shared->checks && shared->rounds);

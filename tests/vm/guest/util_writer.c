@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "util_writer.h"
+#include "util_writer_make.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -19,17 +19,21 @@
 #include "util_test.h"
 #include "util_walk.h"
 
-#define BYTES ((size_t)WRITER_PAGES * PAGE)
-#define HUGE  (2u << 20)
+#define HUGE (2u << 20)
 
-static uint64_t seed = 1; /* of what is written where, and of contents: none comes twice */
+static uint64_t seed = 1;
 
-static bool heads(void)
+uint64_t writer_random(void)
+{
+	return random64(&seed);
+}
+
+bool writer_heads(void)
 {
 	return random64(&seed) & 1;
 }
 
-static void note(struct writer *w, const void *page)
+void writer_note(struct writer *w, const void *page)
 {
 	if (w->n == sizeof(w->digests) / sizeof(w->digests[0]))
 		fail("%s writes too many pages", w->name);
@@ -37,23 +41,23 @@ static void note(struct writer *w, const void *page)
 }
 
 /* Some of n pages. */
-static void fill_some(struct writer *w, char *at, size_t n)
+void writer_fill_some(struct writer *w, char *at, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (heads()) {
+		if (writer_heads()) {
 			content_fill(at + i * PAGE, random64(&seed));
-			note(w, at + i * PAGE);
+			writer_note(w, at + i * PAGE);
 		}
 	}
 }
 
-static void fill_all(char *at, size_t n)
+void writer_fill_all(char *at, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		content_fill(at + i * PAGE, random64(&seed));
 }
 
-static char *memory(size_t bytes, int flags, int fd)
+char *writer_memory(size_t bytes, int flags, int fd)
 {
 	char *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags | (fd < 0 ? MAP_ANONYMOUS : 0),
 			fd, 0);
@@ -65,7 +69,7 @@ static char *memory(size_t bytes, int flags, int fd)
 	return at;
 }
 
-static int file(const char *path, size_t pages)
+int writer_file(const char *path, size_t pages)
 {
 	static char page[PAGE] __attribute__((aligned(PAGE)));
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -84,26 +88,26 @@ static int file(const char *path, size_t pages)
 
 static bool anon_start(struct writer *w)
 {
-	w->at = memory(BYTES, MAP_PRIVATE, -1);
-	fill_all(w->at, WRITER_PAGES);
+	w->at = writer_memory(WRITER_BYTES, MAP_PRIVATE, -1);
+	writer_fill_all(w->at, WRITER_PAGES);
 	return true;
 }
 
 static void store_round(struct writer *w)
 {
-	fill_some(w, w->at, WRITER_PAGES);
+	writer_fill_some(w, w->at, WRITER_PAGES);
 }
 
 static void fresh_round(struct writer *w)
 {
-	munmap(w->at, BYTES);
-	w->at = memory(BYTES, MAP_PRIVATE, -1);
-	fill_some(w, w->at, WRITER_PAGES);
+	munmap(w->at, WRITER_BYTES);
+	w->at = writer_memory(WRITER_BYTES, MAP_PRIVATE, -1);
+	writer_fill_some(w, w->at, WRITER_PAGES);
 }
 
 static bool huge_start(struct writer *w)
 {
-	char *at = memory(2 * HUGE, MAP_PRIVATE, -1);
+	char *at = writer_memory(2 * HUGE, MAP_PRIVATE, -1);
 	uint64_t frame;
 
 	/* Small machines have them switched off. */
@@ -112,7 +116,7 @@ static bool huge_start(struct writer *w)
 	/* Shared with a child, it would be split by the next write. */
 	if (madvise(w->at, HUGE, MADV_HUGEPAGE) < 0 || madvise(w->at, HUGE, MADV_DONTFORK) < 0)
 		return false;
-	fill_all(w->at, HUGE / PAGE);
+	writer_fill_all(w->at, HUGE / PAGE);
 	frames_of(w->at, 1, &frame);
 	return kpage_flags(frame) & KPF(THP);
 }
@@ -121,19 +125,19 @@ static void huge_round(struct writer *w)
 {
 	size_t first = random64(&seed) % (HUGE / PAGE - WRITER_PAGES);
 
-	fill_some(w, w->at + first * PAGE, WRITER_PAGES);
+	writer_fill_some(w, w->at + first * PAGE, WRITER_PAGES);
 }
 
 /* What an earlier round has written is written to again when it has been moved. */
 static void mremap_round(struct writer *w)
 {
-	char *to = memory(BYTES, MAP_PRIVATE, -1);
+	char *to = writer_memory(WRITER_BYTES, MAP_PRIVATE, -1);
 
-	fill_some(w, w->at, WRITER_PAGES / 2);
-	if (mremap(w->at, BYTES, BYTES, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
+	writer_fill_some(w, w->at, WRITER_PAGES / 2);
+	if (mremap(w->at, WRITER_BYTES, WRITER_BYTES, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
 		fail_errno("mremap");
 	w->at = to;
-	fill_some(w, w->at + BYTES / 2, WRITER_PAGES / 2);
+	writer_fill_some(w, w->at + WRITER_BYTES / 2, WRITER_PAGES / 2);
 }
 
 /* Only until they are looked at, children do nothing but hold their pages. */
@@ -161,7 +165,7 @@ static void fork_round(struct writer *w)
 
 		content_fill(w->pid ? page : w->at + i * PAGE, content);
 		if (w->pid)
-			note(w, page);
+			writer_note(w, page);
 	}
 	if (!w->pid) {
 		if (write(ready[1], "", 1) != 1)
@@ -173,7 +177,7 @@ static void fork_round(struct writer *w)
 		fail("fork: the child has died");
 	close(ready[0]);
 	close(ready[1]);
-	fill_some(w, w->at, WRITER_PAGES);
+	writer_fill_some(w, w->at, WRITER_PAGES);
 }
 
 /* Another process's memory, which it has written to itself once. */
@@ -208,10 +212,10 @@ static void remote_round(struct writer *w)
 	for (size_t i = 0; i < WRITER_PAGES; i++) {
 		struct iovec from = { page, PAGE }, to = { w->at + i * PAGE, PAGE };
 
-		if (!heads())
+		if (!writer_heads())
 			continue;
 		content_fill(page, random64(&seed));
-		note(w, page);
+		writer_note(w, page);
 		if (process_vm_writev(w->pid, &from, 1, &to, 1, 0) != PAGE)
 			fail_errno("process_vm_writev");
 	}
@@ -224,10 +228,10 @@ static void pwrite_round(struct writer *w)
 	static char page[PAGE] __attribute__((aligned(PAGE)));
 
 	for (size_t i = 0; i < WRITER_PAGES; i++) {
-		if (!heads())
+		if (!writer_heads())
 			continue;
 		content_fill(page, random64(&seed));
-		note(w, page);
+		writer_note(w, page);
 		if (pwrite(w->fd, page, PAGE, (off_t)(i * PAGE)) != PAGE)
 			fail_errno("%s", w->name);
 	}
@@ -235,8 +239,8 @@ static void pwrite_round(struct writer *w)
 
 static bool map_file(struct writer *w, const char *path)
 {
-	w->fd = file(path, WRITER_PAGES);
-	w->at = memory(BYTES, MAP_SHARED, w->fd);
+	w->fd = writer_file(path, WRITER_PAGES);
+	w->at = writer_memory(WRITER_BYTES, MAP_SHARED, w->fd);
 	return true;
 }
 
@@ -247,7 +251,7 @@ static bool shared_tmpfs_start(struct writer *w)
 
 static bool write_tmpfs_start(struct writer *w)
 {
-	w->fd = file("/tmp/track.write", WRITER_PAGES);
+	w->fd = writer_file("/tmp/track.write", WRITER_PAGES);
 	return true;
 }
 
@@ -259,11 +263,11 @@ static bool around_start(struct writer *w)
 
 static void around_round(struct writer *w)
 {
-	munmap(w->at, BYTES);
-	w->at = memory(BYTES, MAP_SHARED, w->fd);
+	munmap(w->at, WRITER_BYTES);
+	w->at = writer_memory(WRITER_BYTES, MAP_SHARED, w->fd);
 	for (size_t i = 5; i < WRITER_PAGES; i += 16)
 		(void)*(volatile char *)(w->at + i * PAGE);
-	fill_some(w, w->at, WRITER_PAGES);
+	writer_fill_some(w, w->at, WRITER_PAGES);
 }
 
 static bool mprotect_start(struct writer *w)
@@ -276,10 +280,10 @@ static void mprotect_round(struct writer *w)
 {
 	if (w->count++ % 4 != 1)
 		return;
-	if (mprotect(w->at, BYTES, PROT_READ) < 0 ||
-	    mprotect(w->at, BYTES, PROT_READ | PROT_WRITE) < 0)
+	if (mprotect(w->at, WRITER_BYTES, PROT_READ) < 0 ||
+	    mprotect(w->at, WRITER_BYTES, PROT_READ | PROT_WRITE) < 0)
 		fail_errno("mprotect");
-	fill_some(w, w->at, WRITER_PAGES);
+	writer_fill_some(w, w->at, WRITER_PAGES);
 }
 
 /* The page that the new end is in is zeroed behind it. */
@@ -298,14 +302,14 @@ static void cut(struct writer *w)
 			if (ftruncate(w->fd, at + (off_t)keep) < 0 ||
 			    ftruncate(w->fd, 8 * PAGE) < 0)
 				fail_errno("%s", w->name);
-			note(w, page);
+			writer_note(w, page);
 			return;
 		}
 		memset(page + keep, 0, 500);
 		if (fallocate(w->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at + (off_t)keep,
 			      500) < 0)
 			return;
-		note(w, page);
+		writer_note(w, page);
 	}
 }
 
@@ -318,13 +322,13 @@ static void cut_settle(struct writer *w)
 		if (pwrite(w->fd, page, PAGE, (off_t)(i * PAGE)) != PAGE)
 			fail_errno("%s", w->name);
 	}
-	if (w->fd > 0 && heads())
+	if (w->fd > 0 && writer_heads())
 		fsync(w->fd);
 }
 
 static bool cut_tmpfs_start(struct writer *w)
 {
-	w->fd = file("/tmp/track.cut", 8);
+	w->fd = writer_file("/tmp/track.cut", 8);
 	return true;
 }
 
@@ -341,7 +345,7 @@ static bool disk(void)
 	if (there >= 0)
 		return there;
 	there = 0;
-	close(file("/tmp/track.image", 0));
+	close(writer_file("/tmp/track.image", 0));
 	if (truncate("/tmp/track.image", 16 << 20) < 0 || run_program(mkfs) || run_program(loop))
 		return false;
 	mkdir(DISK, 0700);
@@ -363,14 +367,14 @@ static bool write_disk_start(struct writer *w)
 {
 	if (!disk())
 		return false;
-	w->fd = file(DISK "/write", WRITER_PAGES);
+	w->fd = writer_file(DISK "/write", WRITER_PAGES);
 	return true;
 }
 
 static void write_disk_round(struct writer *w)
 {
 	pwrite_round(w);
-	if (heads())
+	if (writer_heads())
 		fsync(w->fd);
 }
 
@@ -378,7 +382,7 @@ static bool cut_disk_start(struct writer *w)
 {
 	if (!disk())
 		return false;
-	w->fd = file(DISK "/cut", 8);
+	w->fd = writer_file(DISK "/cut", 8);
 	return true;
 }
 
@@ -387,7 +391,7 @@ static bool direct_start(struct writer *w)
 {
 	if (!disk())
 		return false;
-	close(file(DISK "/direct", WRITER_PAGES));
+	close(writer_file(DISK "/direct", WRITER_PAGES));
 	w->fd = open(DISK "/direct", O_RDWR | O_DIRECT | O_CLOEXEC);
 	return w->fd >= 0 && anon_start(w);
 }
@@ -400,7 +404,7 @@ static void direct_round(struct writer *w)
 		off_t at = (off_t)(i * PAGE);
 
 		content_fill(page, random64(&seed));
-		note(w, page);
+		writer_note(w, page);
 		if (pwrite(w->fd, page, PAGE, at) != PAGE ||
 		    pread(w->fd, w->at + i * PAGE, PAGE, at) != PAGE)
 			fail_errno("%s", w->name);
@@ -410,14 +414,14 @@ static void direct_round(struct writer *w)
 /* read() into memory: the kernel writes through the process's own mapping. */
 static bool read_start(struct writer *w)
 {
-	w->fd = file("/tmp/track.read", WRITER_PAGES);
+	w->fd = writer_file("/tmp/track.read", WRITER_PAGES);
 	return anon_start(w);
 }
 
 static void read_round(struct writer *w)
 {
 	pwrite_round(w);
-	if (pread(w->fd, w->at, BYTES, 0) != (ssize_t)BYTES)
+	if (pread(w->fd, w->at, WRITER_BYTES, 0) != (ssize_t)WRITER_BYTES)
 		fail_errno("%s", w->name);
 }
 
@@ -439,5 +443,9 @@ struct writer writers[] = {
 	{ .name = "ext4-write", .start = write_disk_start, .round = write_disk_round },
 	{ .name = "ext4-cut", .start = cut_disk_start, .round = cut, .settle = cut_settle },
 	{ .name = "ext4-direct", .start = direct_start, .round = direct_round },
+	{ .name = "hugetlb", .start = hugetlb_start, .round = hugetlb_round },
+	{ .name = "io_uring-fixed", .start = uring_start, .round = uring_round },
+	{ .name = "ksm", .start = ksm_start, .round = ksm_round },
+	{ .name = "swap", .start = swap_start, .round = swap_round },
 };
 const size_t n_writers = sizeof(writers) / sizeof(writers[0]);

@@ -104,6 +104,11 @@ static void drop(struct held *h)
 /* `to` was never seen by the server: its passes count with those of what replaces it. */
 static void add_info(struct mb_pass_info *to, const struct mb_pass_info *older)
 {
+	struct mb_audit audit = older->audit;
+
+	/* In this order: the newer one says what is followed. */
+	mb_audit_add(&audit, &to->audit);
+	to->audit = audit;
 	to->duration_ns += older->duration_ns;
 	to->cpu_ns += older->cpu_ns;
 	to->pages_read += older->pages_read;

@@ -10,6 +10,9 @@
 
 typedef Membuddies__Message Message;
 
+/* As many as `follows` has bits. */
+enum { AUDIT_CLASSES_MAX = 32 };
+
 /* --- bounded allocator ------------------------------------------------------------------------ */
 
 /* protobuf-c allocates as the input tells it to: hold it to a multiple of the input's length. */
@@ -82,9 +85,45 @@ static void put_fingerprint(Membuddies__FingerprintId *to, const struct mb_finge
 	to->distinct = from->distinct;
 }
 
-static void put_pass(Membuddies__Pass *to, const struct mb_pass_info *from)
+/* An Audit and what its bytes point to: a varint of ten bytes at most per class. */
+struct audit_parts {
+	Membuddies__Audit audit;
+	uint8_t changed[MB_CLASS_END * 10], stale[MB_CLASS_END * 10];
+};
+
+/* `room` suffices: it is never allocated anew. */
+static ProtobufCBinaryData put_classes(uint8_t room[MB_CLASS_END * 10],
+				       const uint64_t from[MB_CLASS_END])
+{
+	struct mb_buf b = { .data = room, .cap = MB_CLASS_END * 10 };
+	unsigned int n = MB_CLASS_END;
+
+	while (n && !from[n - 1])
+		n--;
+	for (unsigned int i = 0; i < n; i++)
+		mb_buf_put_varint(&b, from[i]);
+	return borrow_bytes(room, b.len);
+}
+
+static void put_audit(struct audit_parts *to, const struct mb_audit *from)
+{
+	membuddies__audit__init(&to->audit);
+	to->audit.audits = from->audits;
+	to->audit.follows = from->follows;
+	to->audit.changed = put_classes(to->changed, from->changed);
+	to->audit.stale = put_classes(to->stale, from->stale);
+	to->audit.flagged = from->flagged;
+	to->audit.flagged_changed = from->flagged_changed;
+}
+
+static void put_pass(Membuddies__Pass *to, struct audit_parts *audit,
+		     const struct mb_pass_info *from)
 {
 	membuddies__pass__init(to);
+	if (from->audit.audits) {
+		put_audit(audit, &from->audit);
+		to->audit = &audit->audit;
+	}
 	to->taken_unix_ns = from->taken_unix_ns;
 	to->duration_ns = from->duration_ns;
 	to->cpu_ns = from->cpu_ns;
@@ -110,6 +149,7 @@ struct parts {
 	Membuddies__HashIdentity identity;
 	Membuddies__FingerprintId base, result;
 	Membuddies__Pass pass;
+	struct audit_parts audit;
 };
 
 static void put_hello(const struct mb_hello *h, struct parts *p, Message *to)
@@ -149,7 +189,7 @@ static void put_delta(const struct mb_delta_msg *d, struct parts *p, Message *to
 	membuddies__delta__init(&p->delta);
 	put_fingerprint(&p->base, &f->base);
 	put_fingerprint(&p->result, &f->result);
-	put_pass(&p->pass, &d->pass);
+	put_pass(&p->pass, &p->audit, &d->pass);
 	p->delta.base_epoch = d->base_epoch;
 	p->delta.epoch = d->epoch;
 	p->delta.base_id = &p->base;
@@ -197,7 +237,7 @@ static void put_trace_pages(const struct mb_trace_pages *t, struct parts *p, Mes
 static void put_trace_epoch(const struct mb_trace_epoch *t, struct parts *p, Message *to)
 {
 	membuddies__trace_epoch__init(&p->trace_epoch);
-	put_pass(&p->pass, &t->pass);
+	put_pass(&p->pass, &p->audit, &t->pass);
 	put_fingerprint(&p->result, &t->fingerprint);
 	p->trace_epoch.epoch = t->epoch;
 	p->trace_epoch.pass = &p->pass;
@@ -362,8 +402,59 @@ static int get_fingerprint(const Membuddies__FingerprintId *from, const char *wh
 	return 0;
 }
 
+/* One figure per class, from 0 on. A newer writer's class is unknown to us, as in a trace. */
+static int get_classes(ProtobufCBinaryData from, const char *what, uint64_t to[MB_CLASS_END],
+		       struct mb_err *err)
+{
+	struct mb_slice s = slice(from);
+	uint64_t v, sum = 0;
+
+	for (unsigned int i = 0; s.len; i++) {
+		if (i == AUDIT_CLASSES_MAX)
+			return mb_fail(err, EBADMSG, "field pass.audit.%s: more than %d classes",
+				       what, AUDIT_CLASSES_MAX);
+		if (!mb_slice_get_varint(&s, &v) || v >> 63 || (sum += v) >> 63)
+			return mb_fail(
+				err, EBADMSG,
+				"field pass.audit.%s: bad varint, or above 2^63, at class %u", what,
+				i);
+		to[i < MB_CLASS_END ? i : MB_CLASS_UNKNOWN] += v;
+	}
+	return 0;
+}
+
+static int get_audit(const Membuddies__Audit *from, struct mb_audit *to, struct mb_err *err)
+{
+	int r;
+
+	if (!from)
+		return 0;
+	*to = (struct mb_audit){ .audits = from->audits,
+				 .follows = from->follows & ((1u << MB_CLASS_END) - 1),
+				 .flagged = from->flagged,
+				 .flagged_changed = from->flagged_changed };
+	if (!to->audits)
+		return mb_fail(err, EBADMSG, "field pass.audit.audits: 0");
+	if (to->flagged >> 63 || to->flagged_changed > to->flagged)
+		return mb_fail(err, EBADMSG,
+			       "field pass.audit.flagged_changed: %" PRIu64 " of %" PRIu64 " pages",
+			       to->flagged_changed, to->flagged);
+	if ((r = get_classes(from->changed, "changed", to->changed, err)) < 0 ||
+	    (r = get_classes(from->stale, "stale", to->stale, err)) < 0)
+		return r;
+	for (unsigned int i = 0; i < MB_CLASS_END; i++)
+		if (to->stale[i] > to->changed[i])
+			return mb_fail(err, EBADMSG,
+				       "field pass.audit.stale: %" PRIu64 " of %" PRIu64
+				       " changed pages of class %s",
+				       to->stale[i], to->changed[i], mb_class_name(i));
+	return 0;
+}
+
 static int get_pass(const Membuddies__Pass *from, struct mb_pass_info *to, struct mb_err *err)
 {
+	int r;
+
 	if (!from)
 		return mb_fail(err, EBADMSG, "field pass: missing");
 	*to = (struct mb_pass_info){
@@ -382,6 +473,9 @@ static int get_pass(const Membuddies__Pass *from, struct mb_pass_info *to, struc
 	     from->pages_changed | from->pages_unread) >>
 	    63)
 		return mb_fail(err, EBADMSG, "field pass: a figure above 2^63");
+	r = get_audit(from->audit, &to->audit, err);
+	if (r < 0)
+		return r;
 	return check_text(from->tracker, "pass.tracker", err);
 }
 

@@ -198,6 +198,16 @@ static void spoil_pages(struct mb_delta_msg *d)
 	d->fields.result.pages = 1ull << 32;
 }
 
+static void spoil_stale(struct mb_delta_msg *d)
+{
+	d->pass.audit = (struct mb_audit){ .audits = 1, .changed = { 4 }, .stale = { 5 } };
+}
+
+static void spoil_flagged(struct mb_delta_msg *d)
+{
+	d->pass.audit = (struct mb_audit){ .audits = 1, .flagged = 4, .flagged_changed = 5 };
+}
+
 static void put_bad_hello(struct mb_buf *out, const char *vm, bool identity)
 {
 	mb_cleanup(mb_buf_deinit) struct mb_buf raw = { 0 };
@@ -285,6 +295,8 @@ enum bad {
 	BITMAP,
 	BOTH,
 	PAGES,
+	STALE,
+	FLAGGED,
 	TRACE_CUT,
 	TRACE_WRAP,
 	TRACE_SEED,
@@ -320,6 +332,8 @@ static const struct {
 	{ "bad-delta-bitmap-beyond-base", BITMAP, EBADMSG, "bitmap and count" },
 	{ "bad-delta-removed-and-changed", BOTH, EBADMSG, "both removes and changes" },
 	{ "bad-delta-too-many-pages", PAGES, EBADMSG, "4294967296 pages" },
+	{ "bad-delta-audit-stale-above-changed", STALE, EBADMSG, "stale: 5 of 4" },
+	{ "bad-delta-audit-flagged", FLAGGED, EBADMSG, "flagged_changed: 5 of 4" },
 	{ "bad-trace-cut", TRACE_CUT, EBADMSG, "ends inside an epoch" },
 	{ "bad-trace-frame-wraps", TRACE_WRAP, EBADMSG, "above 2^52" },
 	{ "bad-trace-seed-letter", TRACE_SEED, EBADMSG, "line 2: 'x'" },
@@ -328,9 +342,10 @@ static const struct {
 static void make_bad(enum bad what, struct mb_buf *out)
 {
 	static void (*const spoil[])(struct mb_delta_msg *) = {
-		[EPOCH] = spoil_epoch,	 [BASE] = spoil_base, [RESULT] = spoil_result,
-		[COUNT] = spoil_count,	 [GAP] = spoil_gap,   [RANK] = spoil_rank,
-		[BITMAP] = spoil_bitmap, [BOTH] = spoil_both, [PAGES] = spoil_pages,
+		[EPOCH] = spoil_epoch,	 [BASE] = spoil_base,	    [RESULT] = spoil_result,
+		[COUNT] = spoil_count,	 [GAP] = spoil_gap,	    [RANK] = spoil_rank,
+		[BITMAP] = spoil_bitmap, [BOTH] = spoil_both,	    [PAGES] = spoil_pages,
+		[STALE] = spoil_stale,	 [FLAGGED] = spoil_flagged,
 	};
 
 	switch (what) {
@@ -437,6 +452,7 @@ static void test_good_messages(void **state)
 		{ "delta", MB_MSG_DELTA, NULL },
 		{ "delta-removed-by-rank", 0, ranks_msg },
 		{ "delta-snapshot", 0, snapshot_msg },
+		{ "delta-audited", 0, sample_audited_msg },
 		{ "ack", MB_MSG_ACK, NULL },
 		{ "resync", MB_MSG_RESYNC, NULL },
 		{ "refusal", MB_MSG_REFUSAL, NULL },
@@ -542,7 +558,7 @@ static void test_cut_anywhere(void **state)
 	}
 	closedir(d);
 	/* Each is named in a table above: nobody's file is forgotten. */
-	assert_int_equal(files, 14 + MB_ARRAY_LEN(bads));
+	assert_int_equal(files, 15 + MB_ARRAY_LEN(bads));
 }
 
 int main(void)

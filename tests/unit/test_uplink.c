@@ -311,8 +311,8 @@ static void refuse(struct scene *s, uint32_t code)
 	send_msg(s, &msg);
 }
 
-/* The agent has an epoch of digests first .. first + n - 1. */
-static void offer(struct scene *s, uint64_t first, size_t n)
+/* The agent has an epoch of digests first .. first + n - 1, and may have audited it. */
+static void offer_audited(struct scene *s, uint64_t first, size_t n, const struct mb_audit *audit)
 {
 	uint64_t *digests = malloc(n * sizeof(*digests) + 1);
 	struct mb_epoch e = { .info = { .taken_unix_ns = first,
@@ -325,12 +325,19 @@ static void offer(struct scene *s, uint64_t first, size_t n)
 					.full = first % 2,
 					.tracker = "none" } };
 
+	if (audit)
+		e.info.audit = *audit;
 	for (size_t i = 0; i < n; i++)
 		digests[i] = mb_mix64(first + i);
 	assert_ok(mb_fingerprint_from_digests(&e.fingerprint, digests, n, &s->err), &s->err);
 	free(digests);
 	mb_uplink_offer(s->uplink, &e);
 	assert_null(e.fingerprint.digests);
+}
+
+static void offer(struct scene *s, uint64_t first, size_t n)
+{
+	offer_audited(s, first, n, NULL);
 }
 
 static void open_with_epoch_acked(struct scene *s)
@@ -430,6 +437,66 @@ static void test_net_delta_while_away(void **state)
 	assert_int_equal(c.base_epoch, 4);
 	assert_int_equal(c.epoch, 6);
 	assert_int_equal(c.pass.epochs, 2);
+	ack(&s);
+	scene_close(&s);
+}
+
+static void assert_audits(const struct came *c, uint32_t audits, uint32_t follows, uint64_t changed,
+			  uint64_t stale, uint64_t flagged)
+{
+	const struct mb_audit *a = &c->pass.audit;
+
+	assert_int_equal(a->audits, audits);
+	assert_int_equal(a->follows, follows);
+	assert_int_equal(a->changed[MB_CLASS_ANON], changed);
+	assert_int_equal(a->stale[MB_CLASS_ANON], stale);
+	assert_int_equal(a->flagged, flagged);
+	assert_int_equal(a->flagged_changed, flagged);
+}
+
+/* None is lost, none is counted twice, and the last one says what is followed. */
+static void test_audits_are_summed(void **state)
+{
+	static const struct mb_audit first = { .audits = 1,
+					       .follows = 2,
+					       .changed = { 0, 10 },
+					       .stale = { 0, 3 },
+					       .flagged = 8,
+					       .flagged_changed = 8 };
+	static const struct mb_audit last = { .audits = 1,
+					      .follows = 6,
+					      .changed = { 0, 100 },
+					      .stale = { 0, 40 },
+					      .flagged = 70,
+					      .flagged_changed = 70 };
+	struct came c;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, 2 * MS, 8 * MS);
+	offer_audited(&s, 100, 50, &first);
+	offer(&s, 200, 50);
+	offer_audited(&s, 300, 50, &last);
+	offer(&s, 400, 50);
+	start_listening(&s);
+	greet(&s);
+	c = take_delta(&s, true);
+	assert_int_equal(c.pass.epochs, 4);
+	assert_audits(&c, 2, 6, 110, 43, 78);
+	ack(&s);
+	/* None, one, and one that was in flight when the connection broke. */
+	offer(&s, 500, 50);
+	c = take_delta(&s, true);
+	assert_int_equal(c.pass.audit.audits, 0);
+	ack(&s);
+	offer_audited(&s, 600, 50, &last);
+	c = take_delta(&s, false);
+	assert_audits(&c, 1, 6, 100, 40, 70);
+	offer_audited(&s, 700, 50, &first);
+	greet(&s);
+	c = take_delta(&s, true);
+	assert_int_equal(c.pass.epochs, 2);
+	assert_audits(&c, 2, 2, 110, 43, 78);
 	ack(&s);
 	scene_close(&s);
 }
@@ -1199,6 +1266,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_first_and_next),
 		cmocka_unit_test(test_net_delta_while_away),
+		cmocka_unit_test(test_audits_are_summed),
 		cmocka_unit_test(test_lost_ack),
 		cmocka_unit_test(test_lost_delta),
 		cmocka_unit_test(test_resync),

@@ -135,6 +135,20 @@ void sample_msg(enum mb_msg_type type, struct mb_msg *ret)
 	}
 }
 
+void sample_audited_msg(struct mb_msg *ret)
+{
+	sample_msg(MB_MSG_DELTA, ret);
+	ret->delta.pass.tracker = "bpf";
+	ret->delta.pass.audit = (struct mb_audit){
+		.audits = 2,
+		.follows = 1 << MB_CLASS_ANON | 1 << MB_CLASS_FILE,
+		.changed = { [MB_CLASS_ANON] = 1000, [MB_CLASS_FILE] = 20, [MB_CLASS_SLAB] = 300 },
+		.stale = { [MB_CLASS_FILE] = 1, [MB_CLASS_SLAB] = 200 },
+		.flagged = 1300,
+		.flagged_changed = 1100,
+	};
+}
+
 void sample_raw(enum mb_msg_type type, struct mb_buf *out)
 {
 	struct mb_err err = { 0 };
@@ -170,6 +184,16 @@ static void assert_boot_equal(struct mb_boot a, struct mb_boot b)
 	assert_memory_equal(a.id, b.id, MB_BOOT_BYTES);
 }
 
+void assert_audit_equal(const struct mb_audit *a, const struct mb_audit *b)
+{
+	assert_int_equal(a->audits, b->audits);
+	assert_int_equal(a->follows, b->follows);
+	assert_memory_equal(a->changed, b->changed, sizeof(a->changed));
+	assert_memory_equal(a->stale, b->stale, sizeof(a->stale));
+	assert_true(a->flagged == b->flagged);
+	assert_true(a->flagged_changed == b->flagged_changed);
+}
+
 static void assert_pass_equal(const struct mb_pass_info *a, const struct mb_pass_info *b)
 {
 	assert_true(a->taken_unix_ns == b->taken_unix_ns);
@@ -181,6 +205,7 @@ static void assert_pass_equal(const struct mb_pass_info *a, const struct mb_pass
 	assert_true(a->epochs == b->epochs);
 	assert_true(a->full == b->full);
 	assert_string_equal(a->tracker, b->tracker);
+	assert_audit_equal(&a->audit, &b->audit);
 }
 
 static void assert_delta_equal(const struct mb_delta_msg *a, const struct mb_delta_msg *b)

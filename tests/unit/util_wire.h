@@ -16,9 +16,12 @@ void sample_base(struct mb_fingerprint *ret);
 void sample_result(struct mb_fingerprint *ret);
 /* A valid message with every field set; what it points to is static. */
 void sample_msg(enum mb_msg_type type, struct mb_msg *ret);
-/* The same, packed to protobuf bytes (appended). */
+/* The sample Delta, of passes two of which were audited. */
+void sample_audited_msg(struct mb_msg *ret);
+/* A sample, packed to protobuf bytes (appended). */
 void sample_raw(enum mb_msg_type type, struct mb_buf *out);
 
+void assert_audit_equal(const struct mb_audit *a, const struct mb_audit *b);
 void assert_msg_equal(const struct mb_msg *a, const struct mb_msg *b);
 
 /* One protobuf field each, appended. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "server/api.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "proto/base/cleanup.h"
@@ -253,6 +254,32 @@ static json_t *inter_of(const struct history *h, const struct mb_history_row *ro
 	return json_null();
 }
 
+static json_t *ratio(double v)
+{
+	return isnan(v) ? json_null() : json_real(v);
+}
+
+static json_t *audit_of(const struct mb_history_row *row)
+{
+	const struct mb_audit *a = &row->audit;
+	json_t *classes;
+
+	if (!a->audits)
+		return json_null();
+	classes = json_object();
+	for (unsigned int i = 0; i < MB_CLASS_END; i++)
+		if (a->follows >> i & 1 || a->changed[i])
+			json_object_set_new(classes, mb_class_name(i),
+					    json_pack("{s:b, s:I, s:I}", "followed",
+						      (int)(a->follows >> i & 1), "changed",
+						      (json_int_t)a->changed[i], "stale",
+						      (json_int_t)a->stale[i]));
+	return json_pack("{s:I, s:o, s:o, s:o, s:I, s:I, s:o}", "audits", (json_int_t)a->audits,
+			 "recall", ratio(row->recall), "recall_all", ratio(row->recall_all),
+			 "precision", ratio(row->precision), "flagged", (json_int_t)a->flagged,
+			 "flagged_changed", (json_int_t)a->flagged_changed, "classes", classes);
+}
+
 static int history_row(void *ctx, const struct mb_history_row *row)
 {
 	const struct history *h = ctx;
@@ -267,6 +294,8 @@ static int history_row(void *ctx, const struct mb_history_row *row)
 			      row->tracker);
 
 	set_self_sharing(o, &row->sharing);
+	json_object_set_new(o, "read", row->has_read ? number(row->read) : json_null());
+	json_object_set_new(o, "audit", audit_of(row));
 	return json_array_append_new(h->rows, o) < 0 ? -ENOMEM : 0;
 }
 

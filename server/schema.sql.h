@@ -3,9 +3,11 @@
 #ifndef MB_SERVER_SCHEMA_SQL_H
 #define MB_SERVER_SCHEMA_SQL_H
 
-#define MB_SCHEMA_VERSION 1
-
-static const char mb_schema[] =
+/*
+ * Version n is what the first n steps make; a new database takes all of them, one of an older
+ * version those that it lacks. So a step that was released is never changed.
+ */
+static const char *const mb_schema[] = {
 	/* One row per VM: its last acked epoch. */
 	"CREATE TABLE vm ("
 	" id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, host TEXT NOT NULL,"
@@ -41,6 +43,33 @@ static const char mb_schema[] =
 	" epoch INTEGER NOT NULL, acked_unix_ns INTEGER NOT NULL, inter INTEGER NOT NULL,"
 	" partner TEXT, partner_inter INTEGER NOT NULL);"
 	"CREATE INDEX sharing_by_vm ON sharing (vm, acked_unix_ns);"
-	"CREATE INDEX sharing_by_age ON sharing (at_unix_ns);";
+	"CREATE INDEX sharing_by_age ON sharing (at_unix_ns);",
+
+	/*
+	 * 2: what the passes read, and what audits found. recall is of the classes that the tracker
+	 * follows, recall_all of all, both and precision from 0 to 1; stale, flagged,
+	 * flagged_changed are pages. NULL: from before version 2, no audit, or nothing to judge by.
+	 */
+	"ALTER TABLE history ADD COLUMN read INTEGER;"
+	"ALTER TABLE history ADD COLUMN audits INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE history ADD COLUMN recall REAL;"
+	"ALTER TABLE history ADD COLUMN recall_all REAL;"
+	"ALTER TABLE history ADD COLUMN precision REAL;"
+	"ALTER TABLE history ADD COLUMN stale INTEGER;"
+	"ALTER TABLE history ADD COLUMN flagged INTEGER;"
+	"ALTER TABLE history ADD COLUMN flagged_changed INTEGER;"
+	/*
+	 * The audits of a history row (acked_unix_ns, as above) by class of pages, those that are
+	 * followed or have changed pages.
+	 */
+	"CREATE TABLE audit ("
+	" vm INTEGER NOT NULL REFERENCES vm(id), acked_unix_ns INTEGER NOT NULL,"
+	" class TEXT NOT NULL, is_followed INTEGER NOT NULL, changed INTEGER NOT NULL,"
+	" stale INTEGER NOT NULL);"
+	"CREATE INDEX audit_by_vm ON audit (vm, acked_unix_ns);"
+	"CREATE INDEX audit_by_age ON audit (acked_unix_ns);",
+};
+
+enum { MB_SCHEMA_VERSION = sizeof(mb_schema) / sizeof(*mb_schema) };
 
 #endif

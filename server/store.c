@@ -27,43 +27,50 @@ static int get_int(struct mb_store *s, const char *question, int *ret, struct mb
 }
 
 /* Is it ours, or empty? Before anything is changed: a mistyped path must harm nobody. */
-static int check_schema(struct mb_store *s, bool *ret_empty, struct mb_err *err)
+static int check_schema(struct mb_store *s, int *ret_version, struct mb_err *err)
 {
 	int r, version = 0, tables = 0;
 
-	*ret_empty = false;
 	if ((r = get_int(s, "PRAGMA user_version", &version, err)) < 0 ||
 	    (r = get_int(s, "SELECT count(*) FROM sqlite_master", &tables, err)) < 0)
 		return r;
 	if (version == 0 && tables)
 		return mb_fail(err, EEXIST, "database %s: belongs to another program", s->path);
-	if (version != 0 && version != MB_SCHEMA_VERSION)
+	if (version < 0 || version > MB_SCHEMA_VERSION)
 		return mb_fail(err, EPROTONOSUPPORT,
 			       "database %s: made by another version (schema %d; this is %d)",
 			       s->path, version, MB_SCHEMA_VERSION);
-	*ret_empty = version == 0;
+	*ret_version = version;
 	return 0;
 }
 
-static int make_schema(struct mb_store *s, struct mb_err *err)
+static int exec(struct mb_store *s, const char *text, struct mb_err *err)
 {
-	char version[64];
+	return sqlite3_exec(s->db, text, NULL, NULL, NULL) == SQLITE_OK ? 0 : mb_sql_fail(s, err);
+}
 
-	snprintf(version, sizeof(version), "PRAGMA user_version = %d", MB_SCHEMA_VERSION);
-	if (sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK ||
-	    sqlite3_exec(s->db, mb_schema, NULL, NULL, NULL) != SQLITE_OK ||
-	    sqlite3_exec(s->db, version, NULL, NULL, NULL) != SQLITE_OK ||
-	    sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
-		return mb_sql_fail(s, err);
-	return 0;
+/* From `version` to ours, all or nothing: what is left open is undone with the handle. */
+static int make_schema(struct mb_store *s, int version, struct mb_err *err)
+{
+	char text[64];
+	int r;
+
+	if (version == MB_SCHEMA_VERSION)
+		return 0;
+	r = exec(s, "BEGIN IMMEDIATE", err);
+	for (; r == 0 && version < MB_SCHEMA_VERSION; version++)
+		r = exec(s, mb_schema[version], err);
+	snprintf(text, sizeof(text), "PRAGMA user_version = %d", MB_SCHEMA_VERSION);
+	if (r < 0 || (r = exec(s, text, err)) < 0)
+		return r;
+	return exec(s, "COMMIT", err);
 }
 
 int mb_store_open(const char *path, struct mb_store **ret, struct mb_err *err)
 {
 	struct mb_store *s = calloc(1, sizeof(*s));
-	bool empty;
 	mode_t old;
-	int r;
+	int r, version;
 
 	if (!s)
 		return mb_fail_mem(err, "the store");
@@ -77,22 +84,20 @@ int mb_store_open(const char *path, struct mb_store **ret, struct mb_err *err)
 		goto failed;
 	}
 	sqlite3_busy_timeout(s->db, 10000);
-	r = r == SQLITE_OK ? check_schema(s, &empty, err) : mb_sql_fail(s, err);
+	r = r == SQLITE_OK ? check_schema(s, &version, err) : mb_sql_fail(s, err);
 	if (r < 0)
 		goto failed;
-	if (sqlite3_exec(s->db,
-			 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-			 "PRAGMA foreign_keys = ON;",
-			 NULL, NULL, NULL) != SQLITE_OK) {
-		r = mb_sql_fail(s, err);
+	r = exec(s,
+		 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
+		 err);
+	if (r < 0)
 		goto failed;
-	}
 	/* SQLite opens it all the same, and fails at the first epoch. */
 	if (sqlite3_db_readonly(s->db, "main") == 1) {
 		r = mb_fail(err, EROFS, "database %s: may not be written", path);
 		goto failed;
 	}
-	if ((empty && (r = make_schema(s, err)) < 0) || (r = mb_sql_prepare(s, err)) < 0)
+	if ((r = make_schema(s, version, err)) < 0 || (r = mb_sql_prepare(s, err)) < 0)
 		goto failed;
 	*ret = s;
 	return 0;

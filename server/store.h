@@ -12,7 +12,10 @@
 #include "server/fleet.h"
 
 struct mb_store;
-/* Makes the database if there is none. -EPROTONOSUPPORT: made by another version. */
+/*
+ * Makes the database if there is none, and brings one of an older version up to ours: hold
+ * mb_store_lock() meanwhile. -EPROTONOSUPPORT: made by a newer version.
+ */
 int mb_store_open(const char *path, struct mb_store **ret, struct mb_err *err);
 void mb_store_close(struct mb_store *s);
 
@@ -77,8 +80,11 @@ struct mb_history_row {
 	bool has_inter;
 	uint64_t inter;
 	uint64_t changed, added, removed, unread, wire_bytes, duration_ns, cpu_ns;
-	bool full;
+	bool full, has_read;
+	uint64_t read;	     /* pages hashed */
 	const char *tracker; /* valid in the callback */
+	struct mb_audit audit;
+	double recall, recall_all, precision; /* NAN: no audit, or nothing to judge by */
 };
 /* The newest `limit` rows, oldest first. -ENOENT: no such VM. */
 int mb_store_history(struct mb_store *s, const char *vm_name, uint32_t limit,

@@ -67,6 +67,48 @@ static int put_frame(struct mb_store *s, struct mb_vm *vm, struct mb_slice frame
 	return mb_sql_run(s, st, err);
 }
 
+/* NULL where there is nothing to judge by. */
+static void bind_ratio(sqlite3_stmt *st, int at, double ratio, uint64_t of)
+{
+	if (of)
+		sqlite3_bind_double(st, at, ratio);
+}
+
+static void bind_audit(sqlite3_stmt *st, int at, const struct mb_audit *a)
+{
+	if (!a->audits)
+		return;
+	bind_ratio(st, at, mb_audit_recall(a, a->follows), mb_audit_sum(a->changed, a->follows));
+	bind_ratio(st, at + 1, mb_audit_recall(a, UINT32_MAX),
+		   mb_audit_sum(a->changed, UINT32_MAX));
+	bind_ratio(st, at + 2, mb_audit_precision(a), a->flagged);
+	mb_sql_bind_u64(st, at + 3, mb_audit_sum(a->stale, UINT32_MAX));
+	mb_sql_bind_u64(st, at + 4, a->flagged);
+	mb_sql_bind_u64(st, at + 5, a->flagged_changed);
+}
+
+static int put_audit(struct mb_store *s, const struct mb_vm *vm, struct mb_err *err)
+{
+	const struct mb_audit *a = &vm->pass.audit;
+	int r = 0;
+
+	for (unsigned int i = 0; r == 0 && a->audits && i < MB_CLASS_END; i++) {
+		bool followed = a->follows >> i & 1;
+		sqlite3_stmt *st = mb_sql_get(s, SQL_INSERT_AUDIT);
+
+		if (!followed && !a->changed[i])
+			continue;
+		sqlite3_bind_int64(st, 1, vm->id);
+		mb_sql_bind_u64(st, 2, vm->acked_unix_ns);
+		mb_sql_bind_text(st, 3, mb_class_name(i));
+		sqlite3_bind_int(st, 4, followed);
+		mb_sql_bind_u64(st, 5, a->changed[i]);
+		mb_sql_bind_u64(st, 6, a->stale[i]);
+		r = mb_sql_run(s, st, err);
+	}
+	return r;
+}
+
 static int put_history(struct mb_store *s, const struct mb_vm *vm,
 		       const struct mb_epoch_record *rec, struct mb_err *err)
 {
@@ -89,13 +131,18 @@ static int put_history(struct mb_store *s, const struct mb_vm *vm,
 		vm->pass.cpu_ns,
 		vm->pass.full,
 		vm->acked_unix_ns,
+		vm->pass.pages_read,
+		vm->pass.audit.audits,
 	};
 	sqlite3_stmt *st = mb_sql_get(s, SQL_INSERT_HISTORY);
+	int r;
 
 	for (size_t i = 0; i < MB_ARRAY_LEN(figures); i++)
 		mb_sql_bind_u64(st, (int)i + 1, figures[i]);
 	mb_sql_bind_text(st, MB_ARRAY_LEN(figures) + 1, vm->tracker);
-	return mb_sql_run(s, st, err);
+	bind_audit(st, MB_ARRAY_LEN(figures) + 2, &vm->pass.audit);
+	r = mb_sql_run(s, st, err);
+	return r < 0 ? r : put_audit(s, vm, err);
 }
 
 int mb_store_put_epoch(struct mb_store *s, struct mb_vm *vm, const struct mb_epoch_record *rec,
@@ -157,7 +204,7 @@ int mb_store_forget(struct mb_store *s, uint64_t before_unix_ns, struct mb_err *
 
 int mb_store_forget_vm(struct mb_store *s, const char *name, struct mb_err *err)
 {
-	static const char *const tables[] = { "sharing", "history", "fingerprint", "vm" };
+	static const char *const tables[] = { "sharing", "audit", "history", "fingerprint", "vm" };
 	sqlite3_int64 id;
 	char text[128];
 	int r = mb_sql_find_vm(s, name, &id, err);

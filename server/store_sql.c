@@ -23,14 +23,21 @@ static const char *const sql[SQL_END] = {
 	[SQL_INSERT_HISTORY] =
 		"INSERT INTO history (vm, at_unix_ns, epoch, epochs, pages, distinct_pages, zero,"
 		" self, self_nonzero, changed, added, removed, unread, wire_bytes, duration_ns,"
-		" cpu_ns, is_full, acked_unix_ns, tracker)"
-		" VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)",
+		" cpu_ns, is_full, acked_unix_ns, read, audits, tracker, recall, recall_all,"
+		" precision, stale, flagged, flagged_changed)"
+		" VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,"
+		" ?21,?22,?23,?24,?25,?26,?27)",
+	[SQL_INSERT_AUDIT] =
+		"INSERT INTO audit (vm, acked_unix_ns, class, is_followed, changed, stale)"
+		" VALUES (?1,?2,?3,?4,?5,?6)",
 	[SQL_INSERT_SHARING] =
 		"INSERT INTO sharing (vm, at_unix_ns, epoch, acked_unix_ns, inter, partner,"
 		" partner_inter) VALUES (?1,?2,?3,?4,?5,?6,?7)",
 	/* In bits: an ack must not wait behind a month of rows. */
 	[SQL_FORGET_HISTORY] = "DELETE FROM history WHERE rowid IN (SELECT rowid FROM history"
 			       " WHERE acked_unix_ns < ?1 LIMIT 5000)",
+	[SQL_FORGET_AUDIT] = "DELETE FROM audit WHERE rowid IN (SELECT rowid FROM audit"
+			     " WHERE acked_unix_ns < ?1 LIMIT 5000)",
 	[SQL_FORGET_SHARING] = "DELETE FROM sharing WHERE rowid IN (SELECT rowid FROM sharing"
 			       " WHERE at_unix_ns < ?1 LIMIT 5000)",
 	[SQL_SELECT_VMS] =
@@ -47,10 +54,13 @@ static const char *const sql[SQL_END] = {
 		"SELECT * FROM (SELECT h.rowid AS n, at_unix_ns, epoch, epochs, pages, "
 		"distinct_pages,"
 		" zero, self, self_nonzero, changed, added, removed, unread, wire_bytes,"
-		" duration_ns, cpu_ns, is_full, tracker, acked_unix_ns,"
+		" duration_ns, cpu_ns, is_full, tracker, acked_unix_ns, read, audits, recall,"
+		" recall_all, precision, flagged, flagged_changed,"
 		" (SELECT inter FROM sharing s WHERE s.vm = h.vm AND"
 		"  s.acked_unix_ns = h.acked_unix_ns ORDER BY s.rowid DESC LIMIT 1) AS inter"
 		" FROM history h WHERE vm=?1 ORDER BY h.rowid DESC LIMIT ?2) ORDER BY n",
+	[SQL_SELECT_AUDIT] = "SELECT class, is_followed, changed, stale FROM audit"
+			     " WHERE vm=?1 AND acked_unix_ns=?2",
 };
 
 int mb_sql_fail(struct mb_store *s, struct mb_err *err)

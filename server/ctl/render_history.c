@@ -2,6 +2,9 @@
 #include "proto/base/cleanup.h"
 #include "server/ctl/cells.h"
 
+/* A newer server may know of more classes than we do. */
+enum { CLASSES_MAX = 32, STALE_WIDTH = 32 };
+
 static json_int_t integer(const json_t *o, const char *key)
 {
 	return json_integer_value(json_object_get(o, key));
@@ -59,15 +62,168 @@ static bool any_but(const json_t *rows, const char *key, json_int_t usual)
 	return false;
 }
 
+/* Cut, not rounded: what is not all must not look like it. */
+static void put_share(struct mb_table *t, const json_t *o, const char *key)
+{
+	const json_t *v = json_object_get(o, key);
+	double share = json_number_value(v);
+
+	if (json_is_number(v) && share >= 0 && share <= 1)
+		mb_table_put(t, "%.1f %%", (double)(int)(1000 * share + 1e-6) / 10);
+	else
+		mb_table_put(t, "-");
+}
+
+/* --- audits ----------------------------------------------------------------------------------- */
+
+/* Stale pages: all, then by class, the worst first. */
+static void put_stale(struct mb_table *t, json_t *classes)
+{
+	const char *names[CLASSES_MAX], *name;
+	struct mb_pairs_top top = { 0 };
+	json_t *cls, *list = json_array();
+	json_int_t sum = 0;
+	size_t n = 0;
+
+	json_object_foreach(classes, name, cls)
+	{
+		json_int_t stale = integer(cls, "stale");
+
+		if (stale <= 0 || n == CLASSES_MAX || stale > INT64_MAX - sum)
+			continue;
+		sum += stale;
+		names[n] = name;
+		mb_pairs_top_offer(&top, stale, n++, 0);
+	}
+	for (size_t i = 0; i < top.n; i++)
+		json_array_append_new(list, json_sprintf("%s %lld", names[top.items[i].a],
+							 (long long)top.items[i].value));
+	mb_table_put(t, "%lld", (long long)sum);
+	mb_cell_names(t, list, STALE_WIDTH);
+	json_decref(list);
+}
+
+/* Of the newest audit: what the tracker follows depends on the kernel it runs on. */
+static void print_followed(const json_t *audit, FILE *to)
+{
+	const char *name, *before = "the tracker follows: ";
+	json_t *cls;
+
+	json_object_foreach(json_object_get(audit, "classes"), name, cls)
+	{
+		if (!json_is_true(json_object_get(cls, "followed")))
+			continue;
+		fprintf(to, "%s%s", before, name);
+		before = ", ";
+	}
+	fputs(before[0] == ',' ? "\n" : "", to);
+}
+
+static void print_audits(const json_t *rows, FILE *to)
+{
+	mb_cleanup(mb_table_deinit) struct mb_table t = { 0 };
+	const json_t *row, *newest = NULL;
+	bool several = false;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+	{
+		const json_t *audit = json_object_get(row, "audit");
+
+		several |= integer(audit, "audits") > 1;
+		newest = json_is_object(audit) ? audit : newest;
+	}
+	if (!newest)
+		return;
+	mb_table_columns(&t, ">epoch|>recall|>recall all|>precision|>stale|<by class");
+	mb_table_columns(&t, several ? ">audits" : "");
+	json_array_foreach(rows, i, row)
+	{
+		json_t *audit = json_object_get(row, "audit");
+
+		if (!json_is_object(audit))
+			continue;
+		mb_cell_number(&t, row, "epoch");
+		put_share(&t, audit, "recall");
+		put_share(&t, audit, "recall_all");
+		put_share(&t, audit, "precision");
+		put_stale(&t, json_object_get(audit, "classes"));
+		if (several)
+			mb_cell_number(&t, audit, "audits");
+	}
+	fputs("\nAudits, full walks that show what incremental passes miss:\n", to);
+	mb_table_print(&t, to);
+	fputs("recall: of the pages that changed, those that an incremental pass would have read, "
+	      "among the\n"
+	      "classes that the tracker follows; recall all: among all classes\n"
+	      "precision: of the pages that the tracker flagged, those that had changed\n"
+	      "stale: pages that changed and that it would have missed: with them the fingerprint "
+	      "is wrong\n",
+	      to);
+	print_followed(newest, to);
+}
+
+/* --- epochs ----------------------------------------------------------------------------------- */
+
+/* What each epoch changed. */
+static void print_changes(const json_t *rows, FILE *to)
+{
+	mb_cleanup(mb_table_deinit) struct mb_table t = { 0 };
+	const json_t *row;
+	size_t i;
+
+	mb_table_columns(&t, ">epoch|>changed|>churn|>added|>removed|>wire bytes");
+	json_array_foreach(rows, i, row)
+	{
+		mb_cell_number(&t, row, "epoch");
+		mb_cell_number(&t, has_base(row) ? row : NULL, "changed");
+		put_churn(&t, row);
+		mb_cell_number(&t, row, "added");
+		mb_cell_number(&t, row, "removed");
+		mb_cell_number(&t, row, "wire_bytes");
+	}
+	mb_table_print(&t, to);
+	fputs("changed, added, removed: pages; churn: changed of all pages\n", to);
+}
+
+/* How each epoch was taken, and what it cost. */
+static void print_passes(const json_t *rows, FILE *to)
+{
+	mb_cleanup(mb_table_deinit) struct mb_table t = { 0 };
+	/* Columns that say something only in rare trouble. */
+	bool unread = any_but(rows, "unread", 0), several = any_but(rows, "epochs", 1);
+	const json_t *row;
+	size_t i;
+
+	mb_table_columns(&t, ">epoch|<pass|<tracker|>read|>ms|>cpu ms");
+	mb_table_columns(&t, unread ? ">unread" : "");
+	mb_table_columns(&t, several ? ">epochs in one" : "");
+	json_array_foreach(rows, i, row)
+	{
+		mb_cell_number(&t, row, "epoch");
+		mb_table_put(&t, "%s",
+			     json_is_true(json_object_get(row, "full")) ? "full" : "incremental");
+		mb_cell_text(&t, row, "tracker");
+		mb_cell_number(&t, row, "read");
+		mb_cell_number(&t, row, "duration_ms");
+		mb_cell_number(&t, row, "cpu_ms");
+		if (unread)
+			mb_cell_number(&t, row, "unread");
+		if (several)
+			mb_cell_number(&t, row, "epochs");
+	}
+	mb_table_print(&t, to);
+	fputs("full: every page was read; incremental: those that may have changed; read: pages "
+	      "hashed\n",
+	      to);
+}
+
 int mb_render_history(const json_t *root, FILE *to, struct mb_err *err)
 {
-	static const char *const cost[] = { "added", "removed", "wire_bytes", "duration_ms",
-					    "cpu_ms" };
 	const char *vm = json_string_value(json_object_get(root, "vm"));
 	mb_cleanup(mb_table_deinit) struct mb_table holds = { 0 };
-	mb_cleanup(mb_table_deinit) struct mb_table comes = { 0 };
 	const json_t *rows, *row;
-	bool unread, several, with_ms;
+	bool with_ms;
 	size_t i;
 	int r = mb_cell_list(root, "rows", &rows, err);
 
@@ -77,39 +233,22 @@ int mb_render_history(const json_t *root, FILE *to, struct mb_err *err)
 		json_array_size(rows) ? "" : ": no epoch yet");
 	if (!json_array_size(rows))
 		return 0;
-	/* Columns that say something only in rare trouble. */
-	unread = any_but(rows, "unread", 0);
-	several = any_but(rows, "epochs", 1);
 	with_ms = any_within_a_second(rows);
-	/* Two tables, as in the status: one would be too wide to read. */
+	/* Several tables, as in the status: one would be too wide to read. */
 	mb_table_columns(&holds, "<time|>epoch");
 	mb_cell_sharing_heads(&holds, true);
-	mb_table_columns(&comes, ">epoch|>changed|>churn|>added|>removed|>wire bytes|>ms|>cpu ms|"
-				 "<pass|<tracker");
-	mb_table_columns(&comes, unread ? ">unread" : "");
-	mb_table_columns(&comes, several ? ">epochs in one" : "");
 	json_array_foreach(rows, i, row)
 	{
 		mb_cell_time(&holds, row, "at_unix_ms", with_ms);
 		mb_cell_number(&holds, row, "epoch");
 		mb_cell_sharing(&holds, row, mb_cell_page_bytes(row), true);
-		mb_cell_number(&comes, row, "epoch");
-		mb_cell_number(&comes, has_base(row) ? row : NULL, "changed");
-		put_churn(&comes, row);
-		for (size_t k = 0; k < MB_ARRAY_LEN(cost); k++)
-			mb_cell_number(&comes, row, cost[k]);
-		mb_table_put(&comes, "%s",
-			     json_is_true(json_object_get(row, "full")) ? "full" : "incremental");
-		mb_cell_text(&comes, row, "tracker");
-		if (unread)
-			mb_cell_number(&comes, row, "unread");
-		if (several)
-			mb_cell_number(&comes, row, "epochs");
 	}
 	mb_table_print(&holds, to);
 	mb_cell_sharing_legend(to, true);
 	fputc('\n', to);
-	mb_table_print(&comes, to);
-	fputs("changed, added, removed: pages; churn: changed of all pages\n", to);
+	print_changes(rows, to);
+	fputc('\n', to);
+	print_passes(rows, to);
+	print_audits(rows, to);
 	return 0;
 }

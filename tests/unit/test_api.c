@@ -38,6 +38,7 @@ static void put_vm(struct scene *s, const char *name, uint64_t first, const char
 	mb_fingerprint_deinit(&fp);
 	make_identity(domain, 1, &vm.identity);
 	strcpy(vm.host, host);
+	vm.pass.pages_read = 19;
 	store_vm(s->store, &vm);
 	vm.session = name[0] == 'd' ? 9 : 0;
 	assert_ok(mb_fleet_add(s->fleet, &vm, &err), &err);
@@ -302,7 +303,7 @@ static void test_history(void **state)
 	assert_int_equal(json_array_size(at(j, "rows")), 1);
 	assert_keys(at(j, "rows.0"),
 		    "at_unix_ms epoch " SELF " inter changed added removed wire_bytes"
-		    " duration_ms cpu_ms full tracker unread epochs");
+		    " duration_ms cpu_ms full tracker read unread epochs audit");
 	assert_int_equal(number_at(j, "rows.0.at_unix_ms"), 1000);
 	assert_int_equal(number_at(j, "rows.0.epoch"), 3);
 	/* Asking for it made the matrix. */
@@ -312,6 +313,8 @@ static void test_history(void **state)
 	assert_true(json_real_value(at(j, "rows.0.duration_ms")) == 2.5);
 	assert_true(json_is_true(at(j, "rows.0.full")));
 	assert_string_equal(text_at(j, "rows.0.tracker"), "none");
+	assert_int_equal(number_at(j, "rows.0.read"), 19);
+	assert_true(json_is_null(at(j, "rows.0.audit")));
 	json_decref(j);
 	j = get(&s, "/v1/history", "limit\0000\0vm\0web1\0");
 	assert_int_equal(json_array_size(at(j, "rows")), 0);
@@ -325,6 +328,67 @@ static void test_history(void **state)
 	refused(&s, "/v1/history", "vm\0web1\0limit\0-1\0", EINVAL, "limit");
 	/* The fleet knows it, the store does not yet. */
 	refused(&s, "/v1/history", "vm\0silent\0", ENOENT, "silent");
+	scene_close(&s);
+}
+
+/* web1's epoch, audited. */
+static void put_audited(struct scene *s, uint64_t epoch, const struct mb_audit *audit)
+{
+	struct mb_fleet_snapshot f;
+	struct mb_err err = { 0 };
+
+	assert_ok(mb_fleet_snapshot(s->fleet, &f, &err), &err);
+	for (uint32_t i = 0; i < f.n; i++) {
+		if (strcmp(f.vms[i].name, "web1") != 0)
+			continue;
+		f.vms[i].epoch = f.vms[i].acked_unix_ns = epoch;
+		f.vms[i].pass.audit = *audit;
+		store_vm(s->store, &f.vms[i]);
+	}
+	mb_fleet_snapshot_deinit(&f);
+}
+
+static void test_history_of_audits(void **state)
+{
+	static const struct mb_audit audit = {
+		.audits = 3,
+		.follows = 1 << MB_CLASS_ANON | 1 << MB_CLASS_FILE,
+		.changed = { [MB_CLASS_ANON] = 100, [MB_CLASS_PAGE_TABLE] = 100 },
+		.stale = { [MB_CLASS_ANON] = 25, [MB_CLASS_PAGE_TABLE] = 75 },
+		.flagged = 8,
+		.flagged_changed = 4,
+	};
+	static const struct mb_audit idle = { .audits = 1 };
+	struct scene s;
+	json_t *j, *a;
+
+	(void)state;
+	scene_open(&s);
+	put_audited(&s, 4, &audit);
+	j = get(&s, "/v1/history", "vm\0web1\0");
+	a = at(j, "rows.1.audit");
+	assert_keys(a, "audits recall recall_all precision flagged flagged_changed classes");
+	assert_int_equal(number_at(a, "audits"), 3);
+	assert_true(json_real_value(at(a, "recall")) == .75);
+	assert_true(json_real_value(at(a, "recall_all")) == .5);
+	assert_true(json_real_value(at(a, "precision")) == .5);
+	assert_int_equal(number_at(a, "flagged"), 8);
+	assert_int_equal(number_at(a, "flagged_changed"), 4);
+	assert_keys(at(a, "classes"), "anon file page_table");
+	assert_keys(at(a, "classes.file"), "followed changed stale");
+	assert_true(json_is_true(at(a, "classes.file.followed")));
+	assert_int_equal(number_at(a, "classes.file.changed"), 0);
+	assert_true(json_is_false(at(a, "classes.page_table.followed")));
+	assert_int_equal(number_at(a, "classes.page_table.changed"), 100);
+	assert_int_equal(number_at(a, "classes.page_table.stale"), 75);
+	json_decref(j);
+	put_audited(&s, 5, &idle);
+	j = get(&s, "/v1/history", "vm\0web1\0limit\0001\0");
+	a = at(j, "rows.0.audit");
+	assert_true(json_is_null(at(a, "recall")) && json_is_null(at(a, "recall_all")));
+	assert_true(json_is_null(at(a, "precision")));
+	assert_int_equal(json_object_size(at(a, "classes")), 0);
+	json_decref(j);
 	scene_close(&s);
 }
 
@@ -367,9 +431,13 @@ static void test_bad_fleet_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_status), cmocka_unit_test(test_share),
-		cmocka_unit_test(test_plan),   cmocka_unit_test(test_history),
-		cmocka_unit_test(test_paths),  cmocka_unit_test(test_bad_fleet_file),
+		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_share),
+		cmocka_unit_test(test_plan),
+		cmocka_unit_test(test_history),
+		cmocka_unit_test(test_history_of_audits),
+		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_bad_fleet_file),
 	};
 
 	return cmocka_run_group_tests_name("api", tests, NULL, NULL);

@@ -233,6 +233,53 @@ static void test_durable(void **state)
 	scene_close(&s);
 }
 
+/* Puts an audit into the Delta of `job`. */
+static void audit(struct mb_ingest_job *job, const struct mb_audit *a)
+{
+	mb_cleanup(mb_buf_deinit) struct mb_buf raw = { 0 };
+	mb_cleanup(mb_msg_deinit) struct mb_msg msg = { 0 };
+	struct mb_slice frame = mb_buf_slice(&job->frame);
+	struct mb_err err = { 0 };
+
+	assert_ok(mb_frame_take(&frame, RAW_MAX, &raw, &err), &err);
+	assert_ok(mb_msg_unpack(mb_buf_slice(&raw), &msg, &err), &err);
+	msg.delta.pass.audit = *a;
+	mb_buf_clear(&job->frame);
+	assert_ok(mb_msg_to_frame(&msg, &job->frame, &err), &err);
+}
+
+/* It is of its epoch: the next one does not have it. */
+static void test_audit(void **state)
+{
+	static const struct mb_audit a = {
+		.audits = 1, .follows = 2, .changed = { 0, 10 }, .stale = { 0, 1 }
+	};
+	static const struct mb_audit lie = { .audits = 1, .stale = { 1 } };
+	struct mb_ingest_job *job;
+	struct scene s;
+	struct mb_vm vm;
+
+	(void)state;
+	scene_open(&s);
+	job = next_epoch(&s, 0, 100, 1, 50);
+	audit(job, &a);
+	must(&s, job, MB_INGEST_DURABLE, "");
+	mb_fleet_get(s.fleet, 0, &vm);
+	assert_audit_equal(&vm.pass.audit, &a);
+	mb_vm_deinit(&vm);
+	must(&s, next_epoch(&s, 0, 110, 1, 50), MB_INGEST_DURABLE, "");
+	assert_int_equal(count(&s, "SELECT sum(audits) FROM history"), 1);
+	assert_int_equal(count(&s, "SELECT recall * 10 FROM history WHERE epoch = 1"), 9);
+	assert_int_equal(count(&s, "SELECT read FROM history WHERE epoch = 2"), 50);
+	assert_int_equal(count(&s, "SELECT stale FROM audit WHERE class = 'anon'"), 1);
+	job = next_epoch(&s, 1, 100, 1, 50);
+	audit(job, &lie);
+	must(&s, job, MB_INGEST_BAD, "pass.audit.stale");
+	assert_int_equal(count(&s, "SELECT count(*) FROM audit"), 1);
+	assert_durable(&s, 1);
+	scene_close(&s);
+}
+
 static void test_again(void **state)
 {
 	struct mb_ingest_job *job, *again;
@@ -649,6 +696,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_durable),
+		cmocka_unit_test(test_audit),
 		cmocka_unit_test(test_again),
 		cmocka_unit_test(test_resync),
 		cmocka_unit_test(test_other_identity_is_no_base),

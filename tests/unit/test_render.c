@@ -234,7 +234,7 @@ static void test_status(void **state)
 	"{\"at_unix_ms\":170000000" at "," numbers ",\"pages\":1000,\"distinct\":900,"             \
 	"\"zero\":10,\"self\":100,\"self_nonzero\":91,\"inter\":null,"                             \
 	"\"wire_bytes\":754,\"duration_ms\":12.34,\"cpu_ms\":5.0,\"full\":false,"                  \
-	"\"tracker\":\"bpf\"," more "}"
+	"\"read\":77,\"tracker\":\"bpf\"," more "}"
 #define FIRST_ROW                                                                                  \
 	HISTORY_ROW("0999", "\"epoch\":1,\"changed\":1000,\"added\":1000,\"removed\":0",           \
 		    "\"unread\":0,\"epochs\":1")
@@ -272,13 +272,16 @@ static void test_history(void **state)
 		      "zero page\n"
 		      "inter any: distinct pages that at least one other VM has, too\n"
 		      "\n"
-		      "epoch  changed   churn  added  removed  wire bytes    ms  cpu ms  pass      "
-		      "   tracker\n"
-		      "    1        -       -   1000        0         754  12.3     5.0  "
-		      "incremental  bpf\n"
-		      "    3      125  12.5 %    130      120         754  12.3     5.0  "
-		      "incremental  bpf\n"
-		      "changed, added, removed: pages; churn: changed of all pages\n");
+		      "epoch  changed   churn  added  removed  wire bytes\n"
+		      "    1        -       -   1000        0         754\n"
+		      "    3      125  12.5 %    130      120         754\n"
+		      "changed, added, removed: pages; churn: changed of all pages\n"
+		      "\n"
+		      "epoch  pass         tracker  read    ms  cpu ms\n"
+		      "    1  incremental  bpf        77  12.3     5.0\n"
+		      "    3  incremental  bpf        77  12.3     5.0\n"
+		      "full: every page was read; incremental: those that may have changed; read: "
+		      "pages hashed\n");
 	free(text);
 	assert_renders(mb_render_history, "{\"vm\":\"a\",\"rows\":[]}",
 		       "History of VM a: no epoch yet\n");
@@ -308,12 +311,82 @@ static void test_history_of_another_boot(void **state)
 			    "\"unread\":4,\"epochs\":5"));
 	assert_non_null(strstr(text, "unread  epochs in one\n"));
 	assert_non_null(strstr(text, "\n    5        -      -    130      120"));
+	assert_non_null(
+		strstr(text, "\n    5  incremental  bpf        77  12.3     5.0       4   "));
 	free(text);
 	/* A server that lost all. */
 	text = render_history(HISTORY_ROW("0999",
 					  "\"epoch\":7,\"changed\":12,\"added\":1000,\"removed\":0",
 					  "\"unread\":0,\"epochs\":1"));
 	assert_non_null(strstr(text, "\n    7        -      -   1000        0"));
+	free(text);
+}
+
+#define AUDITED_ROW(at, epoch, audits, shares, classes)                                            \
+	HISTORY_ROW(at, "\"epoch\":" epoch ",\"changed\":1,\"added\":1,\"removed\":1",             \
+		    "\"unread\":0,\"epochs\":1,\"audit\":{\"audits\":" audits "," shares           \
+		    ",\"flagged\":9,\"flagged_changed\":4,\"classes\":{" classes "}}")
+#define SHARES(recall, all, precision)                                                             \
+	"\"recall\":" recall ",\"recall_all\":" all ",\"precision\":" precision
+#define FOLLOWED(name, stale) "\"" name "\":{\"followed\":true,\"changed\":9,\"stale\":" stale "}"
+#define OTHER(name, stale)    "\"" name "\":{\"followed\":false,\"changed\":9,\"stale\":" stale "}"
+
+static void test_history_of_audits(void **state)
+{
+	static const char rows[] = FIRST_ROW "," AUDITED_ROW(
+		"1999", "3", "1", SHARES("1.0", "0.99996", "0.0512"),
+		FOLLOWED("anon", "0") "," OTHER("slab", "2") "," OTHER(
+			"kernel", "11")) "," AUDITED_ROW("2999", "4", "1",
+							 SHARES("null", "null", "null"), "");
+	static const char sums[] =
+		AUDITED_ROW("1999", "3", "2", SHARES("0", "0.5", "0.29"),
+			    FOLLOWED("anon", "5") "," FOLLOWED("file", "0") "," OTHER("slab", "0"));
+	char *text;
+
+	(void)state;
+	text = render_history(rows);
+	assert_non_null(strstr(
+		text,
+		"\nAudits, full walks that show what incremental passes miss:\n"
+		"epoch   recall  recall all  precision  stale  by class\n"
+		"    3  100.0 %      99.9 %      5.1 %     13  kernel 11, slab 2\n"
+		"    4        -           -          -      0  -\n"
+		"recall: of the pages that changed, those that an incremental pass would have "
+		"read, among the\n"
+		"classes that the tracker follows; recall all: among all classes\n"
+		"precision: of the pages that the tracker flagged, those that had changed\n"
+		"stale: pages that changed and that it would have missed: with them the "
+		"fingerprint is wrong\n"));
+	free(text);
+	text = render_history(sums);
+	assert_non_null(strstr(text,
+			       "  by class  audits\n"
+			       "    3   0.0 %      50.0 %     29.0 %      5  anon 5         2\n"));
+	assert_non_null(strstr(text, "\nthe tracker follows: anon, file\n"));
+	free(text);
+}
+
+/* As wide as it gets: many classes of many pages, and every column. */
+static void test_history_width(void **state)
+{
+	static const char wide[] = AUDITED_ROW(
+		"1999", "999999", "12", SHARES("1.0", "0.5", "0.29"),
+		FOLLOWED("unknown", "999999999998") "," FOLLOWED(
+			"page_table", "999999999999") "," FOLLOWED("reserved",
+								   "3") "," OTHER("hugetlb", "1"));
+	char *text = render_history(wide);
+
+	(void)state;
+	assert_non_null(strstr(text, "page_table 999999999999 and 3 more"));
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		assert_true(strlen(line) <= MB_RENDER_WIDTH);
+	free(text);
+	text = render_history(HISTORY_ROW("0999",
+					  "\"epoch\":123456,\"changed\":16777216,\"added\":16777216"
+					  ",\"removed\":16777216",
+					  "\"unread\":16777216,\"epochs\":99999"));
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		assert_true(strlen(line) <= MB_RENDER_WIDTH);
 	free(text);
 }
 
@@ -361,7 +434,11 @@ static void test_strange_answers(void **state)
 		"\"identities\":[4],\"moves\":[[]]}",
 		"{\"hosts\":[{\"name\":4,\"vms\":[5],\"vms_before\":7,\"vms_after\":[[]]},8],"
 		"\"vms\":[{\"name\":{}}],\"files\":[{\"file\":null}],\"pairs\":[{\"a\":3}],"
-		"\"rows\":[{\"pages\":-3,\"changed\":1}],\"moves\":[{\"vm\":[]}],\"deltas\":[2],"
+		"\"rows\":[{\"pages\":-3,\"changed\":1},{\"audit\":4},{\"audit\":{\"recall\":-1,"
+		"\"precision\":1e300,\"audits\":\"\",\"classes\":[]}},{\"audit\":{\"classes\":"
+		"{\"anon\":7,\"\\u001b\":{\"stale\":9223372036854775807},\"x\":{\"stale\":"
+		"9223372036854775807},\"y\":{\"stale\":-5}}}}],\"moves\":[{\"vm\":[]}],\"deltas\":["
+		"2],"
 		"\"identities\":[{\"vms\":[1,2,3],\"inter\":[[1],2,{}]}]}",
 	};
 
@@ -396,6 +473,8 @@ int main(void)
 		cmocka_unit_test(test_history),
 		cmocka_unit_test(test_history_within_a_second),
 		cmocka_unit_test(test_history_of_another_boot),
+		cmocka_unit_test(test_history_of_audits),
+		cmocka_unit_test(test_history_width),
 		cmocka_unit_test(test_analyze),
 		cmocka_unit_test(test_strange_answers),
 	};

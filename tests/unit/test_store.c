@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "server/store.h"
 
+#include <math.h>
 #include <sched.h>
 #include <sqlite3.h>
 #include <sys/mount.h>
@@ -9,6 +10,7 @@
 
 #include "proto/base/cleanup.h"
 #include "tests/unit/util_server.h"
+#include "tests/unit/util_wire.h"
 
 static char path[128];
 
@@ -470,6 +472,121 @@ static void test_history(void **state)
 	mb_store_close(s);
 }
 
+/* What a person asks for, and what the API does. */
+static void test_audits(void **state)
+{
+	static const struct mb_audit audit = {
+		.audits = 2,
+		.follows = 1 << MB_CLASS_ANON | 1 << MB_CLASS_FILE | 1 << MB_CLASS_BUFFER,
+		.changed = { [MB_CLASS_ANON] = 60, [MB_CLASS_FILE] = 20, [MB_CLASS_SLAB] = 20 },
+		.stale = { [MB_CLASS_FILE] = 4, [MB_CLASS_SLAB] = 16 },
+		.flagged = 100,
+		.flagged_changed = 75,
+	};
+	static const struct mb_audit idle = { .audits = 1, .follows = 1 << MB_CLASS_ANON };
+	struct mb_store *s = open_store();
+	struct mb_err err = { 0 };
+	struct rows h;
+	struct mb_vm vm;
+
+	(void)state;
+	store_one(s, &vm);
+	vm.pass.audit = audit;
+	vm.pass.pages_read = 44;
+	commit_delta(s, &vm, 120, 50);
+	vm.pass.audit = idle;
+	commit_delta(s, &vm, 130, 50);
+	vm.pass.audit = (struct mb_audit){ 0 };
+	vm.pass.full = false;
+	commit_delta(s, &vm, 140, 50);
+
+	get_history(s, 9, &h);
+	assert_int_equal(h.n, 4);
+	assert_true(h.rows[1].has_read && h.rows[1].read == 44);
+	assert_audit_equal(&h.rows[1].audit, &audit);
+	assert_true(h.rows[1].recall == .95 && h.rows[1].recall_all == .8);
+	assert_true(h.rows[1].precision == .75);
+	/* Nothing changed, nothing was flagged: no reason for praise. */
+	assert_audit_equal(&h.rows[2].audit, &idle);
+	assert_true(isnan(h.rows[2].recall) && isnan(h.rows[2].recall_all));
+	assert_true(isnan(h.rows[2].precision));
+	assert_int_equal(h.rows[3].audit.audits, 0);
+	assert_true(isnan(h.rows[3].recall) && !h.rows[3].full);
+
+	assert_int_equal(count("SELECT avg(recall) * 100 FROM history"), 95);
+	assert_int_equal(count("SELECT count(*) FROM history WHERE stale = 20 AND audits = 2"), 1);
+	assert_int_equal(count("SELECT sum(audits IS NULL) FROM history"), 0);
+	assert_int_equal(count("SELECT sum(stale IS NULL AND flagged IS NULL) FROM history"), 2);
+	assert_int_equal(count("SELECT stale FROM audit WHERE class = 'slab'"), 16);
+	assert_int_equal(count("SELECT sum(is_followed) FROM audit"), 4);
+	assert_int_equal(count("SELECT count(*) FROM audit"), 5);
+	/* A class that is of later, or nonsense, is shown as none that we know. */
+	sql("UPDATE audit SET class = 'cxl' WHERE class = 'slab';"
+	    "UPDATE audit SET class = X'ff' WHERE class = 'file'");
+	get_history(s, 9, &h);
+	assert_int_equal(h.rows[1].audit.stale[MB_CLASS_UNKNOWN], 20);
+	/* They go when their epoch goes. */
+	assert_ok(mb_store_forget(s, vm.acked_unix_ns - 1, &err), &err);
+	assert_int_equal(count("SELECT count(*) FROM audit"), 1);
+	get_history(s, 9, &h);
+	assert_int_equal(h.n, 2);
+	assert_audit_equal(&h.rows[0].audit, &idle);
+	mb_vm_deinit(&vm);
+	mb_store_close(s);
+}
+
+/* A database as version 1 made it: opened, brought up to now, and nothing of it is lost. */
+static void test_upgrade(void **state)
+{
+	struct mb_store *s = open_store();
+	struct mb_err err = { 0 };
+	struct loaded l;
+	struct rows h;
+	struct mb_vm vm;
+
+	(void)state;
+	store_one(s, &vm);
+	commit_delta(s, &vm, 120, 50);
+	mb_store_close(s);
+	sql("ALTER TABLE history DROP COLUMN read; ALTER TABLE history DROP COLUMN audits;"
+	    "ALTER TABLE history DROP COLUMN recall; ALTER TABLE history DROP COLUMN recall_all;"
+	    "ALTER TABLE history DROP COLUMN precision; ALTER TABLE history DROP COLUMN stale;"
+	    "ALTER TABLE history DROP COLUMN flagged;"
+	    "ALTER TABLE history DROP COLUMN flagged_changed;"
+	    "DROP TABLE audit; PRAGMA user_version = 1");
+
+	/* A step that fails leaves it as it was. */
+	sql("CREATE TABLE audit (of INTEGER)");
+	assert_fails(mb_store_open(path, &s, &err), EIO, &err, "audit already exists");
+	assert_int_equal(count("PRAGMA user_version"), 1);
+	sql("DROP TABLE audit");
+	assert_int_equal(count("SELECT count(*) FROM pragma_table_info('history')"), 19);
+
+	s = open_store();
+	assert_int_equal(count("PRAGMA user_version"), 2);
+	load(s, &l);
+	assert_int_equal(l.n, 1);
+	assert_string_equal(l.damage[0], "");
+	assert_int_equal(l.vms[0].epoch, 4);
+	unload(&l);
+	vm.pass.pages_read = 0;
+	vm.pass.audit = (struct mb_audit){ .audits = 1, .changed = { 1 } };
+	commit_delta(s, &vm, 130, 50);
+	get_history(s, 9, &h);
+	assert_int_equal(h.n, 3);
+	assert_int_equal(h.rows[0].epoch, 3);
+	assert_int_equal(h.rows[0].added, 50);
+	assert_false(h.rows[1].has_read);
+	assert_int_equal(h.rows[1].audit.audits, 0);
+	assert_true(h.rows[2].has_read);
+	assert_audit_equal(&h.rows[2].audit, &vm.pass.audit);
+	mb_store_close(s);
+	/* And so it stays. */
+	mb_store_close(open_store());
+	assert_int_equal(count("SELECT count(*) FROM history"), 3);
+	mb_vm_deinit(&vm);
+}
+
 static void test_forget_vm(void **state)
 {
 	struct mb_store *s = open_store();
@@ -478,10 +595,14 @@ static void test_forget_vm(void **state)
 
 	(void)state;
 	store_one(s, &vm);
+	vm.pass.audit = (struct mb_audit){ .audits = 1, .changed = { 1 } };
+	commit_delta(s, &vm, 120, 50);
+	assert_int_equal(count("SELECT count(*) FROM audit"), 1);
 	assert_fails(mb_store_forget_vm(s, "nobody", &err), ENOENT, &err, "nobody");
 	assert_ok(mb_store_forget_vm(s, vm.name, &err), &err);
-	for (size_t i = 0; i < 4; i++) {
-		static const char *const tables[] = { "vm", "fingerprint", "history", "sharing" };
+	for (size_t i = 0; i < 5; i++) {
+		static const char *const tables[] = { "vm", "fingerprint", "history", "sharing",
+						      "audit" };
 		char query[64];
 
 		snprintf(query, sizeof(query), "SELECT count(*) FROM %s", tables[i]);
@@ -584,6 +705,8 @@ static void test_other_files(void **state)
 
 	(void)state;
 	mb_store_close(open_store());
+	sql("PRAGMA user_version = -1");
+	assert_fails(mb_store_open(path, &s, &err), EPROTONOSUPPORT, &err, "schema -1");
 	sql("PRAGMA user_version = 99");
 	assert_fails(mb_store_open(path, &s, &err), EPROTONOSUPPORT, &err, "schema 99");
 	assert_null(s);
@@ -668,6 +791,8 @@ int main(void)
 		cmocka_unit_test_setup(test_constraints, fresh),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test_setup(test_history, fresh),
+		cmocka_unit_test_setup(test_audits, fresh),
+		cmocka_unit_test_setup(test_upgrade, fresh),
 		cmocka_unit_test_setup(test_forget, fresh),
 		cmocka_unit_test_setup(test_forget_vm, fresh),
 		cmocka_unit_test_setup(test_mark_and_undo, fresh),

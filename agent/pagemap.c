@@ -26,11 +26,6 @@ enum {
 	SCAN_GUARD = 1 << 8, /* 6.15; before that an error */
 };
 
-/* Documentation/admin-guide/mm/pagemap.rst */
-#define ENTRY_PRESENT (1ull << 63)
-#define ENTRY_SWAPPED (1ull << 62)
-#define ENTRY_GUARD   (1ull << 58)
-
 enum {
 	WINDOW_PAGES = 512,    /* with memory, by scan */
 	WINDOW_ENTRIES = 4096, /* of any kind, one by one */
@@ -120,22 +115,45 @@ static int refill_scan(struct mb_pagemap *pm, struct mb_err *err)
 	return mb_pagemap_alive(pm) ? 0 : mb_fail(err, ESRCH, "pagemap: the process has ended");
 }
 
-static int refill_entries(struct mb_pagemap *pm, struct mb_err *err)
+int mb_pagemap_read(const struct mb_pagemap *pm, uint64_t at, uint64_t *entries, size_t n,
+		    struct mb_err *err)
 {
-	uint64_t entries[WINDOW_ENTRIES];
-	size_t want = MB_MIN((pm->end - pm->pos) / MB_PAGE_BYTES, MB_ARRAY_LEN(entries));
-	ssize_t got = pread(pm->fd, entries, want * sizeof(*entries),
-			    (off_t)(pm->pos / MB_PAGE_BYTES * sizeof(*entries)));
+	ssize_t got = pread(pm->fd, entries, n * sizeof(*entries),
+			    (off_t)(at / MB_PAGE_BYTES * sizeof(*entries)));
 
 	if (got < 0)
 		return mb_fail(err, errno, "pagemap: %m");
 	if (got < (ssize_t)sizeof(*entries))
 		return mb_fail(err, ESRCH, "pagemap: the process has ended");
-	for (size_t i = 0; i < (size_t)got / sizeof(*entries); i++, pm->pos += MB_PAGE_BYTES) {
-		struct mb_run *last = pm->n ? &pm->runs[pm->n - 1] : NULL;
-		bool present = entries[i] & ENTRY_PRESENT;
+	return (int)((size_t)got / sizeof(*entries));
+}
 
-		if (!present && (!(entries[i] & ENTRY_SWAPPED) || entries[i] & ENTRY_GUARD))
+int mb_pagemap_own(const void *at, uint64_t *ret, struct mb_err *err)
+{
+	mb_autoclose int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 ||
+	    pread(fd, ret, sizeof(*ret), (off_t)((uintptr_t)at / MB_PAGE_BYTES * sizeof(*ret))) < 0)
+		return mb_fail(err, errno, "/proc/self/pagemap: %m");
+	if (*ret & MB_ENTRY_PRESENT && !MB_ENTRY_FRAME(*ret))
+		return mb_fail(err, EPERM,
+			       "/proc/self/pagemap hides frames: CAP_SYS_ADMIN is needed");
+	return 0;
+}
+
+static int refill_entries(struct mb_pagemap *pm, struct mb_err *err)
+{
+	uint64_t entries[WINDOW_ENTRIES];
+	size_t want = MB_MIN((pm->end - pm->pos) / MB_PAGE_BYTES, MB_ARRAY_LEN(entries));
+	int got = mb_pagemap_read(pm, pm->pos, entries, want, err);
+
+	if (got < 0)
+		return got;
+	for (int i = 0; i < got; i++, pm->pos += MB_PAGE_BYTES) {
+		struct mb_run *last = pm->n ? &pm->runs[pm->n - 1] : NULL;
+		bool present = entries[i] & MB_ENTRY_PRESENT;
+
+		if (!present && (!(entries[i] & MB_ENTRY_SWAPPED) || entries[i] & MB_ENTRY_GUARD))
 			continue;
 		if (last && last->end == pm->pos && last->swapped == !present) {
 			last->end += MB_PAGE_BYTES;

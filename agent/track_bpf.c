@@ -4,7 +4,6 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/bpf.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 #include "agent/bpf_drain.h"
 #include "agent/bpf_object.h"
 #include "agent/mbwalk.h"
+#include "agent/pagemap.h"
 #include "proto/base/cleanup.h"
 #include "proto/base/clock.h"
 #include "proto/digest.h"
@@ -227,14 +227,12 @@ static uint64_t drain(struct track_bpf *t)
 
 static int frame_of(const void *at, uint64_t *ret, struct mb_err *err)
 {
-	mb_autoclose int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	uint64_t entry = 0;
+	int r = mb_pagemap_own(at, &entry, err);
 
-	if (fd < 0 || pread(fd, &entry, sizeof(entry),
-			    (off_t)((uintptr_t)at / MB_PAGE_BYTES * sizeof(entry))) < 0)
-		return mb_fail(err, errno, "/proc/self/pagemap: %m");
-	*ret = entry & ((1ull << 55) - 1);
-	return entry >> 63 && *ret ? 0 : mb_fail(err, EPERM, "/proc/self/pagemap hides frames");
+	*ret = MB_ENTRY_FRAME(entry);
+	return r < 0 || entry & MB_ENTRY_PRESENT ? r :
+						   mb_fail(err, EAGAIN, "a page was taken away");
 }
 
 /* A write of our own, to a page just protected, must be flagged. */

@@ -11,6 +11,7 @@
 
 #include <stdint.h>
 
+#include "agent/processes.h"
 #include "proto/base/err.h"
 
 struct mb_write_protect {
@@ -23,5 +24,7 @@ struct mb_write_protect {
  * those that come later have been given every page after that. -EACCES: not allowed to.
  */
 int mb_write_protect_all(const char *proc, struct mb_write_protect *ret, struct mb_err *err);
+/* One of them; 0 also when it has ended meanwhile. */
+int mb_write_protect(const struct mb_process *p, struct mb_err *err);
 
 #endif

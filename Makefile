@@ -39,7 +39,7 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
 libs = $(shell $(PKG_CONFIG) $(if $(filter 1,$(STATIC)),--static) --libs $(1) 2>/dev/null)
 PROTO_LIBS = $(call libs,libprotobuf-c libzstd libxxhash libsodium)
-AGENT_LIBS = $(PROTO_LIBS) $(call libs,libbpf libelf jansson)
+AGENT_LIBS = $(PROTO_LIBS) $(call libs,libbpf libelf jansson libcap)
 SERVER_LIBS = $(PROTO_LIBS) $(call libs,sqlite3 libevent libevent_pthreads libmicrohttpd jansson)
 CTL_LIBS = $(SERVER_LIBS) $(call libs,libcurl)
 

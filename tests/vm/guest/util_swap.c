@@ -21,6 +21,8 @@ bool swap_on_zram(void)
 	char size[32];
 	int fd;
 
+	if (meminfo_frames("SwapTotal") > 0)
+		return true;
 	snprintf(size, sizeof size, "%lld", meminfo_frames("MemTotal") / 4 * PAGE);
 	/* Its usual compressor may be a module that is not here. */
 	for (size_t i = 0; !file_put("/sys/block/zram0/disksize", size); i++) {

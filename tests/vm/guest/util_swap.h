@@ -7,7 +7,7 @@
 
 #define SWAP_DEVICE "/dev/zram0"
 
-/* A quarter of the memory; once. False: there is none to be had. */
+/* A quarter of the memory, or what there is already. False: there is none to be had. */
 bool swap_on_zram(void);
 
 #endif

@@ -429,7 +429,6 @@ struct writer writers[] = {
 	{ .name = "anon", .start = anon_start, .round = store_round },
 	{ .name = "anon-new", .start = anon_start, .round = fresh_round },
 	{ .name = "anon-huge", .start = huge_start, .round = huge_round },
-	{ .name = "fork", .start = anon_start, .round = fork_round, .settle = leave_child },
 	{ .name = "mremap", .start = anon_start, .round = mremap_round },
 	{ .name = "process_vm_writev", .start = remote_start, .round = remote_round },
 	{ .name = "read", .start = read_start, .round = read_round },
@@ -447,5 +446,11 @@ struct writer writers[] = {
 	{ .name = "io_uring-fixed", .start = uring_start, .round = uring_round },
 	{ .name = "ksm", .start = ksm_start, .round = ksm_round },
 	{ .name = "swap", .start = swap_start, .round = swap_round },
+	{ .name = "swap-in",
+	  .start = swapin_start,
+	  .round = swapin_round,
+	  .settle = swapin_settle },
+	/* The last: what is written to after it is copied first. */
+	{ .name = "fork", .start = anon_start, .round = fork_round, .settle = leave_child },
 };
 const size_t n_writers = sizeof(writers) / sizeof(writers[0]);

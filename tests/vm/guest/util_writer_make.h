@@ -29,5 +29,8 @@ bool ksm_start(struct writer *w);
 void ksm_round(struct writer *w);
 bool swap_start(struct writer *w);
 void swap_round(struct writer *w);
+bool swapin_start(struct writer *w);
+void swapin_round(struct writer *w);
+void swapin_settle(struct writer *w);
 
 #endif

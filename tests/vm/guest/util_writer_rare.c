@@ -172,3 +172,35 @@ void swap_round(struct writer *w)
 	for (size_t i = 0; i < WRITER_PAGES; i += 2)
 		(void)*(volatile char *)(w->at + i * PAGE);
 }
+
+/* As above, unchanged, into frames of others' pages: of the second half, which are freed for that.
+ */
+
+void swapin_settle(struct writer *w)
+{
+	writer_fill_all(w->at + WRITER_BYTES, WRITER_PAGES);
+}
+
+bool swapin_start(struct writer *w)
+{
+	if (!swap_on_zram())
+		return false;
+	w->at = writer_memory(2 * WRITER_BYTES, MAP_PRIVATE, -1);
+	writer_fill_all(w->at, WRITER_PAGES);
+	swapin_settle(w);
+	return madvise(w->at, WRITER_BYTES, MADV_PAGEOUT) == 0;
+}
+
+void swapin_round(struct writer *w)
+{
+	char *spare = w->at + WRITER_BYTES;
+
+	if (madvise(w->at, WRITER_BYTES, MADV_PAGEOUT) < 0)
+		fail_errno("%s", w->name);
+	/* A frame just freed is the next to be taken. */
+	for (size_t i = 0; i < WRITER_PAGES; i++) {
+		if (madvise(spare + i * PAGE, PAGE, MADV_DONTNEED) < 0)
+			fail_errno("%s", w->name);
+		writer_note(w, w->at + i * PAGE);
+	}
+}

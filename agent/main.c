@@ -9,6 +9,7 @@ static const struct mb_command commands[] = {
 	{ "run", "keep a server's view of this VM up to date", mb_cmd_run },
 	{ "scan", "take one epoch and print what it has", mb_cmd_scan },
 	{ "record", "write epochs to a trace file", mb_cmd_record },
+	{ "dirty", "say who dirties how much of this machine's memory", mb_cmd_dirty },
 	{ "check", "say what this machine can do, and why not", mb_cmd_check },
 	{ 0 },
 };

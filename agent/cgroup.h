@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The name of a cgroup, whose id is the inode number of its folder in cgroup2. */
+#ifndef MB_CGROUP_H
+#define MB_CGROUP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Its path below where cgroup2 is mounted, "/" for the root. Looks below `root`, or NULL: at the
+ * usual places. One that is gone, or where no cgroup2 is mounted: "?" and the number.
+ */
+void mb_cgroup_name(const char *root, uint64_t id, char *ret, size_t size);
+
+#endif

@@ -17,7 +17,8 @@
  *file's, before it is on a list or when the filesystem keeps it off them;
  *hugetlb and shadow memory of drivers
  *
- * Free frames have no record where they are not in the kernel's map.
+ * Free frames have no record where they are not in the kernel's map. Old kernels (4.1) say what a
+ * compound page is of its first frame only.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -147,7 +148,7 @@ int main(void)
 	struct walk w = { 0 };
 	struct mbwalk_info info;
 	struct view before, after;
-	size_t n, i;
+	size_t n, i, head = 0;
 	bool *ram;
 
 	walk_info(fd, &info);
@@ -166,6 +167,10 @@ int main(void)
 		unsigned int cls = r ? r->cls : NO_RECORD;
 		unsigned int word = word_of(before.flags[i]);
 
+		if (before.flags[i] & KPF(COMPOUND_HEAD))
+			head = i;
+		else if (before.flags[i] & KPF(COMPOUND_TAIL) && word == OTHER)
+			word = word_of(before.flags[head]);
 		if (!ram[i]) {
 			if (r)
 				fail("frame %zx is not RAM, and has a record: %s", i,
@@ -180,7 +185,8 @@ int main(void)
 		seen[word][cls]++;
 		used += cls != NO_RECORD && cls != MBWALK_FREE;
 		differ += !may[word][cls];
-		mapped += before.count[i] && (cls == MBWALK_FREE || cls == NO_RECORD);
+		/* Below 0: the mark of a free block, on 4.1. */
+		mapped += (int64_t)before.count[i] > 0 && (cls == MBWALK_FREE || cls == NO_RECORD);
 		if (r && cls != MBWALK_FREE &&
 		    ((r->flags ^ flags_of(before.flags[i])) & compared)) {
 			if (!flags++)

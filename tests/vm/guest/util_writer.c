@@ -334,12 +334,10 @@ static bool cut_tmpfs_start(struct writer *w)
 
 /* --- a disk: an image in tmpfs --- */
 
-#define DISK "/tmp/track.disk"
-
-static bool disk(void)
+bool writer_disk(void)
 {
 	static const char *const mkfs[] = { "mke2fs", "-F", "/tmp/track.image", NULL };
-	static const char *const loop[] = { "losetup", "/dev/loop3", "/tmp/track.image", NULL };
+	static const char *const loop[] = { "losetup", WRITER_LOOP, "/tmp/track.image", NULL };
 	static int there = -1;
 
 	if (there >= 0)
@@ -348,26 +346,26 @@ static bool disk(void)
 	close(writer_file("/tmp/track.image", 0));
 	if (truncate("/tmp/track.image", 16 << 20) < 0 || run_program(mkfs) || run_program(loop))
 		return false;
-	mkdir(DISK, 0700);
-	there = mount("/dev/loop3", DISK, "ext4", 0, NULL) == 0;
+	mkdir(WRITER_DISK, 0700);
+	there = mount(WRITER_LOOP, WRITER_DISK, "ext4", 0, NULL) == 0;
 	return there;
 }
 
 static bool shared_disk_start(struct writer *w)
 {
-	return disk() && map_file(w, DISK "/shared");
+	return writer_disk() && map_file(w, WRITER_DISK "/shared");
 }
 
 static bool mprotect_disk_start(struct writer *w)
 {
-	return disk() && map_file(w, DISK "/mprotect");
+	return writer_disk() && map_file(w, WRITER_DISK "/mprotect");
 }
 
 static bool write_disk_start(struct writer *w)
 {
-	if (!disk())
+	if (!writer_disk())
 		return false;
-	w->fd = writer_file(DISK "/write", WRITER_PAGES);
+	w->fd = writer_file(WRITER_DISK "/write", WRITER_PAGES);
 	return true;
 }
 
@@ -380,19 +378,19 @@ static void write_disk_round(struct writer *w)
 
 static bool cut_disk_start(struct writer *w)
 {
-	if (!disk())
+	if (!writer_disk())
 		return false;
-	w->fd = writer_file(DISK "/cut", 8);
+	w->fd = writer_file(WRITER_DISK "/cut", 8);
 	return true;
 }
 
 /* Into memory that was written to before, around the page cache. */
 static bool direct_start(struct writer *w)
 {
-	if (!disk())
+	if (!writer_disk())
 		return false;
-	close(writer_file(DISK "/direct", WRITER_PAGES));
-	w->fd = open(DISK "/direct", O_RDWR | O_DIRECT | O_CLOEXEC);
+	close(writer_file(WRITER_DISK "/direct", WRITER_PAGES));
+	w->fd = open(WRITER_DISK "/direct", O_RDWR | O_DIRECT | O_CLOEXEC);
 	return w->fd >= 0 && anon_start(w);
 }
 
@@ -446,6 +444,7 @@ struct writer writers[] = {
 	{ .name = "io_uring-fixed", .start = uring_start, .round = uring_round },
 	{ .name = "ksm", .start = ksm_start, .round = ksm_round },
 	{ .name = "swap", .start = swap_start, .round = swap_round },
+	{ .name = "ext4-slow", .start = slow_start, .round = slow_round, .hurry = slow_hurry },
 	{ .name = "swap-in",
 	  .start = swapin_start,
 	  .round = swapin_round,

@@ -18,6 +18,8 @@ struct writer {
 	bool (*start)(struct writer *w);
 	void (*round)(struct writer *w);
 	void (*settle)(struct writer *w); /* after the pages were looked at; may be NULL */
+	void (*hurry)(
+		struct writer *w); /* just before an epoch that nobody waits for; may be NULL */
 
 	/* The digests of what the round has written. */
 	uint64_t digests[8 * WRITER_PAGES];

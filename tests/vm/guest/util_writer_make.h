@@ -20,6 +20,11 @@ char *writer_memory(size_t bytes, int flags, int fd);
 /* A new file of so many pages with content, open. */
 int writer_file(const char *path, size_t pages);
 
+/* Where an ext4 is mounted, on WRITER_LOOP; false: there is none. */
+#define WRITER_DISK "/tmp/track.disk"
+#define WRITER_LOOP "/dev/loop3"
+bool writer_disk(void);
+
 /* util_writer_rare.c: memory that is not just a process's, or not just there. */
 bool hugetlb_start(struct writer *w);
 void hugetlb_round(struct writer *w);
@@ -29,6 +34,9 @@ bool ksm_start(struct writer *w);
 void ksm_round(struct writer *w);
 bool swap_start(struct writer *w);
 void swap_round(struct writer *w);
+bool slow_start(struct writer *w);
+void slow_hurry(struct writer *w);
+void slow_round(struct writer *w);
 bool swapin_start(struct writer *w);
 void swapin_round(struct writer *w);
 void swapin_settle(struct writer *w);

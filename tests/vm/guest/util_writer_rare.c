@@ -2,9 +2,15 @@
 /* Memory that is not just a process's, or not just there. */
 #include <fcntl.h>
 #include <linux/io_uring.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -173,8 +179,7 @@ void swap_round(struct writer *w)
 		(void)*(volatile char *)(w->at + i * PAGE);
 }
 
-/* As above, unchanged, into frames of others' pages: of the second half, which are freed for that.
- */
+/* As above, unchanged, into frames of the second half's pages, which are freed for that. */
 
 void swapin_settle(struct writer *w)
 {
@@ -203,4 +208,82 @@ void swapin_round(struct writer *w)
 			fail_errno("%s", w->name);
 		writer_note(w, w->at + i * PAGE);
 	}
+}
+
+/* --- pages on their way in: from a disk that a cgroup makes slow --- */
+
+#define CGROUP "/tmp/track.cgroup"
+
+/* A second for the file. */
+static bool slow_cgroup(void)
+{
+	struct stat st;
+	char limit[64];
+
+	mkdir(CGROUP, 0700);
+	if (mount("none", CGROUP, "cgroup2", 0, NULL) < 0 ||
+	    !file_put(CGROUP "/cgroup.subtree_control", "+io") || mkdir(CGROUP "/slow", 0700) < 0 ||
+	    stat(WRITER_LOOP, &st) < 0)
+		return false;
+	snprintf(limit, sizeof(limit), "%u:%u rbps=%zu", major(st.st_rdev), minor(st.st_rdev),
+		 WRITER_BYTES);
+	return file_put(CGROUP "/slow/io.max", limit);
+}
+
+/* What lies in the frames that are handed out next is not what the file left there. */
+static void spoil_frames(void)
+{
+	char *at = writer_memory(4 * WRITER_BYTES, MAP_PRIVATE, -1);
+
+	memset(at, 0x5a, 4 * WRITER_BYTES);
+	munmap(at, 4 * WRITER_BYTES);
+}
+
+/* Each time that it is told to, forgets the file and asks for it again, without waiting for it. */
+static _Noreturn void slow_reader(int fd, int orders)
+{
+	char c, me[16];
+
+	snprintf(me, sizeof(me), "%d", (int)getpid());
+	if (!file_put(CGROUP "/slow/cgroup.procs", me))
+		_exit(1);
+	while (read(orders, &c, 1) == 1) {
+		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+		spoil_frames();
+		readahead(fd, 0, WRITER_BYTES);
+	}
+	_exit(0);
+}
+
+bool slow_start(struct writer *w)
+{
+	if (!writer_disk() || !slow_cgroup())
+		return false;
+	w->fd = writer_file(WRITER_DISK "/slow", WRITER_PAGES);
+	if (fsync(w->fd) < 0 || pipe(w->pipe) < 0)
+		fail_errno("%s", w->name);
+	w->pid = fork();
+	if (!w->pid)
+		slow_reader(w->fd, w->pipe[0]);
+	return w->pid > 0;
+}
+
+void slow_hurry(struct writer *w)
+{
+	if (write(w->pipe[1], "", 1) != 1)
+		fail_errno("%s", w->name);
+	nap(.1);
+}
+
+/* Waits for all of them to be there. */
+void slow_round(struct writer *w)
+{
+	static char page[PAGE] __attribute__((aligned(PAGE)));
+
+	for (size_t i = 0; i < WRITER_PAGES; i++) {
+		if (pread(w->fd, page, PAGE, (off_t)(i * PAGE)) != PAGE)
+			fail_errno("%s", w->name);
+		writer_note(w, page);
+	}
+	memset(page, 0, sizeof(page));
 }

@@ -8,7 +8,7 @@
  *
  * It follows anonymous memory. A HINT: what a process writes between the two, to a page whose entry
  * was read already, is lost until that page is written again (agent/soft_dirty.h). The moment grows
- * with the process: about 30 ms for a GiB in small pages.
+ * with the process: 30 to 40 ms for a GiB in small pages.
  *
  * Costs a read of all page tables per epoch, a fault for the first write to each page after it, and
  * 16.2 bytes for each frame that is mapped (0.4 % of it).

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agent/cmd.h"
+#include "agent/privileges.h"
 #include "agent/source.h"
 #include "agent/trackers.h"
 #include "proto/base/buf.h"
@@ -64,10 +65,13 @@ static void tracker_facts(json_t *facts)
 		const struct mb_tracker_ops *ops = mb_tracker_at(i);
 		struct mb_tracker *t;
 		struct mb_err err = { 0 };
-		char text[MB_DESCRIBE_MAX + 32], what[MB_DESCRIBE_MAX];
+		char text[MB_DESCRIBE_MAX + 32], what[MB_DESCRIBE_MAX], why[1024];
 
 		if (ops->open(&t, &err) < 0) {
-			json_array_append_new(facts, fact("tracker", ops->name, false, err.text));
+			mb_privileges_missing(ops->needs, what, sizeof(what));
+			snprintf(why, sizeof(why), "%s%s%s", err.text, *what ? "; missing: " : "",
+				 what);
+			json_array_append_new(facts, fact("tracker", ops->name, false, why));
 			continue;
 		}
 		t->ops->describe(t, what);

@@ -9,6 +9,7 @@
 #include "agent/cmd.h"
 #include "agent/config.h"
 #include "agent/pace.h"
+#include "agent/privileges.h"
 #include "agent/schedule.h"
 #include "agent/tell.h"
 #include "agent/ticker.h"
@@ -266,6 +267,10 @@ static int start(struct run *run, struct options *o, char *host_name, size_t siz
 	    (r = mb_ticker_open(&run->ticker, err)) < 0)
 		return r;
 	say_boot(&c.hello.boot);
+	/* All is open. Others' memory (process:) is opened again when it changes. */
+	if (run->agent.info.this_machine &&
+	    (r = mb_privileges_drop(run->agent.tracker->ops->keeps | MB_KEEP_KMOD, err)) < 0)
+		return r;
 	run->agent.pass.progress = on_progress;
 	run->agent.pass.ctx = run;
 	return mb_uplink_create(&c, &run->uplink, err);

@@ -27,8 +27,8 @@ struct mb_tracker {
 struct mb_tracker_ops {
 	const char *name;
 	enum mb_strength strength;
-	uint32_t
-		follows; /* bits 1 << enum mb_page_class: what it knows of other pages is nothing */
+	uint32_t follows;      /* bits 1 << enum mb_page_class: of other pages it knows nothing */
+	uint64_t needs, keeps; /* bits MB_CAP(): to open; from then on (privileges.h) */
 
 	int (*open)(struct mb_tracker **ret, struct mb_err *err);
 	void (*close)(struct mb_tracker *t);
@@ -48,6 +48,6 @@ struct mb_tracker_ops {
 	uint64_t (*cost_ns)(struct mb_tracker *t);
 };
 
-extern const struct mb_tracker_ops mb_track_bpf, mb_track_none;
+extern const struct mb_tracker_ops mb_track_bpf, mb_track_softdirty, mb_track_none;
 
 #endif

@@ -15,6 +15,7 @@
 #include "agent/bpf_drain.h"
 #include "agent/bpf_object.h"
 #include "agent/mbwalk.h"
+#include "agent/privileges.h"
 #include "agent/pagemap.h"
 #include "proto/base/cleanup.h"
 #include "proto/base/clock.h"
@@ -533,6 +534,8 @@ const struct mb_tracker_ops mb_track_bpf = {
 	.name = "bpf",
 	.strength = MB_STRENGTH_PROOF,
 	.follows = 1 << MB_CLASS_ANON | 1 << MB_CLASS_FILE,
+	.needs = MB_KEEP_BPF | MB_CAP(PERFMON) | MB_CAP(SYS_ADMIN),
+	.keeps = MB_KEEP_BPF,
 	.open = bpf_open,
 	.close = bpf_close,
 	.epoch = bpf_epoch,

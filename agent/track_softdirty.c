@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "agent/mbwalk.h"
+#include "agent/privileges.h"
 #include "agent/pagemap.h"
 #include "agent/processes.h"
 #include "agent/write_protect.h"
@@ -178,6 +179,8 @@ const struct mb_tracker_ops mb_track_softdirty = {
 	.name = "softdirty",
 	.strength = MB_STRENGTH_HINT,
 	.follows = 1 << MB_CLASS_ANON,
+	.needs = MB_KEEP_SOFTDIRTY,
+	.keeps = MB_KEEP_SOFTDIRTY,
 	.open = softdirty_open,
 	.close = softdirty_close,
 	.epoch = softdirty_epoch,

@@ -21,8 +21,7 @@
 #include "agent/soft_dirty.h"
 #include "agent/track.h"
 
-/* MB_DEBUG_TRACK in the environment breaks it, for tests: "no-clear", "no-place". */
-extern const struct mb_tracker_ops mb_track_softdirty;
+/* mb_track_softdirty: MB_DEBUG_TRACK in the environment breaks it: "no-clear", "no-place". */
 
 /* Of the last epoch; of an open tracker that is mb_track_softdirty. */
 void mb_track_softdirty_report(struct mb_tracker *t, struct mb_soft_dirty_report *ret);

@@ -5,7 +5,8 @@
 
 #include "proto/base/cleanup.h"
 
-static const struct mb_tracker_ops *const trackers[] = { &mb_track_bpf, &mb_track_none };
+static const struct mb_tracker_ops *const trackers[] = { &mb_track_bpf, &mb_track_softdirty,
+							 &mb_track_none };
 
 const struct mb_tracker_ops *mb_tracker_at(size_t i)
 {

@@ -17,7 +17,8 @@ const struct mb_tracking mb_tracking_default = {
 
 static const struct argp_option options[] = {
 	{ "tracker", OPT_TRACKER, "NAME", 0,
-	  "how to know which pages were written to: bpf, none (every epoch reads all), or auto: "
+	  "how to know which pages were written to: bpf, softdirty, none (every epoch reads all), "
+	  "or auto: "
 	  "the "
 	  "best that works, as `mbagent check` says (auto)",
 	  0 },

@@ -15,9 +15,13 @@ for broken in no-rule-3 no-rule-2 protect-first no-protect; do
 		tail -n 5 /tmp/broken
 		exit 1
 	fi
-	umount /tmp/track.disk
-	losetup -d /dev/loop3
-	swapoff /dev/zram0
+	# The next one starts from nothing.
+	pidof test_rounds | xargs kill -9 2>/dev/null
+	sleep 1
+	umount /tmp/track.disk && losetup -d /dev/loop3
+	swapoff /dev/zram0 && echo 1 >/sys/block/zram0/reset
+	rmdir /tmp/track.cgroup/slow
 	umount /tmp/track.cgroup
-	rm -f /tmp/track.* /tmp/rounds.*
+	rm -rf /tmp/track.* /tmp/rounds.*
 done
+exit 0

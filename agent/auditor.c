@@ -6,14 +6,14 @@
 #include "agent/rehash.h"
 
 void mb_auditor_begin(struct mb_auditor *a, const struct mb_frame_set *flagged,
-		      const struct mb_frame_set *wanted, uint32_t follows)
+		      const struct mb_frame_set *wanted, uint32_t follows, bool doubted)
 {
 	struct mb_suspect *suspects = a->suspects;
 	size_t cap = a->cap;
 
 	*a = (struct mb_auditor){ .flagged = flagged,
 				  .wanted = wanted,
-				  .audit = { .audits = 1, .follows = follows },
+				  .audit = { .audits = 1, .doubted = doubted, .follows = follows },
 				  .suspects = suspects,
 				  .cap = cap };
 }

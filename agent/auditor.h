@@ -30,7 +30,7 @@ struct mb_auditor {
 
 /* Both sets are borrowed. Keeps the memory of the last one. */
 void mb_auditor_begin(struct mb_auditor *a, const struct mb_frame_set *flagged,
-		      const struct mb_frame_set *wanted, uint32_t follows);
+		      const struct mb_frame_set *wanted, uint32_t follows, bool doubted);
 /* `old` NULL: it was not there. */
 int mb_auditor_page(struct mb_auditor *a, const struct mb_table_page *old,
 		    const struct mb_page *page, struct mb_err *err);

@@ -254,7 +254,9 @@ static int end_audit(struct mb_pass *p, struct mb_audit *ret, struct mb_err *err
 	mb_auditor_end(&p->auditor, dirty);
 	mb_rehash_judge(&p->rehash, &p->auditor.audit, p->auditor.pages);
 	*ret = p->auditor.audit;
-	p->unaudited = 0;
+	/* One that was due to doubts says nothing of the passes that are relied on. */
+	if (!ret->doubted)
+		p->unaudited = 0;
 	return 0;
 }
 
@@ -282,7 +284,7 @@ static int plan(struct walk *w, const char **ret_doubt, struct mb_err *err)
 		w->only = &p->want;
 		return 0;
 	}
-	mb_auditor_begin(&p->auditor, dirty, &p->want, p->rehash.follows);
+	mb_auditor_begin(&p->auditor, dirty, &p->want, p->rehash.follows, *ret_doubt);
 	w->auditor = &p->auditor;
 	return 0;
 }
@@ -337,7 +339,7 @@ int mb_pass_run(struct mb_pass *p, struct mb_epoch *ret, struct mb_err *err)
 	p->table = p->next;
 	p->next = swap;
 	p->epochs++;
-	p->unaudited += !w.auditor;
+	p->unaudited += !ret->info.audit.audits || ret->info.audit.doubted;
 
 	p->source->ops->unread(p->source, ret->unread);
 	for (int i = 0; i < MB_UNREAD_REASONS; i++)

@@ -17,6 +17,8 @@
 
 struct mb_audit {
 	uint32_t audits;  /* that these are the sums of; 0: there was none */
+	uint32_t doubted; /* of these, after which the tracker said itself that it may have missed
+			   * some: what is stale there was never relied on */
 	uint32_t follows; /* bits 1 << enum mb_page_class: that the tracker follows */
 	uint64_t changed[MB_CLASS_END];
 	/* Changed, and an incremental pass would not have read it: the fingerprint was wrong. */
@@ -40,6 +42,7 @@ static inline void mb_audit_add(struct mb_audit *to, const struct mb_audit *from
 	if (!from->audits)
 		return;
 	to->audits += from->audits;
+	to->doubted += from->doubted;
 	to->follows = from->follows;
 	for (unsigned int i = 0; i < MB_CLASS_END; i++) {
 		to->changed[i] += from->changed[i];

@@ -109,6 +109,7 @@ static void put_audit(struct audit_parts *to, const struct mb_audit *from)
 {
 	membuddies__audit__init(&to->audit);
 	to->audit.audits = from->audits;
+	to->audit.doubted = from->doubted;
 	to->audit.follows = from->follows;
 	to->audit.changed = put_classes(to->changed, from->changed);
 	to->audit.stale = put_classes(to->stale, from->stale);
@@ -430,11 +431,16 @@ static int get_audit(const Membuddies__Audit *from, struct mb_audit *to, struct 
 	if (!from)
 		return 0;
 	*to = (struct mb_audit){ .audits = from->audits,
+				 .doubted = from->doubted,
 				 .follows = from->follows & ((1u << MB_CLASS_END) - 1),
 				 .flagged = from->flagged,
 				 .flagged_changed = from->flagged_changed };
 	if (!to->audits)
 		return mb_fail(err, EBADMSG, "field pass.audit.audits: 0");
+	if (to->doubted > to->audits)
+		return mb_fail(err, EBADMSG,
+			       "field pass.audit.doubted: %" PRIu32 " of %" PRIu32 " audits",
+			       to->doubted, to->audits);
 	if (to->flagged >> 63 || to->flagged_changed > to->flagged)
 		return mb_fail(err, EBADMSG,
 			       "field pass.audit.flagged_changed: %" PRIu64 " of %" PRIu64 " pages",

@@ -274,9 +274,10 @@ static json_t *audit_of(const struct mb_history_row *row)
 						      (int)(a->follows >> i & 1), "changed",
 						      (json_int_t)a->changed[i], "stale",
 						      (json_int_t)a->stale[i]));
-	return json_pack("{s:I, s:o, s:o, s:o, s:I, s:I, s:o}", "audits", (json_int_t)a->audits,
-			 "recall", ratio(row->recall), "recall_all", ratio(row->recall_all),
-			 "precision", ratio(row->precision), "flagged", (json_int_t)a->flagged,
+	return json_pack("{s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:o}", "audits",
+			 (json_int_t)a->audits, "doubted", (json_int_t)a->doubted, "recall",
+			 ratio(row->recall), "recall_all", ratio(row->recall_all), "precision",
+			 ratio(row->precision), "flagged", (json_int_t)a->flagged,
 			 "flagged_changed", (json_int_t)a->flagged_changed, "classes", classes);
 }
 

@@ -49,9 +49,11 @@ static const char *const mb_schema[] = {
 	 * 2: what the passes read, and what audits found. recall is of the classes that the tracker
 	 * follows, recall_all of all, both and precision from 0 to 1; stale, flagged,
 	 * flagged_changed are pages. NULL: from before version 2, no audit, or nothing to judge by.
+	 * Of the audits, so many are doubted: the tracker said itself that it may have missed some.
 	 */
 	"ALTER TABLE history ADD COLUMN read INTEGER;"
 	"ALTER TABLE history ADD COLUMN audits INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE history ADD COLUMN doubted INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE history ADD COLUMN recall REAL;"
 	"ALTER TABLE history ADD COLUMN recall_all REAL;"
 	"ALTER TABLE history ADD COLUMN precision REAL;"

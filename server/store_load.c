@@ -216,13 +216,14 @@ int mb_store_history(struct mb_store *s, const char *vm_name, uint32_t limit,
 			.has_read = sqlite3_column_type(st, 19) != SQLITE_NULL,
 			.read = column_u64(st, 19),
 			.audit = { .audits = (uint32_t)column_u64(st, 20),
+				   .doubted = (uint32_t)column_u64(st, 26),
 				   .flagged = column_u64(st, 24),
 				   .flagged_changed = column_u64(st, 25) },
 			.recall = column_ratio(st, 21),
 			.recall_all = column_ratio(st, 22),
 			.precision = column_ratio(st, 23),
-			.has_inter = sqlite3_column_type(st, 26) != SQLITE_NULL,
-			.inter = column_u64(st, 26),
+			.has_inter = sqlite3_column_type(st, 27) != SQLITE_NULL,
+			.inter = column_u64(st, 27),
 		};
 
 		if (row.audit.audits)

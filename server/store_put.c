@@ -133,6 +133,7 @@ static int put_history(struct mb_store *s, const struct mb_vm *vm,
 		vm->acked_unix_ns,
 		vm->pass.pages_read,
 		vm->pass.audit.audits,
+		vm->pass.audit.doubted,
 	};
 	sqlite3_stmt *st = mb_sql_get(s, SQL_INSERT_HISTORY);
 	int r;

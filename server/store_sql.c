@@ -23,10 +23,10 @@ static const char *const sql[SQL_END] = {
 	[SQL_INSERT_HISTORY] =
 		"INSERT INTO history (vm, at_unix_ns, epoch, epochs, pages, distinct_pages, zero,"
 		" self, self_nonzero, changed, added, removed, unread, wire_bytes, duration_ns,"
-		" cpu_ns, is_full, acked_unix_ns, read, audits, tracker, recall, recall_all,"
-		" precision, stale, flagged, flagged_changed)"
+		" cpu_ns, is_full, acked_unix_ns, read, audits, doubted, tracker, recall,"
+		" recall_all, precision, stale, flagged, flagged_changed)"
 		" VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,"
-		" ?21,?22,?23,?24,?25,?26,?27)",
+		" ?21,?22,?23,?24,?25,?26,?27,?28)",
 	[SQL_INSERT_AUDIT] =
 		"INSERT INTO audit (vm, acked_unix_ns, class, is_followed, changed, stale)"
 		" VALUES (?1,?2,?3,?4,?5,?6)",
@@ -55,7 +55,7 @@ static const char *const sql[SQL_END] = {
 		"distinct_pages,"
 		" zero, self, self_nonzero, changed, added, removed, unread, wire_bytes,"
 		" duration_ns, cpu_ns, is_full, tracker, acked_unix_ns, read, audits, recall,"
-		" recall_all, precision, flagged, flagged_changed,"
+		" recall_all, precision, flagged, flagged_changed, doubted,"
 		" (SELECT inter FROM sharing s WHERE s.vm = h.vm AND"
 		"  s.acked_unix_ns = h.acked_unix_ns ORDER BY s.rowid DESC LIMIT 1) AS inter"
 		" FROM history h WHERE vm=?1 ORDER BY h.rowid DESC LIMIT ?2) ORDER BY n",

@@ -119,11 +119,22 @@ static void print_followed(const json_t *audit, FILE *to)
 	fputs(before[0] == ',' ? "\n" : "", to);
 }
 
+/* In place of the audits' column, for which there is no room beside it. */
+static void put_doubted(struct mb_table *t, const json_t *audit)
+{
+	json_int_t audits = integer(audit, "audits"), doubted = integer(audit, "doubted");
+
+	if (audits > 1)
+		mb_table_put(t, "%lld of %lld", (long long)doubted, (long long)audits);
+	else
+		mb_table_put(t, "%s", doubted > 0 ? "yes" : "-");
+}
+
 static void print_audits(const json_t *rows, FILE *to)
 {
 	mb_cleanup(mb_table_deinit) struct mb_table t = { 0 };
 	const json_t *row, *newest = NULL;
-	bool several = false;
+	bool several = false, doubted = false;
 	size_t i;
 
 	json_array_foreach(rows, i, row)
@@ -131,12 +142,13 @@ static void print_audits(const json_t *rows, FILE *to)
 		const json_t *audit = json_object_get(row, "audit");
 
 		several |= integer(audit, "audits") > 1;
+		doubted |= integer(audit, "doubted") > 0;
 		newest = json_is_object(audit) ? audit : newest;
 	}
 	if (!newest)
 		return;
 	mb_table_columns(&t, ">epoch|>recall|>recall all|>precision|>stale|<by class");
-	mb_table_columns(&t, several ? ">audits" : "");
+	mb_table_columns(&t, doubted ? "<doubted" : several ? ">audits" : "");
 	json_array_foreach(rows, i, row)
 	{
 		json_t *audit = json_object_get(row, "audit");
@@ -148,7 +160,9 @@ static void print_audits(const json_t *rows, FILE *to)
 		put_share(&t, audit, "recall_all");
 		put_share(&t, audit, "precision");
 		put_stale(&t, json_object_get(audit, "classes"));
-		if (several)
+		if (doubted)
+			put_doubted(&t, audit);
+		else if (several)
 			mb_cell_number(&t, audit, "audits");
 	}
 	fputs("\nAudits, full walks that show what incremental passes miss:\n", to);
@@ -160,6 +174,11 @@ static void print_audits(const json_t *rows, FILE *to)
 	      "stale: pages that changed and that it would have missed: with them the fingerprint "
 	      "is wrong\n",
 	      to);
+	if (doubted)
+		fputs("doubted: the tracker said itself that it may have missed some, so a full "
+		      "walk was made and\n"
+		      "nothing stale was relied on; of several audits, how many were\n",
+		      to);
 	print_followed(newest, to);
 }
 

@@ -352,6 +352,7 @@ static void test_history_of_audits(void **state)
 {
 	static const struct mb_audit audit = {
 		.audits = 3,
+		.doubted = 2,
 		.follows = 1 << MB_CLASS_ANON | 1 << MB_CLASS_FILE,
 		.changed = { [MB_CLASS_ANON] = 100, [MB_CLASS_PAGE_TABLE] = 100 },
 		.stale = { [MB_CLASS_ANON] = 25, [MB_CLASS_PAGE_TABLE] = 75 },
@@ -367,8 +368,10 @@ static void test_history_of_audits(void **state)
 	put_audited(&s, 4, &audit);
 	j = get(&s, "/v1/history", "vm\0web1\0");
 	a = at(j, "rows.1.audit");
-	assert_keys(a, "audits recall recall_all precision flagged flagged_changed classes");
+	assert_keys(a,
+		    "audits doubted recall recall_all precision flagged flagged_changed classes");
 	assert_int_equal(number_at(a, "audits"), 3);
+	assert_int_equal(number_at(a, "doubted"), 2);
 	assert_true(json_real_value(at(a, "recall")) == .75);
 	assert_true(json_real_value(at(a, "recall_all")) == .5);
 	assert_true(json_real_value(at(a, "precision")) == .5);
@@ -387,6 +390,7 @@ static void test_history_of_audits(void **state)
 	a = at(j, "rows.0.audit");
 	assert_true(json_is_null(at(a, "recall")) && json_is_null(at(a, "recall_all")));
 	assert_true(json_is_null(at(a, "precision")));
+	assert_int_equal(number_at(a, "doubted"), 0);
 	assert_int_equal(json_object_size(at(a, "classes")), 0);
 	json_decref(j);
 	scene_close(&s);

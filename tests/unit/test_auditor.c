@@ -28,7 +28,7 @@ static void test_verdict(void **state)
 		mb_frame_set_add(&flagged, f), mb_frame_set_add(&wanted, f);
 	mb_frame_set_add(&wanted, 20);
 	mb_frame_set_add(&meanwhile, 31);
-	mb_auditor_begin(&a, &flagged, &wanted, FOLLOWS);
+	mb_auditor_begin(&a, &flagged, &wanted, FOLLOWS, false);
 	page(&a, 0, MB_CLASS_ANON, MB_CLASS_ANON, true);
 	page(&a, 1, MB_CLASS_ANON, MB_CLASS_ANON, false);
 	page(&a, 2, 0, MB_CLASS_ANON, true);
@@ -60,7 +60,7 @@ static void test_verdict(void **state)
 	assert_true(mb_audit_precision(&a.audit) == .8);
 
 	/* The next one starts from nothing; more suspects than there was room for. */
-	mb_auditor_begin(&a, &flagged, &wanted, FOLLOWS);
+	mb_auditor_begin(&a, &flagged, &wanted, FOLLOWS, false);
 	for (int i = 0; i < 1000; i++)
 		page(&a, 64, MB_CLASS_ANON, MB_CLASS_ANON, true);
 	mb_auditor_end(&a, NULL);
@@ -81,8 +81,10 @@ static void test_sums(void **state)
 	mb_audit_add(&sum, &one);
 	mb_audit_add(&sum, &none);
 	one.follows = 0;
+	one.doubted = 1;
 	mb_audit_add(&sum, &one);
 	assert_int_equal(sum.audits, 2);
+	assert_int_equal(sum.doubted, 1);
 	assert_int_equal(sum.follows, 0);
 	assert_int_equal(sum.changed[MB_CLASS_ANON], 16);
 	assert_int_equal(sum.stale[MB_CLASS_ANON], 4);

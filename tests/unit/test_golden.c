@@ -208,6 +208,11 @@ static void spoil_flagged(struct mb_delta_msg *d)
 	d->pass.audit = (struct mb_audit){ .audits = 1, .flagged = 4, .flagged_changed = 5 };
 }
 
+static void spoil_doubted(struct mb_delta_msg *d)
+{
+	d->pass.audit = (struct mb_audit){ .audits = 4, .doubted = 5 };
+}
+
 static void put_bad_hello(struct mb_buf *out, const char *vm, bool identity)
 {
 	mb_cleanup(mb_buf_deinit) struct mb_buf raw = { 0 };
@@ -297,6 +302,7 @@ enum bad {
 	PAGES,
 	STALE,
 	FLAGGED,
+	DOUBTED,
 	TRACE_CUT,
 	TRACE_WRAP,
 	TRACE_SEED,
@@ -334,6 +340,7 @@ static const struct {
 	{ "bad-delta-too-many-pages", PAGES, EBADMSG, "4294967296 pages" },
 	{ "bad-delta-audit-stale-above-changed", STALE, EBADMSG, "stale: 5 of 4" },
 	{ "bad-delta-audit-flagged", FLAGGED, EBADMSG, "flagged_changed: 5 of 4" },
+	{ "bad-delta-audit-doubted", DOUBTED, EBADMSG, "doubted: 5 of 4" },
 	{ "bad-trace-cut", TRACE_CUT, EBADMSG, "ends inside an epoch" },
 	{ "bad-trace-frame-wraps", TRACE_WRAP, EBADMSG, "above 2^52" },
 	{ "bad-trace-seed-letter", TRACE_SEED, EBADMSG, "line 2: 'x'" },
@@ -345,7 +352,7 @@ static void make_bad(enum bad what, struct mb_buf *out)
 		[EPOCH] = spoil_epoch,	 [BASE] = spoil_base,	    [RESULT] = spoil_result,
 		[COUNT] = spoil_count,	 [GAP] = spoil_gap,	    [RANK] = spoil_rank,
 		[BITMAP] = spoil_bitmap, [BOTH] = spoil_both,	    [PAGES] = spoil_pages,
-		[STALE] = spoil_stale,	 [FLAGGED] = spoil_flagged,
+		[STALE] = spoil_stale,	 [FLAGGED] = spoil_flagged, [DOUBTED] = spoil_doubted,
 	};
 
 	switch (what) {
@@ -453,6 +460,7 @@ static void test_good_messages(void **state)
 		{ "delta-removed-by-rank", 0, ranks_msg },
 		{ "delta-snapshot", 0, snapshot_msg },
 		{ "delta-audited", 0, sample_audited_msg },
+		{ "delta-audited-doubted", 0, sample_doubted_msg },
 		{ "ack", MB_MSG_ACK, NULL },
 		{ "resync", MB_MSG_RESYNC, NULL },
 		{ "refusal", MB_MSG_REFUSAL, NULL },
@@ -558,7 +566,7 @@ static void test_cut_anywhere(void **state)
 	}
 	closedir(d);
 	/* Each is named in a table above: nobody's file is forgotten. */
-	assert_int_equal(files, 15 + MB_ARRAY_LEN(bads));
+	assert_int_equal(files, 16 + MB_ARRAY_LEN(bads));
 }
 
 int main(void)

@@ -39,7 +39,7 @@ enum { SAMPLES = WIRE_TYPES + 1 };
 static void get_sample(uint64_t which, struct mb_msg *ret)
 {
 	if (which == WIRE_TYPES)
-		sample_audited_msg(ret);
+		sample_doubted_msg(ret);
 	else
 		sample_msg(wire_types[which], ret);
 }
@@ -486,7 +486,7 @@ static void test_delta(void **state)
 
 /* A Delta with an Audit by hand; absent fields are 0. */
 struct audit {
-	uint64_t audits, follows, flagged, flagged_changed;
+	uint64_t audits, doubted, follows, flagged, flagged_changed;
 	struct mb_slice changed, stale;
 };
 
@@ -502,6 +502,7 @@ static void put_audited(const struct audit *a, struct mb_buf *out)
 	pb_bytes(&audit, 4, a->stale.data, a->stale.len);
 	pb_uint(&audit, 5, a->flagged);
 	pb_uint(&audit, 6, a->flagged_changed);
+	pb_uint(&audit, 7, a->doubted);
 	pb_uint(&audit, 77, 7);
 	pb_message(&pass, 10, &audit);
 	pb_uint(&body, 2, 1);
@@ -536,6 +537,8 @@ static void test_audit(void **state)
 {
 	(void)state;
 	audit_taken((struct audit){ .audits = 1 }, (struct mb_audit){ .audits = 1 });
+	audit_taken((struct audit){ .audits = 3, .doubted = 2 },
+		    (struct mb_audit){ .audits = 3, .doubted = 2 });
 	/* Zeros at the end, and a varint that is longer than it need be. */
 	audit_taken((struct audit){ .audits = 1,
 				    .changed = BYTES("\0\5\0\0"),
@@ -543,11 +546,13 @@ static void test_audit(void **state)
 		    (struct mb_audit){ .audits = 1, .changed = { 0, 5 }, .stale = { 0, 3 } });
 	/* Two classes that we do not know, the second as high as can be. */
 	audit_taken((struct audit){ .audits = UINT32_MAX,
+				    .doubted = UINT32_MAX,
 				    .follows = UINT32_MAX,
 				    .changed = BYTES("\1\0\0\0\0\0\0\0\0\2\3\0\0\0\0\0"
 						     "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\4"),
 				    .stale = BYTES("\0\0\0\0\0\0\0\0\0\0\3") },
 		    (struct mb_audit){ .audits = UINT32_MAX,
+				       .doubted = UINT32_MAX,
 				       .follows = (1 << MB_CLASS_END) - 1,
 				       .changed = { 8, [MB_CLASS_BUFFER] = 2 },
 				       .stale = { 3 } });
@@ -571,6 +576,11 @@ static void test_bad_audit(void **state)
 
 	(void)state;
 	audit_refused((struct audit){ .follows = 2 }, "Delta message: field pass.audit.audits: 0");
+	a.doubted = 2;
+	audit_refused(a, "Delta message: field pass.audit.doubted: 2 of 1 audits");
+	a.doubted = UINT32_MAX;
+	audit_refused(a, "pass.audit.doubted: 4294967295 of 1 audits");
+	a.doubted = 0;
 	a.flagged = 4;
 	a.flagged_changed = 5;
 	audit_refused(a, "pass.audit.flagged_changed: 5 of 4");

@@ -577,6 +577,7 @@ static void test_doubt(void **state)
 	assert_string_equal(e.doubt, "5 events");
 	assert_true(e.info.full);
 	assert_int_equal(e.info.audit.stale[MB_CLASS_ANON], 1);
+	assert_int_equal(e.info.audit.doubted, 1);
 	mb_fingerprint_deinit(&e.fingerprint);
 	/* It had doubts when it was asked the second time, too. */
 	s.tracker.doubt = NULL;

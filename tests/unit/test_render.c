@@ -363,6 +363,41 @@ static void test_history_of_audits(void **state)
 			       "  by class  audits\n"
 			       "    3   0.0 %      50.0 %     29.0 %      5  anon 5         2\n"));
 	assert_non_null(strstr(text, "\nthe tracker follows: anon, file\n"));
+	assert_null(strstr(text, "doubted"));
+	free(text);
+}
+
+/* What is stale there is no wrong fingerprint: it must not look like one. */
+static void test_history_of_doubts(void **state)
+{
+	static const char rows[] = FIRST_ROW "," AUDITED_ROW(
+		"1999", "3", "1,\"doubted\":1", SHARES("0.9", "0.9", "0.5"),
+		FOLLOWED("anon", "7")) "," AUDITED_ROW("2999", "4", "1,\"doubted\":0",
+						       SHARES("1", "1", "1"), "");
+	static const char sums[] = AUDITED_ROW(
+		"1999", "3", "3,\"doubted\":2", SHARES("0", "0.5", "0.29"),
+		FOLLOWED("anon", "5")) "," AUDITED_ROW("2999", "6", "2", SHARES("1", "1", "1"), "");
+	char *text;
+
+	(void)state;
+	text = render_history(rows);
+	assert_non_null(strstr(text,
+			       "epoch   recall  recall all  precision  stale  by class  doubted\n"
+			       "    3   90.0 %      90.0 %     50.0 %      7  anon 7    yes\n"
+			       "    4  100.0 %     100.0 %    100.0 %      0  -         -\n"
+			       "recall: "));
+	assert_non_null(strstr(
+		text, " is wrong\n"
+		      "doubted: the tracker said itself that it may have missed some, so a full "
+		      "walk was made and\n"
+		      "nothing stale was relied on; of several audits, how many were\n"));
+	free(text);
+	text = render_history(sums);
+	assert_non_null(strstr(text, "  by class  doubted\n"
+				     "    3    0.0 %      50.0 %     29.0 %      5  anon 5    2 of "
+				     "3\n"
+				     "    6  100.0 %     100.0 %    100.0 %      0  -         0 of "
+				     "2\n"));
 	free(text);
 }
 
@@ -370,7 +405,7 @@ static void test_history_of_audits(void **state)
 static void test_history_width(void **state)
 {
 	static const char wide[] = AUDITED_ROW(
-		"1999", "999999", "12", SHARES("1.0", "0.5", "0.29"),
+		"1999", "999999", "12,\"doubted\":12", SHARES("1.0", "0.5", "0.29"),
 		FOLLOWED("unknown", "999999999998") "," FOLLOWED(
 			"page_table", "999999999999") "," FOLLOWED("reserved",
 								   "3") "," OTHER("hugetlb", "1"));
@@ -434,8 +469,10 @@ static void test_strange_answers(void **state)
 		"\"identities\":[4],\"moves\":[[]]}",
 		"{\"hosts\":[{\"name\":4,\"vms\":[5],\"vms_before\":7,\"vms_after\":[[]]},8],"
 		"\"vms\":[{\"name\":{}}],\"files\":[{\"file\":null}],\"pairs\":[{\"a\":3}],"
-		"\"rows\":[{\"pages\":-3,\"changed\":1},{\"audit\":4},{\"audit\":{\"recall\":-1,"
-		"\"precision\":1e300,\"audits\":\"\",\"classes\":[]}},{\"audit\":{\"classes\":"
+		"\"rows\":[{\"pages\":-3,\"changed\":1},{\"audit\":4},{\"audit\":{\"audits\":-7,"
+		"\"doubted\":9223372036854775807}},{\"audit\":{\"recall\":-1,"
+		"\"precision\":1e300,\"audits\":\"\",\"doubted\":[],\"classes\":[]}},{\"audit\":{"
+		"\"classes\":"
 		"{\"anon\":7,\"\\u001b\":{\"stale\":9223372036854775807},\"x\":{\"stale\":"
 		"9223372036854775807},\"y\":{\"stale\":-5}}}}],\"moves\":[{\"vm\":[]}],\"deltas\":["
 		"2],"
@@ -474,6 +511,7 @@ int main(void)
 		cmocka_unit_test(test_history_within_a_second),
 		cmocka_unit_test(test_history_of_another_boot),
 		cmocka_unit_test(test_history_of_audits),
+		cmocka_unit_test(test_history_of_doubts),
 		cmocka_unit_test(test_history_width),
 		cmocka_unit_test(test_analyze),
 		cmocka_unit_test(test_strange_answers),

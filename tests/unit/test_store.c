@@ -477,6 +477,7 @@ static void test_audits(void **state)
 {
 	static const struct mb_audit audit = {
 		.audits = 2,
+		.doubted = 1,
 		.follows = 1 << MB_CLASS_ANON | 1 << MB_CLASS_FILE | 1 << MB_CLASS_BUFFER,
 		.changed = { [MB_CLASS_ANON] = 60, [MB_CLASS_FILE] = 20, [MB_CLASS_SLAB] = 20 },
 		.stale = { [MB_CLASS_FILE] = 4, [MB_CLASS_SLAB] = 16 },
@@ -515,7 +516,8 @@ static void test_audits(void **state)
 
 	assert_int_equal(count("SELECT avg(recall) * 100 FROM history"), 95);
 	assert_int_equal(count("SELECT count(*) FROM history WHERE stale = 20 AND audits = 2"), 1);
-	assert_int_equal(count("SELECT sum(audits IS NULL) FROM history"), 0);
+	assert_int_equal(count("SELECT sum(doubted) FROM history WHERE audits = 2"), 1);
+	assert_int_equal(count("SELECT sum(audits IS NULL OR doubted IS NULL) FROM history"), 0);
 	assert_int_equal(count("SELECT sum(stale IS NULL AND flagged IS NULL) FROM history"), 2);
 	assert_int_equal(count("SELECT stale FROM audit WHERE class = 'slab'"), 16);
 	assert_int_equal(count("SELECT sum(is_followed) FROM audit"), 4);
@@ -551,7 +553,7 @@ static void test_upgrade(void **state)
 	sql("ALTER TABLE history DROP COLUMN read; ALTER TABLE history DROP COLUMN audits;"
 	    "ALTER TABLE history DROP COLUMN recall; ALTER TABLE history DROP COLUMN recall_all;"
 	    "ALTER TABLE history DROP COLUMN precision; ALTER TABLE history DROP COLUMN stale;"
-	    "ALTER TABLE history DROP COLUMN flagged;"
+	    "ALTER TABLE history DROP COLUMN flagged; ALTER TABLE history DROP COLUMN doubted;"
 	    "ALTER TABLE history DROP COLUMN flagged_changed;"
 	    "DROP TABLE audit; PRAGMA user_version = 1");
 
@@ -578,6 +580,7 @@ static void test_upgrade(void **state)
 	assert_int_equal(h.rows[0].added, 50);
 	assert_false(h.rows[1].has_read);
 	assert_int_equal(h.rows[1].audit.audits, 0);
+	assert_int_equal(h.rows[1].audit.doubted, 0);
 	assert_true(h.rows[2].has_read);
 	assert_audit_equal(&h.rows[2].audit, &vm.pass.audit);
 	mb_store_close(s);

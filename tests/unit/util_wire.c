@@ -149,6 +149,12 @@ void sample_audited_msg(struct mb_msg *ret)
 	};
 }
 
+void sample_doubted_msg(struct mb_msg *ret)
+{
+	sample_audited_msg(ret);
+	ret->delta.pass.audit.doubted = 2;
+}
+
 void sample_raw(enum mb_msg_type type, struct mb_buf *out)
 {
 	struct mb_err err = { 0 };
@@ -187,6 +193,7 @@ static void assert_boot_equal(struct mb_boot a, struct mb_boot b)
 void assert_audit_equal(const struct mb_audit *a, const struct mb_audit *b)
 {
 	assert_int_equal(a->audits, b->audits);
+	assert_int_equal(a->doubted, b->doubted);
 	assert_int_equal(a->follows, b->follows);
 	assert_memory_equal(a->changed, b->changed, sizeof(a->changed));
 	assert_memory_equal(a->stale, b->stale, sizeof(a->stale));

@@ -18,6 +18,8 @@ void sample_result(struct mb_fingerprint *ret);
 void sample_msg(enum mb_msg_type type, struct mb_msg *ret);
 /* The sample Delta, of passes two of which were audited. */
 void sample_audited_msg(struct mb_msg *ret);
+/* And the tracker had doubts after both. */
+void sample_doubted_msg(struct mb_msg *ret);
 /* A sample, packed to protobuf bytes (appended). */
 void sample_raw(enum mb_msg_type type, struct mb_buf *out);
 

@@ -54,27 +54,27 @@ static int line = -1, agent_pid;
 static struct mb_buf in;
 static struct mb_fingerprint held;
 static uint32_t bits;
-static struct mb_audit audit;
+static struct mb_audit audit; /* of passes that were relied on */
+static uint32_t doubted;
 static size_t epochs, full, incremental;
 static uint64_t read_incremental, pages_incremental;
 
-static void say_log(void)
+/* The agent's words, or the lines that have one of these two. */
+static void say_log(const char *a, const char *b)
 {
-	static char text[1 << 14];
-	mb_autoclose int fd = open(LOG, O_RDONLY | O_CLOEXEC);
-	ssize_t n = -1;
+	static char text[1 << 16];
 
-	if (fd >= 0 && lseek(fd, -(off_t)sizeof(text) / 4, SEEK_END) < 0)
-		lseek(fd, 0, SEEK_SET);
-	if (fd >= 0)
-		n = read(fd, text, sizeof(text) - 1);
-	for (char *at = n > 0 ? strtok(text, "\n") : NULL; at; at = strtok(NULL, "\n"))
-		say("agent: %s", at);
+	if (!file_get(LOG, text, sizeof(text)))
+		return;
+	for (char *at = strtok(text, "\n"); at; at = strtok(NULL, "\n")) {
+		if (!a || strstr(at, a) || strstr(at, b))
+			say("agent: %s", at);
+	}
 }
 
 static _Noreturn void broken(const char *what, const struct mb_err *err)
 {
-	say_log();
+	say_log(NULL, NULL);
 	fail("%s: %s", what, err->text);
 }
 
@@ -112,7 +112,10 @@ static void take_delta(const struct mb_delta_msg *d)
 	mb_fingerprint_deinit(&held);
 	held = next;
 	epochs++;
-	mb_audit_add(&audit, &d->pass.audit);
+	if (d->pass.audit.doubted)
+		doubted++;
+	else
+		mb_audit_add(&audit, &d->pass.audit);
 	if (d->pass.full) {
 		full++;
 	} else {
@@ -165,13 +168,13 @@ static void serve(size_t until)
 		if (take_message())
 			continue;
 		if (poll(&p, 1, 120000) <= 0) {
-			say_log();
+			say_log(NULL, NULL);
 			fail("nothing from the agent for two minutes, after epoch %zu", epochs);
 		}
 		to = mb_buf_reserve(&in, 1 << 16);
 		n = to ? read(line, to, 1 << 16) : -1;
 		if (n <= 0) {
-			say_log();
+			say_log(NULL, NULL);
 			fail("the agent has gone, after epoch %zu", epochs);
 		}
 		in.len += (size_t)n;
@@ -205,7 +208,7 @@ static void start_agent(void)
 	if (!agent_pid)
 		run_agent();
 	if (poll(&p, 1, 120000) <= 0) {
-		say_log();
+		say_log(NULL, NULL);
 		fail("the agent does not connect");
 	}
 	line = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -220,7 +223,7 @@ static void epoch(void)
 	size_t next = epochs + 1;
 
 	if (kill(agent_pid, SIGUSR1) < 0) {
-		say_log();
+		say_log(NULL, NULL);
 		fail_errno("the agent");
 	}
 	serve(next);
@@ -412,8 +415,9 @@ static void report(const bool *started)
 			    (unsigned long long)t->written, (unsigned long long)t->there,
 			    (unsigned long long)t->wrong);
 	}
-	say("%zu epochs, %zu of them full walks; an incremental one reads %.1f %% of the pages",
-	    epochs, full,
+	say("%zu epochs, %zu of them full walks, %u of these for doubts; an incremental one reads "
+	    "%.1f %% of the pages",
+	    epochs, full, doubted,
 	    pages_incremental ? 100. * (double)read_incremental / (double)pages_incremental : 0);
 	say("%u audits: %llu changed pages followed, %llu stale; of all %llu, %llu stale; "
 	    "precision "
@@ -470,6 +474,7 @@ int main(void)
 	kill(-load_pid, SIGKILL);
 	kill(agent_pid, SIGTERM);
 	wait_good(agent_pid, "agent");
+	say_log("audit:", "doubts");
 	report(started);
 	stale = mb_audit_sum(audit.stale, audit.follows);
 	if (wrong || stale)

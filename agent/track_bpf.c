@@ -14,6 +14,7 @@
 
 #include "agent/bpf_drain.h"
 #include "agent/bpf_object.h"
+#include "agent/bpf_set.h"
 #include "agent/mbwalk.h"
 #include "agent/privileges.h"
 #include "agent/pagemap.h"
@@ -22,19 +23,22 @@
 #include "proto/digest.h"
 #include "proto/page.h"
 
+/* Native, on machines of today; a huge page is one, however many frames it has. */
+enum { FAULT_NS = 1000 };
+
 struct track_bpf {
 	struct mb_tracker base;
 	struct mb_tracker_ops ops; /* mb_track_bpf's, but for the strength */
-	struct bpf_object *object;
-	struct bpf_link *links[2 * MB_HOOKS_MAX];
-	size_t n_links;
+	struct mb_bpf_set programs, second;
+	bool doubled; /* the second one is attached */
 	uint64_t *map;
 	size_t n_words;
 	struct mb_frame_set dirty;
 	int counters; /* file descriptor of their map, the object's */
 	struct mb_dirty_counters before;
 	struct mb_dirty_frames other; /* of the last epoch, by those there was no room for */
-	uint64_t missed;
+	/* Totals as of the last epoch. */
+	uint64_t missed[MB_HOOKS_MAX], missed_twice[MB_HOOKS_MAX];
 	int stats;	  /* file descriptor; while it is open programs are timed */
 	uint64_t told_ns; /* of their run time */
 	uint64_t epochs;
@@ -92,8 +96,8 @@ static int configure(struct track_bpf *t, const struct mbwalk_info *info, struct
 		.page_table_levels = page_table_levels(info->page_offset_base),
 		.who = 1,
 	};
-	struct bpf_map *map = bpf_object__find_map_by_name(t->object, MB_DIRTY_MAP);
-	struct bpf_map *rodata = bpf_object__find_map_by_name(t->object, MB_CONFIG_MAP);
+	struct bpf_map *map = bpf_object__find_map_by_name(t->programs.object, MB_DIRTY_MAP);
+	struct bpf_map *rodata = bpf_object__find_map_by_name(t->programs.object, MB_CONFIG_MAP);
 	uint64_t per_word = t->report.bits ? 64 : 8;
 	int r;
 
@@ -113,100 +117,28 @@ static int configure(struct track_bpf *t, const struct mbwalk_info *info, struct
 	return r < 0 ? mb_fail(err, -r, "programs: %s", strerror(-r)) : 0;
 }
 
-/* "raw_mm_page_alloc", "fexit_handle_mm_fault" */
-static struct bpf_program *program(const struct track_bpf *t, const char *prefix, const char *name)
-{
-	char text[64];
-
-	snprintf(text, sizeof(text), "%s_%s", prefix, name);
-	return bpf_object__find_program_by_name(t->object, text);
-}
-
-static size_t programs_of(const struct track_bpf *t, size_t hook, struct bpf_program *ret[2])
+/* What an attached set is good for. */
+static enum mb_strength strength(const struct track_bpf *t)
 {
 	const struct mb_hook_plan *plan = &t->report.hooks;
-	size_t n = 0;
 
-	switch (plan->way[hook]) {
-	case MB_WAY_NONE:
-		return 0;
-	case MB_WAY_TRACEPOINT:
-		ret[n++] = program(t, "raw", plan->name[hook]);
-		break;
-	case MB_WAY_FEXIT:
-		ret[n++] = program(t, "fexit", plan->name[hook]);
-		break;
-	case MB_WAY_KPROBE:
-		/* The way back first: who is on the way in must be met when he returns. */
-		ret[n++] = program(t, "leave", plan->name[hook]);
-		ret[n++] = program(t, "enter", plan->name[hook]);
-		break;
-	}
-	return n;
-}
-
-static int load(struct track_bpf *t, struct mb_err *err)
-{
-	struct bpf_program *p, *wanted[2];
-
-	bpf_object__for_each_program(p, t->object) bpf_program__set_autoload(p, false);
+	if (!t->report.knows_pinned)
+		return MB_STRENGTH_HINT;
 	for (size_t i = 0; i < mb_n_hooks; i++) {
-		size_t n = programs_of(t, i, wanted);
-
-		for (size_t k = 0; k < n; k++) {
-			if (!wanted[k])
-				return mb_fail(err, EINVAL, "no program for %s",
-					       t->report.hooks.name[i]);
-			bpf_program__set_autoload(wanted[k], true);
-		}
-	}
-	return mb_bpf_object_load(t->object, err);
-}
-
-static int attach_hook(struct track_bpf *t, size_t hook)
-{
-	struct bpf_program *wanted[2];
-	size_t n = programs_of(t, hook, wanted), first = t->n_links;
-	int r;
-
-	for (size_t k = 0; k < n; k++) {
-		struct bpf_link *link = bpf_program__attach(wanted[k]);
-
-		if (!link) {
-			r = -errno;
-			while (t->n_links > first)
-				bpf_link__destroy(t->links[--t->n_links]);
-			return r;
-		}
-		t->links[t->n_links++] = link;
-	}
-	return 0;
-}
-
-static int attach(struct track_bpf *t, struct mb_err *err)
-{
-	struct mb_hook_plan *plan = &t->report.hooks;
-
-	for (size_t i = 0; i < mb_n_hooks; i++) {
-		const struct mb_hook *h = &mb_hooks[i];
-		int r = attach_hook(t, i);
-
-		if (r < 0 && h->need == MB_NEED_ALWAYS)
-			return mb_fail(err, -r, "cannot hook %s: %s", plan->name[i], strerror(-r));
-		if (r < 0)
-			plan->way[i] = MB_WAY_NONE;
+		if (mb_hooks[i].need == MB_NEED_WHO || !plan->name[i])
+			continue;
 		/* Kretprobes that had no room are not counted in a way that can be read. */
-		if (h->need != MB_NEED_WHO && plan->name[i] &&
-		    (plan->way[i] == MB_WAY_NONE || plan->way[i] == MB_WAY_KPROBE))
-			t->ops.strength = MB_STRENGTH_HINT;
+		if (plan->way[i] == MB_WAY_NONE || plan->way[i] == MB_WAY_KPROBE)
+			return MB_STRENGTH_HINT;
 	}
-	return 0;
+	return MB_STRENGTH_PROOF;
 }
 
 static int map_memory(struct track_bpf *t, struct mb_err *err)
 {
-	struct bpf_map *map = bpf_object__find_map_by_name(t->object, MB_DIRTY_MAP);
-	struct bpf_map *counters = bpf_object__find_map_by_name(t->object, MB_COUNTERS_MAP);
+	struct bpf_map *map = bpf_object__find_map_by_name(t->programs.object, MB_DIRTY_MAP);
+	struct bpf_map *counters =
+		bpf_object__find_map_by_name(t->programs.object, MB_COUNTERS_MAP);
 
 	if (!counters || bpf_map__value_size(counters) != sizeof(struct mb_dirty_counters))
 		return mb_fail(err, EINVAL, "programs without counters");
@@ -239,7 +171,6 @@ static int frame_of(const void *at, uint64_t *ret, struct mb_err *err)
 /* A write of our own, to a page just protected, must be flagged. */
 static int test_page(struct track_bpf *t, char *page, struct mb_err *err)
 {
-	struct mb_write_protect protect;
 	uint64_t frame = 0;
 	int r;
 
@@ -250,7 +181,7 @@ static int test_page(struct track_bpf *t, char *page, struct mb_err *err)
 	drain(t);
 	if (!mb_frame_set_has(&t->dirty, frame))
 		return mb_fail(err, EOPNOTSUPP, "a page that was just made is not flagged");
-	r = mb_write_protect_all("/proc", &protect, err);
+	r = mb_write_protect_self(err);
 	if (r < 0)
 		return r;
 	drain(t);
@@ -285,13 +216,12 @@ static void bpf_close(struct mb_tracker *tracker)
 {
 	struct track_bpf *t = to_bpf(tracker);
 
-	while (t->n_links)
-		bpf_link__destroy(t->links[--t->n_links]);
+	mb_bpf_set_close(&t->second);
+	mb_bpf_set_close(&t->programs);
 	if (t->stats >= 0)
 		close(t->stats);
 	if (t->map)
 		munmap(t->map, t->n_words * sizeof(uint64_t));
-	bpf_object__close(t->object);
 	free(t->dirty.words);
 	free(t->who);
 	free(t);
@@ -317,20 +247,28 @@ static int open_all(struct track_bpf *t, struct mb_err *err)
 	if (r < 0)
 		return r;
 	t->report.bits = mb_bpf_has_atomic_or();
-	r = mb_bpf_object_open(t->report.bits, &t->object, err);
+	t->report.knows_pinned = info.knows & MBWALK_KNOWS_PINNED;
+	r = mb_bpf_object_open(t->report.bits, &t->programs.object, err);
 	if (r == 0)
 		r = configure(t, &info, err);
 	if (r == 0)
-		r = load(t, err);
+		r = mb_bpf_set_load(&t->programs, &t->report.hooks, err);
 	if (r == 0)
 		r = map_memory(t, err);
 	if (r == 0)
-		r = attach(t, err);
+		r = mb_bpf_set_attach(&t->programs, &t->report.hooks, err);
 	if (r == 0)
 		r = self_test(t, err);
+	if (r < 0)
+		return r;
+	t->ops.strength = strength(t);
+	/* Now, while we may; and it can be done without. */
+	if (mb_bpf_set_load_second(&t->second, &t->programs, t->report.bits, &t->report.hooks,
+				   NULL) < 0)
+		mb_bpf_set_close(&t->second);
 	/* Where the kernel cannot, nobody knows what the programs cost. */
 	t->stats = bpf_enable_stats(BPF_STATS_RUN_TIME);
-	return r;
+	return 0;
 }
 
 static int bpf_open(struct mb_tracker **ret, struct mb_err *err)
@@ -355,48 +293,65 @@ static int bpf_open(struct mb_tracker **ret, struct mb_err *err)
 
 /* --- epochs --- */
 
-/* From 5.12 on programs that are met by themselves are passed over, and counted. */
-static int count_missed(struct track_bpf *t, uint64_t *ret, struct mb_err *err)
+/*
+ * From 5.12 on programs that are met by themselves are passed over, and counted. With two sets an
+ * event is lost if both were met so: at most as many as the one of the two has counted that has
+ * counted less.
+ */
+static int count_missed(struct track_bpf *t, struct mb_err *err)
 {
-	struct bpf_program *of[2];
+	const struct mb_hook_plan *plan = &t->report.hooks;
+	int r = mb_bpf_set_count(&t->programs, plan, err);
 
-	*ret = 0;
-	t->report.run_ns = 0;
+	if (r == 0 && t->doubled)
+		r = mb_bpf_set_count(&t->second, plan, err);
+	if (r < 0)
+		return r;
+	t->report.run_ns = t->programs.run_ns + t->second.run_ns;
 	for (size_t i = 0; i < mb_n_hooks; i++) {
-		size_t n = programs_of(t, i, of);
+		uint64_t once = t->programs.missed[i] - t->missed[i];
+		uint64_t twice = t->second.missed[i] - t->missed_twice[i];
+		bool both = t->doubled && mb_bpf_set_is_in_second(plan, i);
 
-		for (size_t k = 0; k < n; k++) {
-			struct bpf_prog_info info = { 0 };
-			__u32 size = sizeof(info);
-
-			if (bpf_obj_get_info_by_fd(bpf_program__fd(of[k]), &info, &size) < 0)
-				return mb_fail(err, errno, "%s: %m", bpf_program__name(of[k]));
-			*ret += info.recursion_misses;
-			t->report.calls[i] = info.run_cnt;
-			t->report.run_ns += info.run_time_ns;
-		}
+		t->report.calls[i] = t->programs.calls[i];
+		t->report.held_up[i] = once;
+		t->report.missed[i] = both ? MB_MIN(once, twice) : once;
+		t->missed[i] = t->programs.missed[i];
+		t->missed_twice[i] = t->second.missed[i];
 	}
 	return 0;
+}
+
+/* Once it has been seen to be of use. What has been missed up to now has been. */
+static void double_programs(struct track_bpf *t)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < mb_n_hooks; i++)
+		any = any || (t->report.missed[i] && mb_hooks[i].need != MB_NEED_WHO);
+	if (!any || t->doubled || !t->second.object)
+		return;
+	if (mb_bpf_set_attach_second(&t->second, &t->report.hooks, NULL) == 0)
+		t->doubled = true;
+	else
+		mb_bpf_set_close(&t->second);
 }
 
 /* What was counted since the last time. */
 static int count_losses(struct track_bpf *t, struct mb_err *err)
 {
 	struct mb_dirty_counters now;
-	uint64_t missed;
 	__u32 key = 0;
-	int r = count_missed(t, &missed, err);
+	int r = count_missed(t, err);
 
 	if (r < 0)
 		return r;
 	if (bpf_map_lookup_elem(t->counters, &key, &now) < 0)
 		return mb_fail(err, errno, "counters: %m");
-	t->report.missed = missed - t->missed;
 	for (int i = 0; i < MB_LOST_REASONS; i++)
 		t->report.lost[i] = now.lost[i] - t->before.lost[i];
 	for (int i = 0; i < MB_DIRTY_KINDS; i++)
 		t->other.n[i] = now.other[i] - t->before.other[i];
-	t->missed = missed;
 	t->before = now;
 	return 0;
 }
@@ -411,7 +366,7 @@ static int by_total(const void *a, const void *b)
 /* Takes the table of who; what is counted to an entry while it is taken may be lost. */
 static void take_who(struct track_bpf *t)
 {
-	int fd = bpf_object__find_map_fd_by_name(t->object, MB_WHO_MAP);
+	int fd = bpf_object__find_map_fd_by_name(t->programs.object, MB_WHO_MAP);
 	struct mb_dirty_by key;
 	struct mb_track_bpf_who *w;
 
@@ -449,20 +404,25 @@ static const char *doubt(struct track_bpf *t)
 		[MB_LOST_PAGE] = "pages whose frame is not known",
 		[MB_LOST_WALK] = "page tables that could not be read",
 		[MB_LOST_EXEC] = "programs started with too many arguments",
+		[MB_LOST_MPROTECT] = "mprotect() of shared memory, which needs no fault here",
 	};
-	const char *what = "events while a program was running on the same CPU";
-	uint64_t n = t->report.missed;
-
 	if (!t->epochs++)
 		return "nothing was write-protected before";
-	for (int i = 0; !n && i < MB_LOST_REASONS; i++) {
-		n = t->report.lost[i];
-		what = lost[i];
+	for (int i = 0; i < MB_LOST_REASONS; i++) {
+		if (!t->report.lost[i])
+			continue;
+		snprintf(t->doubt, sizeof(t->doubt), "%" PRIu64 " %s", t->report.lost[i], lost[i]);
+		return t->doubt;
 	}
-	if (!n)
-		return NULL;
-	snprintf(t->doubt, sizeof(t->doubt), "%" PRIu64 " %s", n, what ? what : "events");
-	return t->doubt;
+	for (size_t i = 0; i < mb_n_hooks; i++) {
+		if (!t->report.missed[i] || mb_hooks[i].need == MB_NEED_WHO)
+			continue;
+		snprintf(t->doubt, sizeof(t->doubt),
+			 "%" PRIu64 " times %s, while the program there was at work on that CPU",
+			 t->report.missed[i], t->report.hooks.name[i]);
+		return t->doubt;
+	}
+	return NULL;
 }
 
 static int bpf_epoch(struct mb_tracker *tracker, const struct mb_frame_set **ret_dirty,
@@ -485,6 +445,7 @@ static int bpf_epoch(struct mb_tracker *tracker, const struct mb_frame_set **ret
 	r = count_losses(t, err);
 	if (r < 0)
 		return r;
+	double_programs(t);
 	take_who(t);
 	if (!t->protect_first)
 		r = protect(t, err);
@@ -510,6 +471,11 @@ static void bpf_describe(struct mb_tracker *tracker, char ret[MB_DESCRIBE_MAX])
 						       "may miss some of anon and file",
 		ways[MB_WAY_TRACEPOINT], ways[MB_WAY_FEXIT], ways[MB_WAY_KPROBE],
 		t->report.bits ? "bit" : "byte");
+	if (!t->report.knows_pinned && n < MB_DESCRIBE_MAX) {
+		n += (size_t)snprintf(ret + n, MB_DESCRIBE_MAX - n,
+				      "%smemory that devices write to", before);
+		before = ", ";
+	}
 	for (size_t i = 0; i < mb_n_hooks && n < MB_DESCRIBE_MAX; i++) {
 		if (!plan->name[i] || plan->way[i] != MB_WAY_NONE ||
 		    mb_hooks[i].need == MB_NEED_WHO)
@@ -520,12 +486,14 @@ static void bpf_describe(struct mb_tracker *tracker, char ret[MB_DESCRIBE_MAX])
 	}
 }
 
-/* As of the last epoch. */
+/* As of the last epoch: the programs, and the faults that are there because we protect pages. */
 static uint64_t bpf_cost_ns(struct mb_tracker *tracker)
 {
 	struct track_bpf *t = to_bpf(tracker);
 	uint64_t ns = t->report.run_ns - t->told_ns;
 
+	for (size_t i = 0; i < t->n_who; i++)
+		ns += t->who[i].frames.n[MB_DIRTY_REWRITE] * FAULT_NS;
 	t->told_ns = t->report.run_ns;
 	return ns;
 }

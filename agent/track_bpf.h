@@ -13,6 +13,8 @@
  *	- all pages of the other classes, and those whose class is not the last epoch's;
  *	- pages that were UNSTABLE or PINNED when they were read, and those that are PINNED now.
  *
+ * While it is open the kernel times BPF programs (bpf_enable_stats()), those of others too.
+ *
  * Not seen: userfaultfd that puts existing pages in place (UFFDIO_CONTINUE, UFFDIO_MOVE).
  */
 #ifndef MB_TRACK_BPF_H
@@ -36,11 +38,17 @@
 struct mb_track_bpf_report {
 	struct mb_hook_plan hooks; /* as they are attached */
 	bool bits;		   /* a bit per frame; else a byte */
+	bool knows_pinned;	   /* the module tells pages that devices write to */
 	/* Since it is there, where the kernel counts them (5.8, or kernel.bpf_stats_enabled). */
 	uint64_t calls[MB_HOOKS_MAX];
 	uint64_t run_ns;  /* of all programs */
 	uint64_t flagged; /* frames, of the last epoch, as all that follows */
-	uint64_t missed;  /* events while a program was running on the same CPU */
+	/*
+	 * Of each hook: events that were passed over, since its program was at work on that CPU;
+	 * how often that happened to the first of two sets (bpf_set.h), of which the other saw
+	 * them.
+	 */
+	uint64_t missed[MB_HOOKS_MAX], held_up[MB_HOOKS_MAX];
 	uint64_t lost[MB_LOST_REASONS];
 	uint64_t drain_ns;
 	struct mb_write_protect protect;

@@ -62,14 +62,16 @@ static void say_who(struct mb_tracker *t)
 static void say_epoch(struct mb_tracker *t, bool last)
 {
 	struct mb_track_bpf_report r;
+	uint64_t missed = 0, held_up = 0;
 
 	mb_track_bpf_report(t, &r);
-	say("flagged %llu, drained in %llu us; %llu processes protected in %llu us; missed %llu, "
-	    "lost "
-	    "%llu %llu %llu %llu %llu",
+	for (size_t i = 0; i < mb_n_hooks; i++)
+		missed += r.missed[i], held_up += r.held_up[i];
+	say("flagged %llu, drained in %llu us; %llu processes protected in %llu us; held up "
+	    "%llu, missed %llu, lost %llu %llu %llu %llu %llu",
 	    (unsigned long long)r.flagged, (unsigned long long)r.drain_ns / 1000,
 	    (unsigned long long)r.protect.processes, (unsigned long long)r.protect.ns / 1000,
-	    (unsigned long long)r.missed, (unsigned long long)r.lost[0],
+	    (unsigned long long)held_up, (unsigned long long)missed, (unsigned long long)r.lost[0],
 	    (unsigned long long)r.lost[1], (unsigned long long)r.lost[2],
 	    (unsigned long long)r.lost[3], (unsigned long long)r.lost[4]);
 	if (last)

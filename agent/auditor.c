@@ -41,7 +41,7 @@ int mb_auditor_page(struct mb_auditor *a, const struct mb_table_page *old,
 	bool changed = !old || old->digest != page->digest;
 
 	a->pages[cls]++;
-	if (a->audit.follows >> cls & 1 && mb_frame_set_has(a->flagged, page->frame)) {
+	if (a->audit.follows >> cls & 1 && mb_frame_set_marks(a->flagged, page->frame)) {
 		a->audit.flagged++;
 		a->audit.flagged_changed += changed || !same_use;
 	}

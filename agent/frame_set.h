@@ -27,6 +27,14 @@ static inline void mb_frame_set_add(struct mb_frame_set *s, uint64_t frame)
 		s->words[i / 64] |= 1ull << (i % 64);
 }
 
+/* One that the bitmap tells of, and that is in it. */
+static inline bool mb_frame_set_marks(const struct mb_frame_set *s, uint64_t frame)
+{
+	uint64_t i = frame - s->first;
+
+	return frame >= s->first && i < s->n && s->words[i / 64] >> (i % 64) & 1;
+}
+
 /* NULL is the set of all frames. */
 static inline bool mb_frame_set_has(const struct mb_frame_set *s, uint64_t frame)
 {

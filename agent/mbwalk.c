@@ -120,17 +120,27 @@ static int fail_version(struct mb_err *err)
 		text ? text : "(unknown)", MBWALK_VERSION);
 }
 
+/* A signal, or memory that is being plugged: it is soon over. */
+static bool is_passing(int r)
+{
+	if (r == -EAGAIN)
+		usleep(1000);
+	return r == -EINTR || r == -EAGAIN;
+}
+
 static int ask(int fd, struct mbwalk_info *info, struct mbwalk_range *ranges, uint64_t cap,
 	       struct mb_err *err)
 {
-	int r;
+	int r = 0;
 
-	*info = (struct mbwalk_info){
-		.size = sizeof(*info),
-		.ranges = (uintptr_t)ranges,
-		.cap_ranges = cap,
-	};
-	r = mb_mbwalk_machine.ioctl(fd, MBWALK_INFO, info);
+	for (int tries = 0; tries < TRIES_MAX && (!tries || is_passing(r)); tries++) {
+		*info = (struct mbwalk_info){
+			.size = sizeof(*info),
+			.ranges = (uintptr_t)ranges,
+			.cap_ranges = cap,
+		};
+		r = mb_mbwalk_machine.ioctl(fd, MBWALK_INFO, info);
+	}
 	if (r == -EINVAL || r == -ENOTTY)
 		return fail_version(err);
 	if (r < 0)
@@ -242,7 +252,7 @@ int mb_mbwalk_scan(int fd, struct mbwalk_scan *scan, struct mb_err *err)
 
 		got.size = sizeof(got);
 		r = mb_mbwalk_machine.ioctl(fd, MBWALK_SCAN, &got);
-		if (r == -EINTR)
+		if (is_passing(r))
 			continue;
 		if (r < 0)
 			return mb_fail_in(err, mb_fail(err, -r, "%s", strerror(-r)),
@@ -254,5 +264,8 @@ int mb_mbwalk_scan(int fd, struct mbwalk_scan *scan, struct mb_err *err)
 			*scan = got;
 		return r;
 	}
-	return mb_fail(err, EINTR, PATH ": MBWALK_SCAN: a signal each of %d times", TRIES_MAX);
+	return mb_fail(err, EINTR,
+		       PATH ": MBWALK_SCAN: a signal each of %d times, or memory that is plugged "
+			    "all the time",
+		       TRIES_MAX);
 }

@@ -239,24 +239,50 @@ static int keep_meanwhile(struct mb_pass *p, const struct mb_frame_set *dirty, s
 	return 0;
 }
 
-static int end_audit(struct mb_pass *p, struct mb_audit *ret, struct mb_err *err)
+/* One that fails knows nothing, and says why. */
+static void ask_tracker(struct mb_pass *p, const struct mb_frame_set **ret_dirty,
+			const char **ret_doubt)
+{
+	struct mb_err err = { 0 };
+	const char *doubt;
+
+	if (p->tracker->ops->epoch(p->tracker, ret_dirty, &doubt, &err) < 0) {
+		*ret_dirty = NULL;
+		doubt = err.text;
+	}
+	*ret_doubt = NULL;
+	if (!doubt)
+		return;
+	/* Its words are gone when it is asked again. */
+	snprintf(p->doubt, sizeof(p->doubt), "%.*s", (int)sizeof(p->doubt) - 1, doubt);
+	*ret_doubt = p->doubt;
+}
+
+static int end_audit(struct mb_pass *p, struct mb_audit *ret, const char **ret_doubt,
+		     struct mb_err *err)
 {
 	const struct mb_frame_set *dirty;
 	const char *doubt;
-	int r = p->tracker->ops->epoch(p->tracker, &dirty, &doubt, err);
+	int r = 0;
 
-	if (r == 0 && dirty)
+	ask_tracker(p, &dirty, &doubt);
+	if (dirty)
 		r = keep_meanwhile(p, dirty, err);
 	if (r < 0)
-		return mb_fail_in(err, r, "tracker %s", p->tracker->ops->name);
-	/* Who was written meanwhile is not known: the next pass reads all. */
-	p->lost = !dirty || doubt;
+		return r;
 	mb_auditor_end(&p->auditor, dirty);
-	mb_rehash_judge(&p->rehash, &p->auditor.audit, p->auditor.pages);
+	if (doubt) {
+		/* What was written meanwhile is not known: the next pass reads all. */
+		p->lost = true;
+		p->auditor.audit.doubted = 1;
+		*ret_doubt = doubt;
+	}
 	*ret = p->auditor.audit;
-	/* One that was due to doubts says nothing of the passes that are relied on. */
-	if (!ret->doubted)
+	/* One with doubts says nothing of the passes that are relied on. */
+	if (!ret->doubted) {
+		mb_rehash_judge(&p->rehash, ret, p->auditor.pages);
 		p->unaudited = 0;
+	}
 	return 0;
 }
 
@@ -267,11 +293,10 @@ static int plan(struct walk *w, const char **ret_doubt, struct mb_err *err)
 {
 	struct mb_pass *p = w->pass;
 	const struct mb_frame_set *dirty;
-	int r = p->tracker->ops->epoch(p->tracker, &dirty, ret_doubt, err);
 	bool due;
+	int r;
 
-	if (r < 0)
-		return mb_fail_in(err, r, "tracker %s", p->tracker->ops->name);
+	ask_tracker(p, &dirty, ret_doubt);
 	/* Frames that are not stable cannot be carried over. */
 	if (!dirty || !p->epochs || !p->stable_frames || p->lost ||
 	    (p->has_meanwhile && !is_alike(&p->meanwhile, dirty)))
@@ -280,12 +305,11 @@ static int plan(struct walk *w, const char **ret_doubt, struct mb_err *err)
 	if (r < 0)
 		return r;
 	due = p->audit_every && p->unaudited + 1 >= p->audit_every;
-	if (!due && !*ret_doubt) {
-		w->only = &p->want;
-		return 0;
+	w->only = &p->want;
+	if (due || *ret_doubt) {
+		mb_auditor_begin(&p->auditor, dirty, &p->want, p->rehash.follows, *ret_doubt);
+		w->auditor = &p->auditor;
 	}
-	mb_auditor_begin(&p->auditor, dirty, &p->want, p->rehash.follows, *ret_doubt);
-	w->auditor = &p->auditor;
 	return 0;
 }
 
@@ -295,10 +319,16 @@ static int begin(struct walk *w, struct mb_err *err)
 	int r = ops->begin(w->pass->source, w->only, err);
 
 	if (r == -EAGAIN && w->only) {
+		/* Other memory is there: what was said of the old is not to be judged by it. */
 		w->only = NULL;
-		r = ops->begin(w->pass->source, NULL, err);
+		w->auditor = NULL;
+		return ops->begin(w->pass->source, NULL, err);
 	}
-	return r;
+	if (r < 0 || !w->auditor)
+		return r;
+	/* The frames are what they were: now all of them. */
+	w->only = NULL;
+	return ops->begin(w->pass->source, NULL, err);
 }
 
 int mb_pass_run(struct mb_pass *p, struct mb_epoch *ret, struct mb_err *err)
@@ -318,9 +348,6 @@ int mb_pass_run(struct mb_pass *p, struct mb_epoch *ret, struct mb_err *err)
 		r = begin(&w, err);
 	if (r < 0)
 		return r;
-	/* The tracker's words are gone when it is asked again. */
-	snprintf(p->doubt, sizeof(p->doubt), "%s", doubt ? doubt : "");
-	ret->doubt = doubt ? p->doubt : NULL;
 	ret->info.taken_unix_ns = mb_unix_ns();
 	r = walk(&w, err);
 	if (r == 0)
@@ -329,7 +356,7 @@ int mb_pass_run(struct mb_pass *p, struct mb_epoch *ret, struct mb_err *err)
 		r = count_churn_by_content(p, &ret->fingerprint, &w.changed, err);
 	p->lost = false;
 	if (r == 0 && w.auditor)
-		r = end_audit(p, &ret->info.audit, err);
+		r = end_audit(p, &ret->info.audit, &doubt, err);
 	if (r < 0) {
 		p->lost = true;
 		mb_fingerprint_deinit(&ret->fingerprint);
@@ -349,6 +376,7 @@ int mb_pass_run(struct mb_pass *p, struct mb_epoch *ret, struct mb_err *err)
 	ret->info.full = !w.only;
 	ret->info.tracker = p->tracker->ops->name;
 	ret->info.epochs = 1;
+	ret->doubt = doubt;
 	ret->info.duration_ns = mb_now_ns() - start_ns;
 	ret->info.cpu_ns = mb_cpu_ns() - start_cpu_ns;
 	return 0;

@@ -10,7 +10,7 @@
  * Rule 1: the tracker takes its flags, then protects, and only then pages are read.
  * Rules 2 and 3: other pages that must be read, too (rehash.h).
  * Rule 4 is the tracker's: flags are set after the write, and taken by a swap that loses none.
- * Rule 5: when the tracker doubts that it has seen all, everything is read.
+ * Rule 5: when the tracker doubts that it has seen all, or fails, everything is read.
  *
  * And what shows whether it is: an audit (auditor.h) with every such full walk, and every so many
  * epochs.
@@ -46,7 +46,8 @@ struct mb_pass {
 	uint64_t unaudited;   /* epochs since */
 	bool lost; /* the last pass failed: what the tracker flagged for it is not read yet */
 	char doubt[160];
-	/* Called with every page as it goes into the fingerprint, in frame order; may be NULL. */
+	/* Called with every page that is read, in frame order: all, with no tracker. May be NULL.
+	 */
 	int (*tap)(void *ctx, const struct mb_page *page, struct mb_err *err);
 	/* Called now and then with the share done; may be NULL. An error ends the pass. */
 	int (*progress)(void *ctx, double done, struct mb_err *err);

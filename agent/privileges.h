@@ -22,6 +22,7 @@
  *
  *	bpf		CAP_DAC_OVERRIDE   clear_refs of other users' processes
  *			CAP_BPF            bpf() on what is open; not from 5.19 on
+ *			CAP_SYS_PTRACE     to see them where /proc is mounted with hidepid
  *
  *	softdirty	CAP_DAC_OVERRIDE   pagemap and clear_refs of other users' processes
  *			CAP_SYS_PTRACE     maps and pagemap of those that may do more than we;
@@ -29,7 +30,7 @@
  *			CAP_SYS_ADMIN      frames in pagemap
  */
 #define MB_KEEP_KMOD	  ((uint64_t)0)
-#define MB_KEEP_BPF	  (MB_CAP(BPF) | MB_CAP(DAC_OVERRIDE))
+#define MB_KEEP_BPF	  (MB_CAP(BPF) | MB_CAP(DAC_OVERRIDE) | MB_CAP(SYS_PTRACE))
 #define MB_KEEP_SOFTDIRTY (MB_CAP(SYS_ADMIN) | MB_CAP(SYS_PTRACE) | MB_CAP(DAC_OVERRIDE))
 
 /*

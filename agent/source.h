@@ -80,6 +80,7 @@ struct mb_source_ops {
 	 * -ENODATA: there is no further epoch (a trace's end; a file is read once).
 	 * -EAGAIN, never with NULL: since the last epoch frames have come, gone or been replaced
 	 * in a way that no tracker sees, so `only` does not hold. Begin again with NULL.
+	 * A source of this machine may also be begun again with NULL to read all after all.
 	 */
 	int (*begin)(struct mb_source *s, const struct mb_frame_set *only, struct mb_err *err);
 	/*

@@ -47,15 +47,6 @@ static int ask_module(uint64_t *ret_frames, struct mb_err *err)
 	return r;
 }
 
-static int clear_own(struct mb_err *err)
-{
-	mb_autoclose int dir = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (dir < 0)
-		return mb_fail(err, errno, "/proc/self: %m");
-	return mb_write_protect(&(struct mb_process){ dir, "self" }, err);
-}
-
 /* A write of our own must be seen, and not be seen before: clearing does nothing in some kernels.
  */
 static int test_page(char *page, struct mb_err *err)
@@ -64,7 +55,7 @@ static int test_page(char *page, struct mb_err *err)
 	int r;
 
 	*(volatile char *)page = 1;
-	r = clear_own(err);
+	r = mb_write_protect_self(err);
 	if (r == 0)
 		r = mb_pagemap_own(page, &before, err);
 	if (r < 0)

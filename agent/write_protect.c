@@ -19,6 +19,15 @@ int mb_write_protect(const struct mb_process *p, struct mb_err *err)
 	return mb_fail(err, errno, "clear_refs: %m");
 }
 
+int mb_write_protect_self(struct mb_err *err)
+{
+	mb_autoclose int dir = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir < 0)
+		return mb_fail(err, errno, "/proc/self: %m");
+	return mb_write_protect(&(struct mb_process){ dir, "self" }, err);
+}
+
 static int protect(void *arg, const struct mb_process *p, struct mb_err *err)
 {
 	(void)arg;
@@ -31,7 +40,10 @@ int mb_write_protect_all(const char *proc, struct mb_write_protect *ret, struct 
 	int r;
 
 	*ret = (struct mb_write_protect){ 0 };
-	r = mb_processes_each(proc, protect, NULL, &ret->processes, err);
+	/* Each time: it may be mounted anew, and what is hidden is just not there. */
+	r = mb_processes_check(proc, err);
+	if (r == 0)
+		r = mb_processes_each(proc, protect, NULL, &ret->processes, err);
 	ret->ns = mb_now_ns() - start_ns;
 	return r;
 }

@@ -21,10 +21,13 @@ struct mb_write_protect {
 
 /*
  * All processes that are in `proc` (/proc, of a PID namespace that has them all) when it begins;
- * those that come later have been given every page after that. -EACCES: not allowed to.
+ * those that come later have been given every page after that. -EACCES: not allowed to; -EPERM:
+ * some are hidden from us.
  */
 int mb_write_protect_all(const char *proc, struct mb_write_protect *ret, struct mb_err *err);
 /* One of them; 0 also when it has ended meanwhile. */
 int mb_write_protect(const struct mb_process *p, struct mb_err *err);
+/* The caller alone. */
+int mb_write_protect_self(struct mb_err *err);
 
 #endif

@@ -38,7 +38,7 @@
 #include <linux/types.h>
 
 #define MBWALK_DEVICE  "mbwalk"
-#define MBWALK_VERSION 1
+#define MBWALK_VERSION 2
 
 /* A scan yields, and looks for signals, after this many. */
 #define MBWALK_CHUNK_FRAMES 128
@@ -156,8 +156,9 @@ struct mbwalk_scan {
 	/*
 	 * in: __u8[], or 0; with a bitmap only, and as far as that. known[frame - bitmap_first] is
 	 * the class of the frame's last record, or 0 if there is none. A frame that is of another
-	 * class now, or PINNED, is hashed whatever its bit says; one that is none any more gets a
-	 * record with class MBWALK_GONE.
+	 * class now, or PINNED, is hashed whatever its bit says; one that has no record any more
+	 * gets one of class MBWALK_GONE. (Of frames that are no System RAM any more nothing is
+	 * said, but `generation` has risen.)
 	 */
 	__u64 known;
 	__u64 records;		     /* in: struct mbwalk_record[cap_records] */
@@ -170,7 +171,7 @@ struct mbwalk_scan {
 };
 
 /*
- * INFO and SCAN: -EFAULT a pointer that cannot be used; -EINVAL a size, flag, class, reserved
+ * INFO and SCAN: -EFAULT a pointer that cannot be used; -EINVAL a size, flag, reserved
  * field, algorithm or range that is not as above; -ENOMEM; -EAGAIN the kernel's map of RAM is
  * changing. SCAN: -EINTR on a signal before the first chunk was done. -ENOTTY: another number.
  */

@@ -312,13 +312,13 @@ static void test_versions(void **state)
 	(void)state;
 	fake_device_init(two, 2);
 	device.info_result = -EINVAL; /* our size is not its size */
-	assert_open_fails("kmod", EPROTO, "this agent needs version 1");
+	assert_open_fails("kmod", EPROTO, "this agent needs version 2");
 	device.info_result = -ENOTTY;
 	assert_open_fails("kmod", EPROTO, "rmmod mbwalk");
 	device.info_result = 0;
+	device.info.version = 3;
+	assert_open_fails("kmod", EPROTO, "has version 3, this agent needs version 2");
 	device.info.version = 2;
-	assert_open_fails("kmod", EPROTO, "has version 2, this agent needs version 1");
-	device.info.version = 1;
 	device.info.algorithms = 1 << MBWALK_SUPERFASTHASH32;
 	assert_open_fails("kmod", ENOTSUP, "no xxh64");
 	device.info.algorithms = 0xff;
@@ -383,7 +383,7 @@ static void test_check(void **state)
 	fake_device_init(two, 2);
 	assert_ok(mb_source_kmod.check(found, &err), &err);
 	assert_string_equal(found,
-			    "module version 1, 781 MiB of RAM in 2 ranges; sees page tables, "
+			    "module version 2, 781 MiB of RAM in 2 ranges; sees page tables, "
 			    "the balloon, but not pinned pages, offline memory here");
 	device.info.knows = 0;
 	assert_ok(mb_source_kmod.check(found, &err), &err);

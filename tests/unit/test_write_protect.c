@@ -14,6 +14,9 @@ static int make(void **state)
 	proc_put("22/clear_refs", "");
 	proc_folder("self");
 	proc_folder("30"); /* has just ended */
+	proc_folder("2");
+	proc_put("2/comm", "kthreadd\n");
+	proc_put("2/clear_refs", "");
 	return 0;
 }
 
@@ -24,7 +27,7 @@ static void test_all(void **state)
 
 	(void)state;
 	assert_ok(mb_write_protect_all(proc_root, &w, &err), &err);
-	assert_int_equal(w.processes, 4);
+	assert_int_equal(w.processes, 5);
 	proc_assert_holds("1/clear_refs", "4");
 	proc_assert_holds("20/clear_refs", "4");
 	proc_assert_holds("22/clear_refs", "4");
@@ -43,10 +46,23 @@ static void test_refused(void **state)
 	assert_fails(mb_write_protect_all(proc_root, &w, &err), EISDIR, &err, "40: clear_refs");
 }
 
+/* What is hidden from us is just not there: the machine's first processes tell. */
+static void test_hidden(void **state)
+{
+	struct mb_write_protect w;
+	struct mb_err err = { 0 };
+
+	(void)state;
+	proc_remove("2/comm");
+	assert_fails(mb_write_protect_all(proc_root, &w, &err), EPERM, &err, "hidepid");
+	proc_put("2/comm", "kthreadd\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all),
+		cmocka_unit_test(test_hidden),
 		cmocka_unit_test(test_refused),
 	};
 

@@ -222,12 +222,13 @@ VM_GUEST := $(patsubst tests/vm/guest/%.c,build/vm/guest/%,$(VM_SRC))
 # Those that try the agent's own code are linked with it: made by STATIC=1, which tests/vm/run says.
 VM_AGENT := $(patsubst tests/vm/guest/%.c,build/vm/guest/%,$(shell grep -ls '"agent/' $(VM_SRC) /dev/null))
 vm-guest: $(VM_GUEST)
+build/vm/guest/bench_track: VM_LIBS = $(call libs,sqlite3)
 $(VM_AGENT): $(AGENT_LIB) $(PROTO_LIB)
 $(VM_GUEST): build/vm/guest/%: tests/vm/guest/%.c $(VM_UTIL) Makefile
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -static -O2 -g -std=gnu17 -D_GNU_SOURCE -pthread -Wall -Wextra -Werror -I. -Itests/vm/guest \
-		-MMD -MP -MF $@.d -o $@ $< $(VM_UTIL) $(filter %.a,$^) $(if $(filter %.a,$^),$(AGENT_LIBS))
+		-MMD -MP -MF $@.d -o $@ $< $(VM_UTIL) $(filter %.a,$^) $(if $(filter %.a,$^),$(AGENT_LIBS)) $(VM_LIBS)
 -include $(VM_GUEST:=.d)
 
 -include $(OBJECTS:.o=.d)

@@ -110,7 +110,7 @@ static const struct {
 enum { PROGRAMS = sizeof(programs) / sizeof(programs[0]) };
 
 static int pids[PROGRAMS], gos[PROGRAMS];
-static bool cgroups;
+static bool cgroups, copies_told;
 
 static void start_all(void)
 {
@@ -158,6 +158,9 @@ static void check_program(json_t *epoch, size_t i)
 	if (!row)
 		fail("%s is not among those who dirtied", programs[i].name);
 	cgroup = json_string_value(json_object_get(row, "cgroup"));
+	/* Where nothing tells them apart (the agent says so) copies are first writes. */
+	if (programs[i].kind == MB_DIRTY_COW && !copies_told)
+		kind = mb_dirty_kind_name(MB_DIRTY_TOUCH);
 	n = json_integer_value(json_object_get(json_object_get(row, "kinds"), kind));
 	say("%s in %s: %lld frames, %lld of them by %s", programs[i].name, cgroup,
 	    (long long)json_integer_value(json_object_get(row, "frames")), n, kind);
@@ -205,11 +208,12 @@ int main(void)
 		say("no cgroup2 here");
 	start_all();
 	nap(1);
-	from = popen("mbagent dirty --interval 4s --epochs 1 --top 1024 --json 2>" LOG, "r");
+	from = popen("mbagent dirty --interval 8s --epochs 1 --top 1024 --json 2>" LOG, "r");
 	if (!from)
 		fail_errno("popen");
 	while (!file_get(LOG, text, sizeof(text)) || !strstr(text, "following"))
 		nap(.1);
+	copies_told = !strstr(text, "not told apart here: copies on write");
 	for (size_t i = 0; i < PROGRAMS; i++)
 		CHECK(write(gos[i], "", 1) == 1);
 	check(from);

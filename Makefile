@@ -130,10 +130,11 @@ lint: all tests ## the laws of the layout, shell scripts, SPDX lines
 
 tests: $(UNIT) $(TOOLS)
 
-bench: ## what the walk costs, in a guest (K=6.1)
+bench: ## what walk and tracking cost, in a guest (K=6.1)
 	$(Q)ci/deps build vm test
 	$(Q)$(MAKE) --no-print-directory STATIC=1 all
 	$(Q)tests/bench/walk $(K)
+	$(Q)tests/bench/track $(K)
 
 clean: ## remove build/ (downloads included)
 	rm -rf build

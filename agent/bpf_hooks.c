@@ -98,3 +98,13 @@ int mb_hooks_probe(const struct btf *kernel, struct mb_hook_plan *ret, struct mb
 	}
 	return 0;
 }
+
+void mb_hooks_leave_out(struct mb_hook_plan *plan, enum mb_hook_need need)
+{
+	for (size_t i = 0; i < mb_n_hooks; i++) {
+		if (mb_hooks[i].need != need)
+			continue;
+		plan->name[i] = NULL;
+		plan->way[i] = MB_WAY_NONE;
+	}
+}

@@ -46,6 +46,9 @@ struct btf;
  * there. */
 int mb_hooks_probe(const struct btf *kernel, struct mb_hook_plan *ret, struct mb_err *err);
 
+/* Those that are there for this only are not asked for. */
+void mb_hooks_leave_out(struct mb_hook_plan *plan, enum mb_hook_need need);
+
 /* "fexit" */
 const char *mb_hook_way_name(enum mb_hook_way way);
 

@@ -23,7 +23,7 @@
 #include "proto/digest.h"
 #include "proto/page.h"
 
-/* Native, on machines of today; a huge page is one, however many frames it has. */
+/* Native, on machines of today. */
 enum { FAULT_NS = 1000 };
 
 struct track_bpf {
@@ -31,6 +31,7 @@ struct track_bpf {
 	struct mb_tracker_ops ops; /* mb_track_bpf's, but for the strength */
 	struct mb_bpf_set programs, second;
 	bool doubled; /* the second one is attached */
+	bool wants_who;
 	uint64_t *map;
 	size_t n_words;
 	struct mb_frame_set dirty;
@@ -94,7 +95,7 @@ static int configure(struct track_bpf *t, const struct mbwalk_info *info, struct
 		.page_offset_base = info->page_offset_base,
 		.struct_page_bytes = info->struct_page_bytes,
 		.page_table_levels = page_table_levels(info->page_offset_base),
-		.who = 1,
+		.who = t->wants_who,
 	};
 	struct bpf_map *map = bpf_object__find_map_by_name(t->programs.object, MB_DIRTY_MAP);
 	struct bpf_map *rodata = bpf_object__find_map_by_name(t->programs.object, MB_CONFIG_MAP);
@@ -246,6 +247,8 @@ static int open_all(struct track_bpf *t, struct mb_err *err)
 	btf__free(kernel);
 	if (r < 0)
 		return r;
+	if (!t->wants_who)
+		mb_hooks_leave_out(&t->report.hooks, MB_NEED_WHO);
 	t->report.bits = mb_bpf_has_atomic_or();
 	t->report.knows_pinned = info.knows & MBWALK_KNOWS_PINNED;
 	r = mb_bpf_object_open(t->report.bits, &t->programs.object, err);
@@ -271,7 +274,7 @@ static int open_all(struct track_bpf *t, struct mb_err *err)
 	return 0;
 }
 
-static int bpf_open(struct mb_tracker **ret, struct mb_err *err)
+int mb_track_bpf_open(bool who, struct mb_tracker **ret, struct mb_err *err)
 {
 	struct track_bpf *t = calloc(1, sizeof(*t));
 	int r;
@@ -280,6 +283,7 @@ static int bpf_open(struct mb_tracker **ret, struct mb_err *err)
 		return mb_fail_mem(err, "a tracker");
 	t->ops = mb_track_bpf;
 	t->stats = -1;
+	t->wants_who = who;
 	t->base.ops = &t->ops;
 	t->who = calloc(MB_WHO_MAX + 1, sizeof(*t->who));
 	r = t->who ? open_all(t, err) : mb_fail_mem(err, "a tracker");
@@ -289,6 +293,11 @@ static int bpf_open(struct mb_tracker **ret, struct mb_err *err)
 	}
 	*ret = &t->base;
 	return 0;
+}
+
+static int bpf_open(struct mb_tracker **ret, struct mb_err *err)
+{
+	return mb_track_bpf_open(false, ret, err);
 }
 
 /* --- epochs --- */
@@ -350,6 +359,7 @@ static int count_losses(struct track_bpf *t, struct mb_err *err)
 		return mb_fail(err, errno, "counters: %m");
 	for (int i = 0; i < MB_LOST_REASONS; i++)
 		t->report.lost[i] = now.lost[i] - t->before.lost[i];
+	t->report.rewrites = now.rewrites - t->before.rewrites;
 	for (int i = 0; i < MB_DIRTY_KINDS; i++)
 		t->other.n[i] = now.other[i] - t->before.other[i];
 	t->before = now;
@@ -492,10 +502,8 @@ static uint64_t bpf_cost_ns(struct mb_tracker *tracker)
 	struct track_bpf *t = to_bpf(tracker);
 	uint64_t ns = t->report.run_ns - t->told_ns;
 
-	for (size_t i = 0; i < t->n_who; i++)
-		ns += t->who[i].frames.n[MB_DIRTY_REWRITE] * FAULT_NS;
 	t->told_ns = t->report.run_ns;
-	return ns;
+	return ns + t->report.rewrites * FAULT_NS;
 }
 
 const struct mb_tracker_ops mb_track_bpf = {

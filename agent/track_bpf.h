@@ -51,6 +51,7 @@ struct mb_track_bpf_report {
 	uint64_t missed[MB_HOOKS_MAX], held_up[MB_HOOKS_MAX];
 	uint64_t lost[MB_LOST_REASONS];
 	uint64_t drain_ns;
+	uint64_t rewrites; /* faults that there were because pages were protected */
 	struct mb_write_protect protect;
 };
 
@@ -61,9 +62,15 @@ struct mb_track_bpf_who {
 	uint64_t total;
 };
 
+/*
+ * As mb_track_bpf.open(), but with `who` it is also counted who dirties frames, which costs each
+ * event as much again.
+ */
+int mb_track_bpf_open(bool who, struct mb_tracker **ret, struct mb_err *err);
+
 /* Both: of an open tracker that is mb_track_bpf. */
 void mb_track_bpf_report(struct mb_tracker *t, struct mb_track_bpf_report *ret);
-/* Until the next epoch. Returns how many. */
+/* Until the next epoch. Returns how many; none if nobody asked for it. */
 size_t mb_track_bpf_who(struct mb_tracker *t, const struct mb_track_bpf_who **ret);
 
 /* "page cache write" */

@@ -59,7 +59,8 @@ enum mb_dirty_kind {
 
 struct mb_dirty_counters {
 	__u64 lost[MB_LOST_REASONS];
-	__u64 outside; /* frames the map has no room for; nobody vouches for them */
+	__u64 outside;	/* frames the map has no room for; nobody vouches for them */
+	__u64 rewrites; /* faults that flagged a page which was there: due to write protection */
 	__u64 other[MB_DIRTY_KINDS_ROOM]; /* frames by whom the map of who has no room for */
 };
 
@@ -76,7 +77,7 @@ struct mb_dirty_frames {
 };
 
 _Static_assert(sizeof(struct mb_dirty_config) == 40, "config");
-_Static_assert(sizeof(struct mb_dirty_counters) == 8 * (5 + 1 + 16), "counters");
+_Static_assert(sizeof(struct mb_dirty_counters) == 8 * (5 + 2 + 16), "counters");
 _Static_assert(sizeof(struct mb_dirty_by) == 24, "by");
 _Static_assert(sizeof(struct mb_dirty_frames) == 8 * 16, "frames");
 

@@ -107,6 +107,8 @@ static __always_inline void mb_account(u64 frame, u32 fresh, u32 kind, u32 new)
 {
 	struct mb_dirty_by by;
 
+	if (fresh && kind == MB_DIRTY_REWRITE)
+		__sync_fetch_and_add(&mb_counters.rewrites, 1);
 	if (!mb_config.who)
 		return;
 	if (fresh) {

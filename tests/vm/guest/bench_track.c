@@ -269,7 +269,7 @@ static void load_build(void)
 {
 	static const char *const program[] = {
 		"sh", "-c",
-		"for i in 0 1 2 3 4 5 6 7 8 9; do"
+		"for i in $(seq 60); do"
 		" for f in /tests/test_*.sh /init; do"
 		"  sed 's/a/b/g' $f > /tmp/b.1 && sort /tmp/b.1 > /tmp/b.2 && gzip -c /tmp/b.2 > "
 		"/tmp/b.3;"
@@ -295,7 +295,7 @@ static void load_sqlite(void)
 	unlink("/tmp/bench.db");
 	CHECK(sqlite3_open("/tmp/bench.db", &db) == SQLITE_OK);
 	sql(db, "PRAGMA journal_mode=WAL; CREATE TABLE t(a INTEGER PRIMARY KEY, b INT, c TEXT)");
-	for (int i = 0; i < 1500; i++) {
+	for (int i = 0; i < 6000; i++) {
 		sql(db, "BEGIN");
 		for (int k = 0; k < 10; k++) {
 			snprintf(text, sizeof(text),

@@ -226,7 +226,7 @@ static int open_agent(struct run *run, const struct options *o, struct mb_err *e
 	mb_rehash_init(&pass->rehash, pass->tracker->ops->follows, o->tracking.rehash_every);
 	run->pace.interval_ns = o->schedule.interval_ns;
 	run->pace.budget =
-		o->schedule.interval_ns || o->tracking.budget_given ? o->tracking.budget : 0;
+		mb_tracking_budget(&o->tracking, run->agent.info.live, o->schedule.interval_ns);
 	return 0;
 }
 

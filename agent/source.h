@@ -35,6 +35,7 @@ struct mb_source_info {
 	uint64_t memory_bytes; /* the VM's full size as far as the source can tell */
 	bool stable_frames;    /* a frame number names the same place in every epoch */
 	bool this_machine;     /* frames are page frames of the machine that the agent runs on */
+	bool live;	       /* memory in use, whose users the agent takes time from */
 	/*
 	 * Of the digests it gives. Not keyed: the pass keys them. Keyed (a recorded trace): they go
 	 * out as they are, and the agent's own key must be the same.

@@ -189,6 +189,7 @@ static void kmod_describe(struct mb_source *s, struct mb_source_info *ret)
 		.memory_bytes = k->info.ram_frames * k->info.page_bytes,
 		.stable_frames = true,
 		.this_machine = true,
+		.live = true,
 		.identity = k->identity,
 	};
 	snprintf(ret->text, sizeof(ret->text), "this machine, %" PRIu64 " MiB%s",

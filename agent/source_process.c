@@ -378,6 +378,7 @@ static void process_describe(struct mb_source *s, struct mb_source_info *ret)
 	*ret = (struct mb_source_info){
 		.memory_bytes = p->memory_bytes,
 		.stable_frames = true,
+		.live = true,
 		.identity = p->identity,
 	};
 	if (p->chosen.n > 1)

@@ -33,9 +33,9 @@ static const struct argp_option options[] = {
 	  "(16)",
 	  0 },
 	{ "budget", OPT_BUDGET, "PERCENT", 0,
-	  "CPU time that all this may take, in percent of one core; the interval is stretched to "
-	  "keep "
-	  "to it, and that is said; 0: as much as it takes (1, and 0 with --interval 0)",
+	  "CPU time that all this may take in the long run, in percent of one core, from 0.001 on; "
+	  "the interval is stretched to keep to it, and that is said; 0: as much as it takes (1; "
+	  "0 with --interval 0, and for traces and core files)",
 	  0 },
 	{ 0 },
 };
@@ -46,8 +46,9 @@ static int parse_budget(const char *arg, double *ret, struct mb_err *err)
 	double percent = strtod(arg, &end);
 
 	if (end == arg || (*end && !(end[0] == '%' && !end[1])) || !(percent >= 0) ||
-	    !(percent <= 100))
-		return mb_fail(err, EINVAL, "--budget %s: percent of a core, 0 to 100", arg);
+	    !(percent <= 100) || (percent > 0 && percent < .001))
+		return mb_fail(err, EINVAL, "--budget %s: percent of a core, 0 or 0.001 to 100",
+			       arg);
 	*ret = percent / 100;
 	return 0;
 }
@@ -93,3 +94,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 const struct argp mb_tracking_argp = { .options = options, .parser = parse };
+
+double mb_tracking_budget(const struct mb_tracking *t, bool live, uint64_t interval_ns)
+{
+	return t->budget_given || (live && interval_ns) ? t->budget : 0;
+}

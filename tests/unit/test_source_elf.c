@@ -103,6 +103,7 @@ static void test_process_core(void **state)
 		s->ops->describe(s, &info);
 		assert_int_equal(info.memory_bytes, 305 * MB_PAGE_BYTES);
 		assert_true(info.stable_frames);
+		assert_false(info.live);
 		assert_false(info.identity.keyed);
 		assert_non_null(strstr(info.text, "process"));
 		take_epoch(s, NULL, cap, &t);

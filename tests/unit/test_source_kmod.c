@@ -73,6 +73,7 @@ static void test_walk(void **state)
 	s->ops->describe(s, &info);
 	assert_int_equal(info.memory_bytes, 200158 * 4096ull);
 	assert_true(info.stable_frames);
+	assert_true(info.live);
 	assert_false(info.identity.keyed);
 	assert_int_equal(info.identity.bits, 64);
 	assert_string_equal(info.text, "this machine, 781 MiB");

@@ -220,6 +220,7 @@ static void test_all_reads_what_is_there(void **state)
 	s->ops->describe(s, &info);
 	assert_non_null(strstr(info.text, "of its memory"));
 	assert_true(info.stable_frames);
+	assert_true(info.live);
 	assert_false(info.identity.keyed);
 	assert_int_equal(info.identity.bits, 64);
 	s->ops->close(s);

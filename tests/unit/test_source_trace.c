@@ -169,6 +169,7 @@ static void test_compact(void **state)
 	assert_true(info.identity.keyed);
 	assert_string_equal(info.identity.domain, "dom");
 	assert_true(info.stable_frames);
+	assert_false(info.live);
 	assert_string_equal(info.vm, "vm1");
 	assert_int_equal(info.memory_bytes, 1 << 30);
 	for (uint64_t e = 1; e <= 3; e++)

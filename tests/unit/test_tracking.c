@@ -6,7 +6,8 @@
 
 static int parse(struct mb_tracking *t, const char *option)
 {
-	char text[100], name[] = "t";
+	static char text[100]; /* what is parsed may point to it */
+	char name[] = "t";
 	char *argv[] = { name, text, NULL };
 
 	snprintf(text, sizeof(text), "%s", option);
@@ -33,13 +34,31 @@ static void test_options(void **state)
 	assert_true(t.budget == .5);
 	assert_int_equal(parse(&t, "--budget=0"), 0);
 	assert_true(t.budget == 0 && t.budget_given);
+	assert_int_equal(parse(&t, "--budget=0.001"), 0);
+	assert_true(t.budget > .9e-5 && t.budget < 1.1e-5);
+}
+
+static void test_which_budget_holds(void **state)
+{
+	struct mb_tracking t = mb_tracking_default;
+
+	(void)state;
+	assert_true(mb_tracking_budget(&t, true, 1) == .01);
+	assert_true(mb_tracking_budget(&t, true, 0) == 0);
+	/* A replay is not to be slowed down, unless somebody says so. */
+	assert_true(mb_tracking_budget(&t, false, 1) == 0);
+	assert_int_equal(parse(&t, "--budget=1"), 0);
+	assert_true(mb_tracking_budget(&t, false, 0) == .01);
+	assert_int_equal(parse(&t, "--budget=0"), 0);
+	assert_true(mb_tracking_budget(&t, true, 1) == 0);
 }
 
 static void test_nonsense(void **state)
 {
 	static const char *const bad[] = {
-		"--audit=-1",  "--audit=x",    "--rehash=0",   "--rehash=3",   "--rehash=128",
-		"--budget=-1", "--budget=101", "--budget=1%%", "--budget=nan", "--budget=",
+		"--audit=-1",	"--audit=x",   "--rehash=0",	  "--rehash=3",
+		"--rehash=128", "--budget=-1", "--budget=101",	  "--budget=1%%",
+		"--budget=nan", "--budget=",   "--budget=0.0009", "--budget=1e-300",
 	};
 	struct mb_tracking t;
 
@@ -53,6 +72,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_which_budget_holds),
 		cmocka_unit_test(test_nonsense),
 	};
 

@@ -84,7 +84,7 @@ struct run {
 	struct mb_uplink *uplink;
 	struct mb_ticker ticker;
 	struct mb_pace pace;
-	uint64_t cpu_ns; /* when the last epoch began */
+	uint64_t cpu_ns; /* CPU time that this process had taken when the last epoch ended */
 	bool exhausted;	 /* the source has no further epoch */
 };
 
@@ -138,23 +138,27 @@ static int take_epoch(struct run *run, struct mb_err *err)
 	return 0;
 }
 
-/* The cost is counted from one epoch's start to the next one's: what is sent costs, too. */
+/* The cost is counted from one epoch's end to the next one's: what is sent costs, too. */
 static int take_epoch_in_time(struct run *run, struct mb_err *err)
 {
-	uint64_t start_ns = mb_now_ns(), begun_cpu_ns = mb_cpu_ns(), cost_ns, end_ns;
+	uint64_t start_ns = mb_now_ns(), begun_cpu_ns = mb_cpu_ns();
+	uint64_t end_ns, ended_cpu_ns, cost_ns;
 	struct mb_tracker *tracker = run->agent.tracker;
+	enum mb_pace_news news;
 	char text[MB_TELL_MAX];
 	int r = take_epoch(run, err);
 
-	if (r < 0)
+	if (r < 0 || run->exhausted)
 		return r;
 	end_ns = mb_now_ns();
-	cost_ns = mb_cpu_ns() - (run->cpu_ns ? run->cpu_ns : begun_cpu_ns) +
+	ended_cpu_ns = mb_cpu_ns();
+	cost_ns = ended_cpu_ns - (run->cpu_ns ? run->cpu_ns : begun_cpu_ns) +
 		  tracker->ops->cost_ns(tracker);
-	run->cpu_ns = mb_cpu_ns();
-	if (mb_pace_epoch(&run->pace, start_ns, end_ns, cost_ns)) {
+	run->cpu_ns = ended_cpu_ns;
+	news = mb_pace_epoch(&run->pace, start_ns, end_ns, cost_ns);
+	if (news != MB_PACE_NO_NEWS) {
 		mb_pace_say(&run->pace, end_ns - start_ns, cost_ns, text, sizeof(text));
-		mb_warning("%s", text);
+		mb_log(news == MB_PACE_LONGER ? MB_LOG_WARNING : MB_LOG_INFO, "%s", text);
 	}
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include "agent/cmd.h"
 #include "agent/config.h"
 #include "agent/mbwalk.h"
+#include "agent/printable.h"
 #include "agent/ticker.h"
 #include "agent/track_bpf.h"
 #include "proto/base/cleanup.h"
@@ -79,28 +80,34 @@ static size_t fold(const struct mb_track_bpf_who *who, size_t n, size_t top,
 	return shown;
 }
 
-static const char *name_of(const struct mb_track_bpf_who *w, char comm[sizeof(w->by.comm) + 1])
+struct names {
+	char process[32], cgroup[256];
+};
+
+/* Whoever runs a process chooses both: they go to terminals, and to JSON, which is UTF-8. */
+static void name(const struct mb_track_bpf_who *w, struct names *ret)
 {
-	memcpy(comm, w->by.comm, sizeof(w->by.comm));
-	comm[sizeof(w->by.comm)] = 0;
-	return *comm ? comm : "(others)";
+	*ret = (struct names){ .process = "(others)" };
+	if (!*w->by.comm)
+		return;
+	snprintf(ret->process, sizeof(ret->process), "%.*s", (int)sizeof(w->by.comm), w->by.comm);
+	mb_cgroup_name(NULL, w->by.cgroup, ret->cgroup, sizeof(ret->cgroup));
+	mb_printable(ret->process);
+	mb_printable(ret->cgroup);
 }
 
 static json_t *row_json(const struct mb_track_bpf_who *w)
 {
-	char comm[sizeof(w->by.comm) + 1], cgroup[256] = "";
 	json_t *kinds = json_object();
+	struct names names;
 
-	if (*w->by.comm)
-		mb_cgroup_name(NULL, w->by.cgroup, cgroup, sizeof(cgroup));
+	name(w, &names);
 	for (int k = 0; k < MB_DIRTY_KINDS; k++) {
 		if (w->frames.n[k])
 			json_object_set_new(kinds, mb_dirty_kind_name(k),
 					    json_integer((json_int_t)w->frames.n[k]));
 	}
-	/* A name is bytes of the process's own choice. */
-	return json_pack("{s:o, s:s, s:I, s:o}", "process",
-			 json_string(name_of(w, comm)) ?: json_string("?"), "cgroup", cgroup,
+	return json_pack("{s:s, s:s, s:I, s:o}", "process", names.process, "cgroup", names.cgroup,
 			 "frames", (json_int_t)w->total, "kinds", kinds);
 }
 
@@ -124,12 +131,11 @@ static void print_json(const struct mb_track_bpf_report *r, const struct mb_trac
 
 static void print_row(const struct mb_track_bpf_who *w)
 {
-	char comm[sizeof(w->by.comm) + 1], cgroup[40] = "";
 	const char *before = "";
+	struct names names;
 
-	if (*w->by.comm)
-		mb_cgroup_name(NULL, w->by.cgroup, cgroup, sizeof(cgroup));
-	printf("%-16s %-24s %8" PRIu64 "  ", name_of(w, comm), cgroup, w->total);
+	name(w, &names);
+	printf("%-16s %-24.39s %8" PRIu64 "  ", names.process, names.cgroup, w->total);
 	for (int k = 0; k < MB_DIRTY_KINDS; k++) {
 		if (!w->frames.n[k])
 			continue;
@@ -171,6 +177,18 @@ static int show(struct mb_tracker *t, const struct options *o, uint64_t epoch, u
 	shown = fold(who, shown, o->top, &rest);
 	(o->json ? print_json : print_table)(&report, who, shown, &rest, doubt, epoch, ns);
 	return fflush(stdout) == 0 ? 0 : mb_fail(err, errno, "standard output: %m");
+}
+
+/* Kinds that this kernel does not let be told from others. */
+static void say_untold(struct mb_tracker *t)
+{
+	struct mb_track_bpf_report r;
+
+	mb_track_bpf_report(t, &r);
+	for (size_t i = 0; i < mb_n_hooks; i++)
+		if (mb_hooks[i].need == MB_NEED_WHO && r.hooks.name[i] &&
+		    r.hooks.way[i] == MB_WAY_NONE)
+			mb_info("not told apart here: %s", mb_hooks[i].followed);
 }
 
 /* Epoch 0 is what was before; it arms. */
@@ -231,8 +249,10 @@ int mb_cmd_dirty(int argc, char **argv)
 		r = mb_track_bpf_open(true, &t, &err);
 	if (r == 0)
 		r = mb_ticker_open(&ticker, &err);
-	if (r == 0)
+	if (r == 0) {
+		say_untold(t);
 		r = watch(t, &ticker, &o, &err);
+	}
 	mb_ticker_close(&ticker);
 	if (t)
 		t->ops->close(t);

@@ -10,7 +10,6 @@
  */
 #include "agent/source.h"
 
-#include <ctype.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -24,6 +23,7 @@
 #include "agent/guest_ram.h"
 #include "agent/maps.h"
 #include "agent/pagemap.h"
+#include "agent/printable.h"
 #include "agent/ptrace.h"
 #include "proto/base/cleanup.h"
 #include "proto/base/cli.h"
@@ -171,9 +171,7 @@ static void read_comm(struct process *p)
 
 	p->comm[n > 0 ? n : 0] = 0;
 	p->comm[strcspn(p->comm, "\n")] = 0;
-	for (char *c = p->comm; *c; c++)
-		if (!isprint((unsigned char)*c))
-			*c = '?';
+	mb_printable(p->comm);
 }
 
 /* --- which memory ----------------------------------------------------------------------------- */

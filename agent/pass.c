@@ -65,6 +65,7 @@ struct walk {
 	struct mb_auditor *auditor;	 /* or NULL */
 	struct mb_page_cursor old;
 	uint64_t read, changed;
+	bool unarmed; /* the tracker failed: of what is written from now on it may not hear */
 };
 
 /* Old frames below `end`: those that were not to be read are as they were, the others are gone. */
@@ -97,7 +98,7 @@ static int take_page(struct walk *w, const struct mb_page *page, struct mb_err *
 		return r;
 	had = mb_page_cursor_get(&w->old, &old) && old.frame == page->frame;
 	same = had && !page->gone && old.digest == page->digest;
-	w->changed += page->gone ? had : !same;
+	w->changed += !same; /* what is gone was there */
 	if (had)
 		mb_page_cursor_step(&w->old);
 	if (page->gone)
@@ -239,23 +240,25 @@ static int keep_meanwhile(struct mb_pass *p, const struct mb_frame_set *dirty, s
 	return 0;
 }
 
-/* One that fails knows nothing, and says why. */
-static void ask_tracker(struct mb_pass *p, const struct mb_frame_set **ret_dirty,
+/* One that fails knows nothing, and says why. False: it failed. */
+static bool ask_tracker(struct mb_pass *p, const struct mb_frame_set **ret_dirty,
 			const char **ret_doubt)
 {
 	struct mb_err err = { 0 };
 	const char *doubt;
+	bool armed = p->tracker->ops->epoch(p->tracker, ret_dirty, &doubt, &err) == 0;
 
-	if (p->tracker->ops->epoch(p->tracker, ret_dirty, &doubt, &err) < 0) {
+	if (!armed) {
 		*ret_dirty = NULL;
 		doubt = err.text;
 	}
 	*ret_doubt = NULL;
 	if (!doubt)
-		return;
+		return armed;
 	/* Its words are gone when it is asked again. */
 	snprintf(p->doubt, sizeof(p->doubt), "%.*s", (int)sizeof(p->doubt) - 1, doubt);
 	*ret_doubt = p->doubt;
+	return armed;
 }
 
 static int end_audit(struct mb_pass *p, struct mb_audit *ret, const char **ret_doubt,
@@ -296,7 +299,7 @@ static int plan(struct walk *w, const char **ret_doubt, struct mb_err *err)
 	bool due;
 	int r;
 
-	ask_tracker(p, &dirty, ret_doubt);
+	w->unarmed = !ask_tracker(p, &dirty, ret_doubt);
 	/* Frames that are not stable cannot be carried over. */
 	if (!dirty || !p->epochs || !p->stable_frames || p->lost ||
 	    (p->has_meanwhile && !is_alike(&p->meanwhile, dirty)))
@@ -354,7 +357,7 @@ int mb_pass_run(struct mb_pass *p, struct mb_epoch *ret, struct mb_err *err)
 		r = make_fingerprint(&p->next, &ret->fingerprint, err);
 	if (r == 0 && !p->stable_frames)
 		r = count_churn_by_content(p, &ret->fingerprint, &w.changed, err);
-	p->lost = false;
+	p->lost = w.unarmed;
 	if (r == 0 && w.auditor)
 		r = end_audit(p, &ret->info.audit, &doubt, err);
 	if (r < 0) {

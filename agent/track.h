@@ -35,7 +35,8 @@ struct mb_tracker_ops {
 	/*
 	 * Takes what was flagged since the last call and arms for the next. *ret_dirty is the
 	 * tracker's, valid until the next call; NULL: knows nothing. *ret_doubt: why more may have
-	 * been written than is flagged, in words that live as long; NULL: it was not.
+	 * been written than is flagged, in words that live as long; NULL: it was not. When it fails
+	 * it may not be armed: neither this epoch nor the next can be told from it.
 	 */
 	int (*epoch)(struct mb_tracker *t, const struct mb_frame_set **ret_dirty,
 		     const char **ret_doubt, struct mb_err *err);

@@ -69,6 +69,26 @@ static void test_verdict(void **state)
 	mb_auditor_deinit(&a);
 }
 
+/* A page that is pinned just now comes by itself: nobody has to want it. */
+static void test_pinned_pages_come(void **state)
+{
+	struct mb_table_page old = { 40, 1, MB_CLASS_ANON };
+	struct mb_page now = { .frame = 40, .digest = 2, .cls = MB_CLASS_ANON };
+	struct mb_auditor a = { 0 };
+	struct mb_err err = { 0 };
+
+	(void)state;
+	for (int pinned = 0; pinned < 2; pinned++) {
+		now.flags = pinned ? MB_PAGE_PINNED : 0;
+		mb_auditor_begin(&a, &flagged, &wanted, FOLLOWS, false);
+		assert_ok(mb_auditor_page(&a, &old, &now, &err), &err);
+		mb_auditor_end(&a, NULL);
+		assert_int_equal(a.audit.changed[MB_CLASS_ANON], 1);
+		assert_int_equal(a.audit.stale[MB_CLASS_ANON], !pinned);
+	}
+	mb_auditor_deinit(&a);
+}
+
 static void test_sums(void **state)
 {
 	struct mb_audit sum = { 0 }, none = { 0 };
@@ -95,6 +115,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_verdict),
+		cmocka_unit_test(test_pinned_pages_come),
 		cmocka_unit_test(test_sums),
 	};
 

@@ -241,11 +241,17 @@ static void test_scan_errors(void **state)
 	device.eintr = INT_MAX;
 	fails_at(s, EINTR, "a signal each");
 	device.eintr = 0;
+	device.eagain = INT_MAX;
+	fails_at(s, EAGAIN, "MBWALK_INFO");
+	device.eagain = 0;
 	device.info_result = -EFAULT;
 	fails_at(s, EFAULT, "MBWALK_INFO");
 	device.info_result = 0;
-	/* And then it works again. */
+	/* And then it works again, also while memory is being plugged. */
 	assert_walk(s, two, 2, NULL, 4096);
+	device.eagain = 3;
+	assert_walk(s, two, 2, NULL, 4096);
+	assert_int_equal(device.eagain, 0);
 	close_kmod(s);
 }
 

@@ -184,6 +184,10 @@ static int fake_scan(struct mbwalk_scan *s)
 static int fake_ioctl(int fd, unsigned long request, void *arg)
 {
 	assert_int_equal(fd, 1000);
+	if (device.eagain) {
+		device.eagain--;
+		return -EAGAIN;
+	}
 	if (request == MBWALK_INFO)
 		return fake_info(arg);
 	assert_int_equal(request, MBWALK_SCAN);

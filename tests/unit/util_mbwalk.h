@@ -36,6 +36,7 @@ struct fake_device {
 	int more_ranges; /* appear, one by one, each time they are asked for */
 
 	int eintr;     /* so many scans fail with -EINTR first */
+	int eagain;    /* so many calls of any kind fail with -EAGAIN first */
 	uint64_t most; /* frames a scan, 0: no limit */
 	enum lie lie;
 	int scans;

@@ -14,16 +14,10 @@
 
 enum { DEPTH_MAX = 16, PATH_BYTES = 4096 };
 
-static void mb_closedirp(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
-
 /* `path` is the folder to look in, of `len` bytes; it becomes the one that was found. */
 static bool find(char path[PATH_BYTES], size_t len, uint64_t id, int depth)
 {
-	mb_cleanup(mb_closedirp) DIR *d = opendir(path);
+	mb_autoclosedir DIR *d = opendir(path);
 	const struct dirent *e;
 
 	while (d && depth < DEPTH_MAX && (e = readdir(d))) {

@@ -12,12 +12,6 @@
 
 #include "proto/base/cleanup.h"
 
-static void mb_closedirp(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
-
 bool mb_process_is_gone(int code)
 {
 	return code == ENOENT || code == ESRCH;
@@ -80,7 +74,7 @@ static int visit_orphans(int proc, const char *id, mb_process_visit visit, void 
 {
 	char path[64];
 	struct stat st;
-	mb_cleanup(mb_closedirp) DIR *threads = NULL;
+	mb_autoclosedir DIR *threads = NULL;
 	mb_autoclose int fd = -1;
 	const struct dirent *thread;
 	int r;
@@ -107,7 +101,7 @@ static int visit_orphans(int proc, const char *id, mb_process_visit visit, void 
 int mb_processes_each(const char *proc, mb_process_visit visit, void *arg, uint64_t *ret_n,
 		      struct mb_err *err)
 {
-	mb_cleanup(mb_closedirp) DIR *all = opendir(proc);
+	mb_autoclosedir DIR *all = opendir(proc);
 	const struct dirent *process;
 	int r;
 

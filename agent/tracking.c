@@ -18,9 +18,7 @@ const struct mb_tracking mb_tracking_default = {
 static const struct argp_option options[] = {
 	{ "tracker", OPT_TRACKER, "NAME", 0,
 	  "how to know which pages were written to: bpf, softdirty, none (every epoch reads all), "
-	  "or auto: "
-	  "the "
-	  "best that works, as `mbagent check` says (auto)",
+	  "or auto: the best that works, as `mbagent check` says (auto)",
 	  0 },
 	{ "audit", OPT_AUDIT, "N", 0,
 	  "every so many epochs all pages are read, and what the tracker has missed is counted and "
@@ -28,9 +26,8 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "rehash", OPT_REHASH, "N", 0,
 	  "pages of the kernel's own that no tracker follows and that do not change are read every "
-	  "N "
-	  "epochs at most, a power of 2 up to 64; fewer if audits find them stale; 1: every time "
-	  "(16)",
+	  "N epochs at most, a power of 2 up to 64; more often if audits find them stale; 1: every "
+	  "time (16)",
 	  0 },
 	{ "budget", OPT_BUDGET, "PERCENT", 0,
 	  "CPU time that all this may take in the long run, in percent of one core, from 0.001 on; "

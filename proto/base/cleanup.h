@@ -3,6 +3,7 @@
 #ifndef MB_BASE_CLEANUP_H
 #define MB_BASE_CLEANUP_H
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -26,9 +27,16 @@ static inline void mb_fclosep(FILE **f)
 		fclose(*f);
 }
 
-#define mb_autofree   mb_cleanup(mb_freep)
-#define mb_autoclose  mb_cleanup(mb_closep)
-#define mb_autofclose mb_cleanup(mb_fclosep)
+static inline void mb_closedirp(DIR **d)
+{
+	if (*d)
+		closedir(*d);
+}
+
+#define mb_autofree	mb_cleanup(mb_freep)
+#define mb_autoclose	mb_cleanup(mb_closep)
+#define mb_autofclose	mb_cleanup(mb_fclosep)
+#define mb_autoclosedir mb_cleanup(mb_closedirp)
 
 /* Hands over a guarded pointer or file descriptor: the guard then finds nothing to do. */
 #define mb_take_ptr(p)                                                                             \

@@ -75,7 +75,8 @@ int mb_ctl_plan_offline(const char *fleet_path, const struct mb_planner *planner
 	if (!hosts || !vms)
 		return mb_fail_mem(err, "a fleet");
 	for (uint32_t i = 0; i < f.n_hosts; i++)
-		hosts[i] = (struct mb_plan_host){ f.hosts[i].name, f.hosts[i].memory_mb };
+		hosts[i] = (struct mb_plan_host){ .name = f.hosts[i].name,
+						  .memory_mb = f.hosts[i].memory_mb };
 	for (uint32_t i = 0; i < f.n_vms; i++)
 		vms[i] = (struct mb_plan_vm){
 			.name = f.vms[i].name,
@@ -84,7 +85,11 @@ int mb_ctl_plan_offline(const char *fleet_path, const struct mb_planner *planner
 			.distinct = loads.items[i].fingerprint.n_distinct,
 			.host = f.vms[i].host,
 		};
-	view = (struct mb_fleet_view){ hosts, vms, f.n_hosts, f.n_vms, &groups };
+	view = (struct mb_fleet_view){ .hosts = hosts,
+				       .vms = vms,
+				       .n_hosts = f.n_hosts,
+				       .n_vms = f.n_vms,
+				       .groups = &groups };
 	r = mb_plan_make(&plan, planner, &view, options, err);
 	if (r < 0)
 		return mb_fail_in(err, r, "planner %s", planner->name);

@@ -7,8 +7,6 @@
 #include "proto/base/cleanup.h"
 #include "server/plan/moves.h"
 
-#define PAGES_PER_MB 256 /* of 4 KiB */
-
 static const struct mb_planner *const planners[] = { &mb_planner_seed, &mb_planner_best };
 
 const struct mb_planner *mb_planner_at(size_t i)
@@ -104,7 +102,7 @@ static int measure(const struct mb_fleet_view *fleet, const uint32_t *host, uint
 			*ret_saving += fleet->vms[v].pages;
 	for (uint32_t h = 0; h < fleet->n_hosts; h++) {
 		*ret_saving -= mb[h];
-		mb[h] /= PAGES_PER_MB;
+		mb[h] /= MB_PLAN_PAGES_PER_MB;
 		*ret_total_mb += mb[h];
 	}
 	return 0;

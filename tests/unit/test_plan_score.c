@@ -77,7 +77,7 @@ static void test_more_hosts_than_a_block(void **state)
 
 	(void)state;
 	for (size_t h = 0; h < 3000; h++)
-		hosts[h] = (struct mb_plan_host){ "h", 9 };
+		hosts[h] = (struct mb_plan_host){ .name = "h", .memory_mb = 9 };
 	fleet_init(&f, 5, vm_mb, 1, host_mb);
 	f.view.hosts = hosts;
 	f.view.n_hosts = 3000;

@@ -3,7 +3,8 @@
 
 #include "server/report.h"
 
-static const struct mb_plan_host hosts[] = { { "h0", 100 }, { "h1", 200 } };
+static const struct mb_plan_host hosts[] = { { .name = "h0", .memory_mb = 100 },
+					     { .name = "h1", .memory_mb = 200 } };
 static const struct mb_plan_vm vms[] = {
 	{ .name = "a", .memory_mb = 10, .host = 1 },
 	{ .name = "b", .memory_mb = 20, .host = MB_NOWHERE },
@@ -13,7 +14,9 @@ static const struct mb_plan_vm vms[] = {
 static struct mb_group group_list[] = { { 7, 0, 2 }, { 3, 2, 3 }, { 5, 5, 2 } };
 static uint32_t group_vms[] = { 0, 1, 0, 1, 2, 1, 2 };
 static const struct mb_groups groups = { group_list, 3, group_vms, 7 };
-static const struct mb_fleet_view fleet = { hosts, vms, 2, 3, &groups };
+static const struct mb_fleet_view fleet = {
+	.hosts = hosts, .vms = vms, .n_hosts = 2, .n_vms = 3, .groups = &groups
+};
 static const struct mb_planner planner = { .name = "p" };
 
 static void test_whole_report(void **state)
@@ -63,7 +66,9 @@ static void test_whole_report(void **state)
 static void test_both_placements_count(void **state)
 {
 	struct mb_plan_vm here[] = { vms[0], vms[1], vms[2] };
-	struct mb_fleet_view view = { hosts, here, 2, 3, &groups };
+	struct mb_fleet_view view = {
+		.hosts = hosts, .vms = here, .n_hosts = 2, .n_vms = 3, .groups = &groups
+	};
 	uint32_t host[] = { 1, 1, 1 };
 	uint64_t mb[] = { 0, 0 };
 	struct mb_plan plan = { .host = host, .before_mb = mb, .after_mb = mb };

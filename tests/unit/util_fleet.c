@@ -13,7 +13,8 @@ void fleet_init(struct fleet *f, uint32_t n_vms, const uint64_t *vm_mb, uint32_t
 	memset(f, 0, sizeof(*f));
 	assert_true(n_vms <= FLEET_VMS_MAX && n_hosts <= FLEET_HOSTS_MAX);
 	for (uint32_t h = 0; h < n_hosts; h++)
-		f->hosts[h] = (struct mb_plan_host){ host_names[h], host_mb[h] };
+		f->hosts[h] =
+			(struct mb_plan_host){ .name = host_names[h], .memory_mb = host_mb[h] };
 	for (uint32_t v = 0; v < n_vms; v++) {
 		snprintf(vm_names[v], sizeof(vm_names[v]), "v%u", v);
 		f->vms[v] = (struct mb_plan_vm){
@@ -24,7 +25,11 @@ void fleet_init(struct fleet *f, uint32_t n_vms, const uint64_t *vm_mb, uint32_t
 			.host = MB_NOWHERE,
 		};
 	}
-	f->view = (struct mb_fleet_view){ f->hosts, f->vms, n_hosts, n_vms, &f->groups };
+	f->view = (struct mb_fleet_view){ .hosts = f->hosts,
+					  .vms = f->vms,
+					  .n_hosts = n_hosts,
+					  .n_vms = n_vms,
+					  .groups = &f->groups };
 }
 
 void fleet_deinit(struct fleet *f)

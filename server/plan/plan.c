@@ -7,7 +7,8 @@
 #include "proto/base/cleanup.h"
 #include "server/plan/moves.h"
 
-static const struct mb_planner *const planners[] = { &mb_planner_seed, &mb_planner_best };
+static const struct mb_planner *const planners[] = { &mb_planner_seed, &mb_planner_paper,
+						     &mb_planner_best };
 
 const struct mb_planner *mb_planner_at(size_t i)
 {

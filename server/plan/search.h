@@ -7,11 +7,26 @@
 
 struct mb_search {
 	struct mb_tally tally;
-	uint64_t *any; /* [0, n_vms): pages that at least one other VM has */
-	/* Scratch, [0, n_vms) each. */
+	struct mb_tally packing; /* the same fleet as if nothing were shared: cheap to try in */
+	struct mb_fleet_view nothing_shared;
+	struct mb_plan_options all_full;
+	bool told_apart; /* hosts or VMs differ in more than memory */
+	uint64_t *any;	 /* [0, n_vms): pages that at least one other VM has */
+	/* Scratch, [0, n_vms) each, used[0, n_hosts). */
 	uint64_t *own;
 	uint32_t *best_host;
 	uint32_t *order;
+	int64_t *tried_room;
+	int64_t *used;
+};
+
+/* Why a VM could not be placed. */
+struct mb_no_fit {
+	uint32_t vm;
+	uint32_t host; /* with the largest room, or with room that a rule forbids; MB_NOWHERE: none
+			*/
+	int64_t room_mb;
+	char rule[MB_PLAN_NOTE_BYTES]; /* or "" */
 };
 
 int mb_search_init(struct mb_search *s, const struct mb_fleet_view *fleet,
@@ -26,12 +41,11 @@ void mb_search_deinit(struct mb_search *s);
 bool mb_search_fill(struct mb_search *s, unsigned int open_percent);
 
 /*
- * Any packing at all: largest VM first into the host it fills best, with bounded backtracking.
- * Starts from nobody anywhere. False when none was found; *ret_vm is then the VM that best-fit-
- * decreasing could not place, *ret_room_mb and *ret_host the largest room it met.
+ * Any packing at all, at full size: largest VM first into the host it fills best, with bounded
+ * backtracking. Starts from the pinned. False when none was found; *ret then says what best-fit-
+ * decreasing could not place.
  */
-bool mb_search_pack(struct mb_search *s, uint32_t *ret_vm, uint32_t *ret_host,
-		    int64_t *ret_room_mb);
+bool mb_search_pack(struct mb_search *s, struct mb_no_fit *ret);
 
 /* Moves, swaps and pushes (one VM in, another one out) that save more, until none or `work`. */
 void mb_search_improve(struct mb_search *s, uint64_t work);
@@ -39,7 +53,27 @@ void mb_search_improve(struct mb_search *s, uint64_t work);
 /* Moves a VM to a host, saving or not; if it does not fit, in exchange for one VM that is there. */
 void mb_search_kick(struct mb_search *s, uint32_t vm, uint32_t host);
 
-/* Fewer moves from `now` at no less saving: hosts trade places, VMs go back. */
-void mb_search_settle(struct mb_search *s, const uint32_t *now);
+/*
+ * Fewer moves from `now`: hosts trade places, and every VM goes back whose move, alone or with the
+ * one that takes its place, does not save more than `min_gain_pages` a move.
+ */
+void mb_search_settle(struct mb_search *s, const uint32_t *now, uint64_t min_gain_pages);
+
+/* --- what the steps are made of --- */
+
+/* Where a VM, except where it is, would gain most; MB_NOWHERE where it fits nowhere. */
+uint32_t mb_search_best_host(struct mb_tally *t, uint32_t v);
+/* own[] of all VMs on two hosts. */
+void mb_search_refresh(struct mb_search *s, uint32_t host_a, uint32_t host_b);
+/* Necessary for a swap, and cheap; mb_search_swap() says false, and does nothing, if it won't do.
+ */
+bool mb_search_may_swap(const struct mb_tally *t, uint32_t a, uint32_t b);
+bool mb_search_swap(struct mb_tally *t, uint32_t a, uint32_t b);
+
+static inline void mb_search_move(struct mb_tally *t, uint32_t v, uint32_t to)
+{
+	mb_tally_take(t, v);
+	mb_tally_put(t, v, to);
+}
 
 #endif

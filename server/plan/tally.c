@@ -8,9 +8,12 @@
 
 void mb_tally_deinit(struct mb_tally *t)
 {
+	mb_room_deinit(&t->rules);
 	free(t->host);
-	free(t->free_mb);
-	free(t->total_mb);
+	free(t->room);
+	free(t->total);
+	free(t->full);
+	free(t->least);
 	free(t->gain);
 	free(t->first_of);
 	free(t->groups_of);
@@ -26,7 +29,7 @@ static bool row_is_list(const struct mb_tally *t, uint32_t n_vms)
 
 static void index_groups(struct mb_tally *t)
 {
-	const struct mb_groups *g = t->fleet->groups;
+	const struct mb_groups *g = t->groups;
 	uint32_t n = t->fleet->n_vms;
 
 	for (size_t i = 0; i < g->n_vms; i++)
@@ -44,13 +47,33 @@ static void index_groups(struct mb_tally *t)
 	t->first_of[0] = 0;
 }
 
+static void set_sizes(struct mb_tally *t, const struct mb_plan_options *options)
+{
+	for (uint32_t h = 0; h < t->fleet->n_hosts; h++)
+		t->total[h] =
+			MB_TALLY_MB * (int64_t)mb_plan_capacity_mb(&t->fleet->hosts[h], options);
+	for (uint32_t v = 0; v < t->fleet->n_vms; v++) {
+		const struct mb_plan_vm *vm = &t->fleet->vms[v];
+		uint64_t self = vm->pages - vm->distinct;
+
+		t->full[v] = MB_TALLY_MB * (int64_t)vm->memory_mb;
+		/* A fingerprint larger than its VM: then it is as large as that. */
+		if (t->counted_percent)
+			t->full[v] = MB_MAX(t->full[v], MB_TALLY_PAGE * (int64_t)vm->pages);
+		t->least[v] = t->full[v] - (int64_t)(t->counted_percent * self);
+	}
+}
+
 int mb_tally_init(struct mb_tally *t, const struct mb_fleet_view *fleet,
 		  const struct mb_plan_options *options, struct mb_err *err)
 {
-	const struct mb_groups *g = fleet->groups;
+	const struct mb_groups *g = fleet->score_groups ? fleet->score_groups : fleet->groups;
 	size_t n_vms = fleet->n_vms, n_hosts = fleet->n_hosts, cells = 0;
+	int r;
 
-	*t = (struct mb_tally){ .fleet = fleet };
+	*t = (struct mb_tally){ .fleet = fleet,
+				.groups = g,
+				.counted_percent = options->count_sharing_percent };
 	t->row_of = malloc((g->n_groups + 1) * sizeof(*t->row_of));
 	for (size_t i = 0; i < g->n_groups && t->row_of; i++) {
 		t->row_of[i] = cells;
@@ -58,40 +81,55 @@ int mb_tally_init(struct mb_tally *t, const struct mb_fleet_view *fleet,
 							      n_hosts;
 	}
 	t->host = malloc((n_vms + 1) * sizeof(*t->host));
-	t->free_mb = malloc((n_hosts + 1) * sizeof(*t->free_mb));
-	t->total_mb = malloc((n_hosts + 1) * sizeof(*t->total_mb));
+	t->room = malloc((n_hosts + 1) * sizeof(*t->room));
+	t->total = malloc((n_hosts + 1) * sizeof(*t->total));
+	t->full = malloc((n_vms + 1) * sizeof(*t->full));
+	t->least = malloc((n_vms + 1) * sizeof(*t->least));
 	t->gain = calloc(n_vms * n_hosts + 1, sizeof(*t->gain));
 	t->first_of = calloc(n_vms + 1, sizeof(*t->first_of));
 	t->groups_of = malloc((g->n_vms + 1) * sizeof(*t->groups_of));
 	t->counts = malloc((cells + 1) * sizeof(*t->counts));
-	if (!t->row_of || !t->host || !t->free_mb || !t->total_mb || !t->gain || !t->first_of ||
-	    !t->groups_of || !t->counts) {
+	if (!t->row_of || !t->host || !t->room || !t->total || !t->full || !t->least || !t->gain ||
+	    !t->first_of || !t->groups_of || !t->counts) {
 		mb_tally_deinit(t);
 		return mb_fail(err, ENOMEM, "out of memory for the gains of %zu VMs on %zu hosts",
 			       n_vms, n_hosts);
 	}
+	r = mb_room_init(&t->rules, fleet, options, err);
+	if (r < 0) {
+		mb_tally_deinit(t);
+		return r;
+	}
 	t->row_of[g->n_groups] = cells;
-	for (size_t h = 0; h < n_hosts; h++)
-		t->total_mb[h] = (int64_t)mb_plan_capacity_mb(&fleet->hosts[h], options);
+	set_sizes(t, options);
 	index_groups(t);
 	mb_tally_clear(t);
 	return 0;
 }
 
-void mb_tally_clear(struct mb_tally *t)
+static void empty(struct mb_tally *t)
 {
 	size_t n_vms = t->fleet->n_vms, n_hosts = t->fleet->n_hosts;
 
 	memset(t->host, 0xff, n_vms * sizeof(*t->host));
-	memcpy(t->free_mb, t->total_mb, n_hosts * sizeof(*t->free_mb));
+	memcpy(t->room, t->total, n_hosts * sizeof(*t->room));
 	memset(t->gain, 0, n_vms * n_hosts * sizeof(*t->gain));
-	memset(t->counts, 0, t->row_of[t->fleet->groups->n_groups] * sizeof(*t->counts));
+	memset(t->counts, 0, t->row_of[t->groups->n_groups] * sizeof(*t->counts));
+	mb_room_clear(&t->rules);
 	t->saving = 0;
+}
+
+void mb_tally_clear(struct mb_tally *t)
+{
+	empty(t);
+	for (uint32_t v = 0; v < t->fleet->n_vms; v++)
+		if (mb_tally_pinned(t, v) && t->fleet->vms[v].host != MB_NOWHERE)
+			mb_tally_put(t, v, t->fleet->vms[v].host);
 }
 
 void mb_tally_load(struct mb_tally *t, const uint32_t *host)
 {
-	mb_tally_clear(t);
+	empty(t);
 	for (uint32_t v = 0; v < t->fleet->n_vms; v++)
 		if (host[v] != MB_NOWHERE)
 			mb_tally_put(t, v, host[v]);
@@ -103,7 +141,7 @@ static uint32_t *count_of(const struct mb_tally *t, uint32_t group, uint32_t hos
 	uint32_t *row = t->counts + t->row_of[group];
 	uint32_t *pair = row + 1;
 
-	if (!row_is_list(t, t->fleet->groups->groups[group].n_vms))
+	if (!row_is_list(t, t->groups->groups[group].n_vms))
 		return &row[host];
 	for (uint32_t i = 0; i < row[0]; i++, pair += 2)
 		if (pair[0] == host)
@@ -119,7 +157,7 @@ static void count_drop(struct mb_tally *t, uint32_t group, uint32_t *count)
 {
 	uint32_t *row = t->counts + t->row_of[group], *last;
 
-	if (*count || !row_is_list(t, t->fleet->groups->groups[group].n_vms))
+	if (*count || !row_is_list(t, t->groups->groups[group].n_vms))
 		return;
 	last = row + 1 + 2 * --row[0];
 	count[-1] = last[0];
@@ -128,34 +166,40 @@ static void count_drop(struct mb_tally *t, uint32_t group, uint32_t *count)
 
 void mb_tally_put(struct mb_tally *t, uint32_t vm, uint32_t host)
 {
-	const struct mb_groups *g = t->fleet->groups;
+	const struct mb_groups *g = t->groups;
 	uint64_t *gain = t->gain + (size_t)host * t->fleet->n_vms;
 
+	uint64_t saved = 0;
+
 	t->host[vm] = host;
-	t->free_mb[host] -= mb_tally_size(t, vm);
+	mb_room_put(&t->rules, vm, host);
 	for (size_t i = t->first_of[vm]; i < t->first_of[vm + 1]; i++) {
 		const struct mb_group *group = &g->groups[t->groups_of[i]];
 		const uint32_t *vms = g->vms + group->first_vm;
 
 		t->work++;
 		if ((*count_of(t, t->groups_of[i], host))++) {
-			t->saving += group->weight_pages;
+			saved += group->weight_pages;
 			continue;
 		}
 		t->work += group->n_vms;
 		for (uint32_t k = 0; k < group->n_vms; k++)
 			gain[vms[k]] += group->weight_pages;
 	}
+	t->saving += saved;
+	t->room[host] -= t->least[vm] - (int64_t)(t->counted_percent * saved);
 }
 
 void mb_tally_take(struct mb_tally *t, uint32_t vm)
 {
-	const struct mb_groups *g = t->fleet->groups;
+	const struct mb_groups *g = t->groups;
 	uint32_t host = t->host[vm];
 	uint64_t *gain = t->gain + (size_t)host * t->fleet->n_vms;
 
+	uint64_t saved = 0;
+
 	t->host[vm] = MB_NOWHERE;
-	t->free_mb[host] += mb_tally_size(t, vm);
+	mb_room_take(&t->rules, vm, host);
 	for (size_t i = t->first_of[vm]; i < t->first_of[vm + 1]; i++) {
 		const struct mb_group *group = &g->groups[t->groups_of[i]];
 		const uint32_t *vms = g->vms + group->first_vm;
@@ -163,7 +207,7 @@ void mb_tally_take(struct mb_tally *t, uint32_t vm)
 
 		t->work++;
 		if (--*count) {
-			t->saving -= group->weight_pages;
+			saved += group->weight_pages;
 			continue;
 		}
 		count_drop(t, t->groups_of[i], count);
@@ -171,6 +215,8 @@ void mb_tally_take(struct mb_tally *t, uint32_t vm)
 		for (uint32_t k = 0; k < group->n_vms; k++)
 			gain[vms[k]] -= group->weight_pages;
 	}
+	t->saving -= saved;
+	t->room[host] += t->least[vm] - (int64_t)(t->counted_percent * saved);
 }
 
 uint64_t mb_tally_own(struct mb_tally *t, uint32_t vm)
@@ -180,7 +226,7 @@ uint64_t mb_tally_own(struct mb_tally *t, uint32_t vm)
 	t->work += t->first_of[vm + 1] - t->first_of[vm];
 	for (size_t i = t->first_of[vm]; i < t->first_of[vm + 1]; i++)
 		if (*count_of(t, t->groups_of[i], t->host[vm]) > 1)
-			own += t->fleet->groups->groups[t->groups_of[i]].weight_pages;
+			own += t->groups->groups[t->groups_of[i]].weight_pages;
 	return own;
 }
 
@@ -198,7 +244,7 @@ int64_t mb_tally_swap(struct mb_tally *t, uint32_t a, uint32_t b, uint64_t own_a
 		j += gb <= ga;
 		if (ga != gb)
 			continue;
-		only += t->fleet->groups->groups[ga].weight_pages *
+		only += t->groups->groups[ga].weight_pages *
 			(uint64_t)((*count_of(t, ga, on_a) == 1) + (*count_of(t, ga, on_b) == 1));
 	}
 	return (int64_t)(mb_tally_gain(t, on_b, a) + mb_tally_gain(t, on_a, b) - own_a - own_b -

@@ -70,7 +70,7 @@ static void test_every_figure_after_every_move(void **state)
 		mb_tally_clear(&t);
 		check(&f, &t);
 		for (uint32_t h = 0; h < n_hosts; h++)
-			assert_int_equal(t.free_mb[h], f.hosts[h].memory_mb * 120 / 100);
+			assert_int_equal(t.room[h] / MB_TALLY_MB, f.hosts[h].memory_mb * 120 / 100);
 		mb_tally_deinit(&t);
 		fleet_deinit(&f);
 	}

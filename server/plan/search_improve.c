@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "server/plan/search.h"
+
+void mb_search_refresh(struct mb_search *s, uint32_t host_a, uint32_t host_b)
+{
+	s->tally.work += s->tally.fleet->n_vms;
+	for (uint32_t v = 0; v < s->tally.fleet->n_vms; v++)
+		if (s->tally.host[v] == host_a || s->tally.host[v] == host_b)
+			s->own[v] = mb_tally_own(&s->tally, v);
+}
+
+static bool try_move(struct mb_search *s, uint32_t v)
+{
+	struct mb_tally *t = &s->tally;
+	uint32_t from = t->host[v], to;
+
+	if (mb_tally_pinned(t, v))
+		return false;
+	to = mb_search_best_host(t, v);
+	if (to == MB_NOWHERE || mb_tally_gain(t, to, v) <= s->own[v])
+		return false;
+	mb_search_move(t, v, to);
+	mb_search_refresh(s, from, to);
+	return true;
+}
+
+static void swap(struct mb_tally *t, uint32_t a, uint32_t b)
+{
+	uint32_t on_a = t->host[a], on_b = t->host[b];
+
+	mb_tally_take(t, a);
+	mb_search_move(t, b, on_a);
+	mb_tally_put(t, a, on_b);
+}
+
+bool mb_search_may_swap(const struct mb_tally *t, uint32_t a, uint32_t b)
+{
+	return !mb_tally_pinned(t, a) && !mb_tally_pinned(t, b) &&
+	       mb_tally_may_replace(t, a, t->host[b], b) &&
+	       mb_tally_may_replace(t, b, t->host[a], a);
+}
+
+/* False, and nothing done, when they do not fit after all: mb_search_may_swap() is only necessary.
+ */
+bool mb_search_swap(struct mb_tally *t, uint32_t a, uint32_t b)
+{
+	uint32_t on_a = t->host[a], on_b = t->host[b];
+
+	swap(t, a, b);
+	if (t->room[on_a] >= 0 && t->room[on_b] >= 0)
+		return true;
+	swap(t, a, b);
+	return false;
+}
+
+static bool try_swap(struct mb_search *s, uint32_t a, uint32_t b)
+{
+	struct mb_tally *t = &s->tally;
+	uint32_t on_a = t->host[a], on_b = t->host[b];
+
+	/* What each would gain if the other stayed is the most there can be. */
+	if (on_a == on_b ||
+	    mb_tally_gain(t, on_b, a) + mb_tally_gain(t, on_a, b) <= s->own[a] + s->own[b] ||
+	    !mb_search_may_swap(t, a, b) || mb_tally_swap(t, a, b, s->own[a], s->own[b]) <= 0 ||
+	    !mb_search_swap(t, a, b))
+		return false;
+	mb_search_refresh(s, on_a, on_b);
+	return true;
+}
+
+/*
+ * a goes where b is and b on to a third host: where memory is tight neither a move nor a swap
+ * may fit. Done for real and undone if it does not pay.
+ */
+static bool try_push(struct mb_search *s, uint32_t a, uint32_t b)
+{
+	struct mb_tally *t = &s->tally;
+	uint32_t on_a = t->host[a], on_b = t->host[b], to = MB_NOWHERE;
+	uint64_t before = t->saving;
+
+	if (on_a == on_b || mb_tally_pinned(t, a) || mb_tally_pinned(t, b) ||
+	    mb_tally_fits(t, a, on_b) || !mb_tally_may_replace(t, a, on_b, b))
+		return false;
+	t->work += t->fleet->n_hosts;
+	for (uint32_t h = 0; h < t->fleet->n_hosts; h++)
+		if (h != on_a && h != on_b && mb_tally_fits(t, b, h) &&
+		    (to == MB_NOWHERE || mb_tally_gain(t, h, b) > mb_tally_gain(t, to, b)))
+			to = h;
+	if (to == MB_NOWHERE ||
+	    mb_tally_gain(t, on_b, a) + mb_tally_gain(t, to, b) <= s->own[a] + s->own[b])
+		return false;
+	mb_search_move(t, b, to);
+	mb_search_move(t, a, on_b);
+	if (t->saving <= before || t->room[on_b] < 0) {
+		mb_search_move(t, a, on_a);
+		mb_search_move(t, b, on_b);
+		return false;
+	}
+	mb_search_refresh(s, on_a, on_b);
+	mb_search_refresh(s, to, to);
+	return true;
+}
+
+void mb_search_improve(struct mb_search *s, uint64_t work)
+{
+	struct mb_tally *t = &s->tally;
+	uint32_t n = t->fleet->n_vms;
+	uint64_t end = t->work + work;
+	bool improved = true;
+
+	for (uint32_t v = 0; v < n; v++)
+		s->own[v] = mb_tally_own(t, v);
+	while (improved) {
+		improved = false;
+		for (uint32_t v = 0; v < n; v++) {
+			if (t->work > end)
+				return;
+			improved |= try_move(s, v);
+		}
+		for (uint32_t a = 0; a < n; a++) {
+			t->work += n - a;
+			if (t->work > end)
+				return;
+			for (uint32_t b = a + 1; b < n; b++)
+				improved |= try_swap(s, a, b);
+		}
+		/* The dearest last, and only when nothing else helps. */
+		for (uint32_t a = 0; a < n && !improved; a++) {
+			t->work += n;
+			if (t->work > end)
+				return;
+			for (uint32_t b = 0; b < n; b++)
+				improved |= try_push(s, a, b);
+		}
+	}
+}
+
+void mb_search_kick(struct mb_search *s, uint32_t vm, uint32_t host)
+{
+	struct mb_tally *t = &s->tally;
+
+	if (t->host[vm] == host || mb_tally_pinned(t, vm))
+		return;
+	if (mb_tally_fits(t, vm, host)) {
+		mb_search_move(t, vm, host);
+		return;
+	}
+	for (uint32_t v = 0; v < t->fleet->n_vms; v++)
+		if (t->host[v] == host && mb_search_may_swap(t, vm, v) && mb_search_swap(t, vm, v))
+			return;
+}

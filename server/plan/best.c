@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The best placement we can find: several starts, each improved by local search, the highest
- * saving wins; of equal ones that with the fewest moves. Since the other planners' placements are
- * among the starts, it is never worse than they are where they obey the rules.
+ * The best placement we can find: several starts, each improved by local search; the highest saving
+ * wins, less what every migration must save at least; of equal ones that with the fewest moves.
+ * Since the other planners' placements are among the starts, it is never worse than they are where
+ * they obey the rules.
  *
- * Planning again after the moves were made finds nothing to do: only the start from the current
- * placement depends on it, and that one is then a local optimum as good as the others. (Where a
- * fleet is so large that the search stopped at its bound, it goes on from there.)
+ * All candidates but one come from nothing but the fleet. The last one starts from where the VMs
+ * are, and as long as another placement wins, the question is put again from there. So planning
+ * again after the moves were made finds nothing to do: it sees the same candidates, and has already
+ * been asked.
  */
 #include "server/plan/plan.h"
 
@@ -18,58 +20,173 @@
 #include "server/plan/search.h"
 
 /*
- * Counters touched, up to 10 ns each: per start, and in all. Up to some hundred VMs no start
- * reaches its bound; the largest fleets stop there, always at the same place.
+ * Counters touched, up to 10 ns each: per start, and for all candidates together. Up to some
+ * hundred VMs no start reaches its bound; the largest fleets stop there, always at the same place.
  */
-#define WORK_PER_START 40000000
-#define WORK_IN_ALL    150000000
-#define KICKS_MAX      200
+#define WORK_PER_START	    40000000
+#define WORK_FOR_CANDIDATES 120000000
+#define KICKS_MAX	    200
+#define ROUNDS_MAX	    8
 
 static const unsigned int open_percents[] = { 0, 40, 60, 80 };
+/* Those, the three of other planners, a packing, the kicked one. */
+#define CANDIDATES_MAX (MB_ARRAY_LEN(open_percents) + 5)
 
 struct best {
 	const struct mb_fleet_view *fleet;
 	const struct mb_plan_options *options;
 	struct mb_search search;
+	uint32_t *candidates[CANDIDATES_MAX]; /* placements */
+	uint64_t savings[CANDIDATES_MAX];
+	size_t n_candidates;
 	uint32_t *now, *start;
-	/* The winner so far: the highest saving less what its migrations must save at least. */
+	/* The winner so far, from `now`. */
 	uint32_t *host;
-	int64_t worth;
+	int64_t worth; /* saving less what its migrations must save at least */
 	uint32_t moves;
 	bool found;
-	/* The best that does not depend on `now`, before it settles: where the kicks start. */
-	uint32_t *free_host;
-	uint64_t free_saving;
-	bool free_found;
 };
 
 static void best_deinit(struct best *b)
 {
 	mb_search_deinit(&b->search);
+	for (size_t i = 0; i < CANDIDATES_MAX; i++)
+		free(b->candidates[i]);
 	free(b->now);
 	free(b->start);
 	free(b->host);
-	free(b->free_host);
 }
 
 static int best_init(struct best *b, const struct mb_fleet_view *fleet,
 		     const struct mb_plan_options *options, struct mb_err *err)
 {
 	size_t n = (size_t)fleet->n_vms + 1;
+	bool ok = true;
 
 	*b = (struct best){ .fleet = fleet, .options = options };
 	b->now = malloc(n * sizeof(*b->now));
 	b->start = malloc(n * sizeof(*b->start));
 	b->host = malloc(n * sizeof(*b->host));
-	b->free_host = malloc(n * sizeof(*b->free_host));
-	if (!b->now || !b->start || !b->host || !b->free_host)
+	for (size_t i = 0; i < CANDIDATES_MAX; i++) {
+		b->candidates[i] = malloc(n * sizeof(*b->candidates[i]));
+		ok &= b->candidates[i] != NULL;
+	}
+	if (!ok || !b->now || !b->start || !b->host)
 		return mb_fail_mem(err, "the search for a placement");
 	for (uint32_t v = 0; v < fleet->n_vms; v++)
 		b->now[v] = fleet->vms[v].host;
 	return mb_search_init(&b->search, fleet, options, err);
 }
 
-/* Takes what the tally holds as a candidate. */
+/* --- candidates that do not depend on where the VMs are --------------------------------------- */
+
+static uint64_t work_left(const struct best *b)
+{
+	return WORK_FOR_CANDIDATES - MB_MIN(b->search.tally.work, (uint64_t)WORK_FOR_CANDIDATES);
+}
+
+/* What the tally holds. */
+static void add_candidate(struct best *b)
+{
+	struct mb_tally *t = &b->search.tally;
+
+	b->savings[b->n_candidates] = t->saving;
+	memcpy(b->candidates[b->n_candidates++], t->host,
+	       b->fleet->n_vms * sizeof(**b->candidates));
+}
+
+static void improve_candidate(struct best *b)
+{
+	mb_search_improve(&b->search, MB_MIN(work_left(b), (uint64_t)WORK_PER_START));
+	add_candidate(b);
+}
+
+/* Another planner's result, if it has one that is complete and obeys everything. */
+static int add_planner(struct best *b, const struct mb_planner *planner, bool strict,
+		       struct mb_err *err)
+{
+	struct mb_plan_options options = *b->options;
+	struct mb_tally *t = &b->search.tally;
+	char note[MB_PLAN_NOTE_BYTES] = "";
+	int r;
+
+	options.strict = strict;
+	r = planner->place(b->fleet, &options, b->start, note, err);
+	if (r == -ENOSPC || r == -ERANGE)
+		return 0;
+	if (r < 0)
+		return r;
+	mb_tally_clear(t);
+	for (uint32_t v = 0; v < b->fleet->n_vms; v++) {
+		if (b->start[v] == t->host[v] && b->start[v] != MB_NOWHERE)
+			continue;
+		if (b->start[v] == MB_NOWHERE || t->host[v] != MB_NOWHERE ||
+		    !mb_tally_fits(t, v, b->start[v]))
+			return 0;
+		mb_tally_put(t, v, b->start[v]);
+	}
+	improve_candidate(b);
+	return 0;
+}
+
+/* Iterated local search: moves a few VMs at random, improves, keeps it if it is better. */
+static void kick(struct best *b)
+{
+	struct mb_tally *t = &b->search.tally;
+	uint32_t n_vms = b->fleet->n_vms, n_hosts = b->fleet->n_hosts, *host = b->start;
+	uint64_t state = b->options->seed, saving;
+	size_t first = 0;
+
+	if (!b->n_candidates || n_vms < 3 || n_hosts < 2)
+		return;
+	for (size_t i = 1; i < b->n_candidates; i++)
+		if (b->savings[i] > b->savings[first])
+			first = i;
+	saving = b->savings[first];
+	memcpy(host, b->candidates[first], n_vms * sizeof(*host));
+	for (unsigned int i = 0; i < KICKS_MAX && work_left(b); i++) {
+		mb_tally_load(t, host);
+		t->work += t->row_of[t->groups->n_groups];
+		for (unsigned int k = 0; k < 3 + i % 3; k++) {
+			uint32_t v = (uint32_t)(mb_mix64(++state) % n_vms);
+			uint32_t h = (uint32_t)(mb_mix64(++state) % n_hosts);
+
+			mb_search_kick(&b->search, v, h);
+		}
+		mb_search_improve(&b->search, work_left(b));
+		if (t->saving <= saving)
+			continue;
+		memcpy(host, t->host, n_vms * sizeof(*host));
+		saving = t->saving;
+		i = 0;
+	}
+	mb_tally_load(t, host);
+	add_candidate(b);
+}
+
+static int add_candidates(struct best *b, struct mb_no_fit *ret_no, struct mb_err *err)
+{
+	int r;
+
+	for (size_t i = 0; i < MB_ARRAY_LEN(open_percents) && work_left(b); i++) {
+		mb_tally_clear(&b->search.tally);
+		if (mb_search_fill(&b->search, open_percents[i]))
+			improve_candidate(b);
+	}
+	if ((r = add_planner(b, &mb_planner_seed, true, err)) < 0 ||
+	    (r = add_planner(b, &mb_planner_seed, false, err)) < 0 ||
+	    (r = add_planner(b, &mb_planner_paper, false, err)) < 0)
+		return r;
+	/* Tight memory: any packing is a start. */
+	if (mb_search_pack(&b->search, ret_no))
+		improve_candidate(b);
+	kick(b);
+	return 0;
+}
+
+/* --- which of them is worth its moves --------------------------------------------------------- */
+
+/* Takes what the tally holds, once it has settled. */
 static void consider(struct best *b)
 {
 	struct mb_tally *t = &b->search.tally;
@@ -94,27 +211,8 @@ static void consider(struct best *b)
 	b->found = true;
 }
 
-static uint64_t work_left(const struct best *b)
-{
-	return WORK_IN_ALL - MB_MIN(b->search.tally.work, (uint64_t)WORK_IN_ALL);
-}
-
-/* Improves what the tally holds; `depends` tells that it comes from the current placement. */
-static void start_from(struct best *b, bool depends)
-{
-	struct mb_tally *t = &b->search.tally;
-
-	mb_search_improve(&b->search, MB_MIN(work_left(b), (uint64_t)WORK_PER_START));
-	if (!depends && (!b->free_found || t->saving > b->free_saving)) {
-		memcpy(b->free_host, t->host, b->fleet->n_vms * sizeof(*b->free_host));
-		b->free_saving = t->saving;
-		b->free_found = true;
-	}
-	consider(b);
-}
-
-/* Whoever fits stays, in index order; the others are placed greedily. */
-static void start_from_now(struct best *b)
+/* Whoever fits stays, in index order; the others are placed greedily. As it is, and improved. */
+static void consider_now(struct best *b)
 {
 	struct mb_tally *t = &b->search.tally;
 
@@ -128,64 +226,22 @@ static void start_from_now(struct best *b)
 	memcpy(b->start, t->host, b->fleet->n_vms * sizeof(*b->start));
 	consider(b);
 	mb_tally_load(t, b->start);
-	start_from(b, true);
-}
-
-/* Another planner's result, if it has one that is complete and obeys everything. */
-static int start_from_planner(struct best *b, const struct mb_planner *planner, bool strict,
-			      struct mb_err *err)
-{
-	struct mb_plan_options options = *b->options;
-	struct mb_tally *t = &b->search.tally;
-	char note[MB_PLAN_NOTE_BYTES] = "";
-	int r;
-
-	options.strict = strict;
-	r = planner->place(b->fleet, &options, b->start, note, err);
-	if (r == -ENOSPC || r == -ERANGE)
-		return 0;
-	if (r < 0)
-		return r;
-	mb_tally_clear(t);
-	for (uint32_t v = 0; v < b->fleet->n_vms; v++) {
-		if (b->start[v] == t->host[v] && b->start[v] != MB_NOWHERE)
-			continue;
-		if (b->start[v] == MB_NOWHERE || t->host[v] != MB_NOWHERE ||
-		    !mb_tally_fits(t, v, b->start[v]))
-			return 0;
-		mb_tally_put(t, v, b->start[v]);
-	}
-	start_from(b, false);
-	return 0;
-}
-
-/* Iterated local search: moves a few VMs at random, improves, keeps it if it is better. */
-static void kick(struct best *b)
-{
-	struct mb_tally *t = &b->search.tally;
-	uint32_t n_vms = b->fleet->n_vms, n_hosts = b->fleet->n_hosts;
-	uint64_t state = b->options->seed;
-
-	if (!b->free_found || n_vms < 3 || n_hosts < 2)
-		return;
-	for (unsigned int i = 0; i < KICKS_MAX && work_left(b); i++) {
-		mb_tally_load(t, b->free_host);
-		t->work += t->row_of[t->groups->n_groups];
-		for (unsigned int k = 0; k < 3 + i % 3; k++) {
-			uint32_t v = (uint32_t)(mb_mix64(++state) % n_vms);
-			uint32_t h = (uint32_t)(mb_mix64(++state) % n_hosts);
-
-			mb_search_kick(&b->search, v, h);
-		}
-		mb_search_improve(&b->search, work_left(b));
-		if (t->saving <= b->free_saving)
-			continue;
-		memcpy(b->free_host, t->host, n_vms * sizeof(*b->free_host));
-		b->free_saving = t->saving;
-		i = 0;
-	}
-	mb_tally_load(t, b->free_host);
+	mb_search_improve(&b->search, WORK_PER_START);
 	consider(b);
+}
+
+/* True when another placement than `now` wins. */
+static bool choose(struct best *b)
+{
+	b->found = false;
+	consider_now(b);
+	for (size_t i = 0; i < b->n_candidates; i++) {
+		if (b->found && (int64_t)b->savings[i] < b->worth)
+			continue;
+		mb_tally_load(&b->search.tally, b->candidates[i]);
+		consider(b);
+	}
+	return b->found && b->moves;
 }
 
 static int fits_nowhere(const struct best *b, const struct mb_no_fit *no, struct mb_err *err)
@@ -218,28 +274,28 @@ static int place(const struct mb_fleet_view *fleet, const struct mb_plan_options
 	r = best_init(&b, fleet, options, err);
 	if (r < 0)
 		return r;
-	start_from_now(&b);
-	for (size_t i = 0; i < MB_ARRAY_LEN(open_percents) && work_left(&b); i++) {
-		mb_tally_clear(&b.search.tally);
-		if (mb_search_fill(&b.search, open_percents[i]))
-			start_from(&b, false);
-	}
-	if ((r = start_from_planner(&b, &mb_planner_seed, true, err)) < 0 ||
-	    (r = start_from_planner(&b, &mb_planner_seed, false, err)) < 0 ||
-	    (r = start_from_planner(&b, &mb_planner_paper, false, err)) < 0)
+	r = add_candidates(&b, &no, err);
+	if (r < 0)
 		return r;
-	/* Tight memory: any packing is a start. */
-	if (mb_search_pack(&b.search, &no))
-		start_from(&b, false);
-	else if (!b.found)
+	for (unsigned int i = 0; choose(&b) && i < ROUNDS_MAX; i++)
+		memcpy(b.now, b.host, fleet->n_vms * sizeof(*b.now));
+	if (!b.found)
 		return fits_nowhere(&b, &no, err);
-	kick(&b);
 	memcpy(ret_host, b.host, fleet->n_vms * sizeof(*ret_host));
 	return 0;
+}
+
+/* Exact gain; among equals the host that it fills best, so that large VMs keep finding room. */
+static double value(const struct mb_tally *t, uint32_t vm, uint32_t host)
+{
+	double left = (double)(t->room[host] - mb_tally_need(t, vm, host));
+
+	return (double)mb_tally_gain(t, host, vm) + 0.5 * (1 - left / ((double)t->total[host] + 1));
 }
 
 const struct mb_planner mb_planner_best = {
 	.name = "best",
 	.summary = "highest exact saving: greedy starts, local search, never over-fills a host",
 	.place = place,
+	.value = value,
 };

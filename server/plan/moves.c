@@ -5,18 +5,29 @@
 #include <string.h>
 
 #include "proto/base/cleanup.h"
+#include "server/plan/tally.h"
 
-/* Up to so many migrations every order is tried (2^16 sets of moves done), before any detour. */
-#define EXACT_MAX 16
+/*
+ * Up to so many units every order is tried (2^16 sets of moves done), before any detour; fewer
+ * where each step has to count what is shared.
+ */
+#define EXACT_MAX	 16
+#define EXACT_MAX_SHARED 10
 
+static const struct mb_groups no_groups;
+
+/* Units (server/plan/unit.h) move; most of them are one VM. */
 struct sim {
 	const struct mb_fleet_view *fleet;
 	const struct mb_plan_options *options;
-	const uint32_t *target;
-	uint32_t *at;		    /* [0, n_vms): where each VM is now */
-	int64_t *free_mb;	    /* [0, n_hosts) */
-	uint32_t *order;	    /* all VMs, in the order in which to try them */
-	bool *detoured, *no_detour; /* [0, n_vms) */
+	const struct mb_units *units;
+	const uint32_t *target;	    /* of each VM */
+	struct mb_fleet_view seen;  /* the fleet, with the sharing that counts as room */
+	struct mb_tally tally;	    /* where each VM is, and what is left */
+	int64_t *size;		    /* [0, n_units): hundredths of pages */
+	uint32_t *arrived;	    /* [0, n_hosts): migrations so far */
+	uint32_t *order;	    /* all units, in the order in which to try them */
+	bool *detoured, *no_detour; /* [0, n_units) */
 	uint32_t *aside, *aside_to; /* a detour in the making */
 	struct mb_move *moves;	    /* at most two per VM */
 	size_t n_moves, n_detours, n_infeasible;
@@ -24,8 +35,9 @@ struct sim {
 
 static void sim_deinit(struct sim *s)
 {
-	free(s->at);
-	free(s->free_mb);
+	mb_tally_deinit(&s->tally);
+	free(s->size);
+	free(s->arrived);
 	free(s->order);
 	free(s->detoured);
 	free(s->no_detour);
@@ -37,57 +49,149 @@ static void sim_deinit(struct sim *s)
 static int sim_init(struct sim *s, struct mb_err *err)
 {
 	size_t n = (size_t)s->fleet->n_vms + 1;
+	int r;
 
-	s->at = calloc(n, sizeof(*s->at));
-	s->free_mb = calloc((size_t)s->fleet->n_hosts + 1, sizeof(*s->free_mb));
+	s->seen = *s->fleet;
+	/* What an order may count on is exact: no score, and nothing at all if nothing counts. */
+	s->seen.score_groups = s->options->count_sharing_percent ? NULL : &no_groups;
+	r = mb_tally_init(&s->tally, &s->seen, s->options, err);
+	if (r < 0)
+		return r;
+	s->size = calloc(n, sizeof(*s->size));
+	s->arrived = calloc((size_t)s->fleet->n_hosts + 1, sizeof(*s->arrived));
 	s->order = calloc(n, sizeof(*s->order));
 	s->detoured = calloc(n, sizeof(*s->detoured));
 	s->no_detour = calloc(n, sizeof(*s->no_detour));
 	s->aside = calloc(n, sizeof(*s->aside));
 	s->aside_to = calloc(n, sizeof(*s->aside_to));
 	s->moves = calloc(2 * n, sizeof(*s->moves));
-	if (!s->at || !s->free_mb || !s->order || !s->detoured || !s->no_detour || !s->aside ||
+	if (!s->size || !s->arrived || !s->order || !s->detoured || !s->no_detour || !s->aside ||
 	    !s->aside_to || !s->moves)
 		return mb_fail_mem(err, "ordering the moves");
+	for (uint32_t v = 0; v < s->fleet->n_vms; v++)
+		s->size[s->units->unit_of[v]] += s->tally.full[v];
 	return 0;
 }
 
-static int64_t size_mb(const struct sim *s, uint32_t v)
+static uint32_t n_units(const struct sim *s)
 {
-	return (int64_t)s->fleet->vms[v].memory_mb;
+	return s->units->view.n_vms;
 }
 
-static bool pending(const struct sim *s, uint32_t v)
+static uint32_t first_vm(const struct sim *s, uint32_t u)
 {
-	return s->target[v] != MB_NOWHERE && s->at[v] != s->target[v];
+	return s->units->members[s->units->first_of[u]];
+}
+
+/* All of a unit have one target. */
+static uint32_t target_of(const struct sim *s, uint32_t u)
+{
+	return s->target[first_vm(s, u)];
+}
+
+/* The only place of a unit of one VM; of larger ones that of the first. */
+static uint32_t at(const struct sim *s, uint32_t u)
+{
+	return s->tally.host[first_vm(s, u)];
+}
+
+static bool vm_pending(const struct sim *s, uint32_t v)
+{
+	return s->target[v] != MB_NOWHERE && s->tally.host[v] != s->target[v];
+}
+
+static bool pending(const struct sim *s, uint32_t u)
+{
+	for (uint32_t i = s->units->first_of[u]; i < s->units->first_of[u + 1]; i++)
+		if (vm_pending(s, s->units->members[i]))
+			return true;
+	return false;
+}
+
+/* Runs nowhere, wholly or in part: a first placement, which comes after the migrations. */
+static bool is_placement(const struct sim *s, uint32_t u)
+{
+	for (uint32_t i = s->units->first_of[u]; i < s->units->first_of[u + 1]; i++)
+		if (s->tally.host[s->units->members[i]] == MB_NOWHERE)
+			return true;
+	return false;
+}
+
+/* At full size on arrival. Members that are there already need nothing more. */
+static int64_t size_on_arrival(const struct sim *s, uint32_t u, uint32_t to)
+{
+	int64_t size = s->size[u];
+
+	for (uint32_t i = s->units->first_of[u]; i < s->units->first_of[u + 1]; i++)
+		if (s->tally.host[s->units->members[i]] == to)
+			size -= s->tally.full[s->units->members[i]];
+	return size;
+}
+
+/* Puts the members that are elsewhere, one after the other, as far as the rules allow. */
+static bool try_rules(struct sim *s, const uint32_t *vms, uint32_t n, uint32_t to)
+{
+	uint32_t put = 0;
+
+	while (put < n && (s->tally.host[vms[put]] == to ||
+			   mb_room_allows(&s->tally.rules, vms[put], to, MB_NOWHERE, NULL, 0))) {
+		if (s->tally.host[vms[put]] != to)
+			mb_room_put(&s->tally.rules, vms[put], to);
+		put++;
+	}
+	for (uint32_t i = 0; i < put; i++)
+		if (s->tally.host[vms[i]] != to)
+			mb_room_take(&s->tally.rules, vms[i], to);
+	return put == n;
+}
+
+static bool fits(struct sim *s, uint32_t u, uint32_t to)
+{
+	const uint32_t *vms = s->units->members + s->units->first_of[u];
+	uint32_t n = mb_unit_size(s->units, u), cap = s->options->inflow_max, migrations = 0;
+
+	if (size_on_arrival(s, u, to) > s->tally.room[to])
+		return false;
+	for (uint32_t i = 0; i < n && cap; i++)
+		migrations += s->tally.host[vms[i]] != MB_NOWHERE && s->tally.host[vms[i]] != to;
+	if (cap && s->arrived[to] + migrations > cap)
+		return false;
+	return try_rules(s, vms, n, to);
 }
 
 /* Back to the start. */
 static void sim_reset(struct sim *s)
 {
-	const struct mb_fleet_view *f = s->fleet;
-
-	for (uint32_t h = 0; h < f->n_hosts; h++)
-		s->free_mb[h] = (int64_t)mb_plan_capacity_mb(&f->hosts[h], s->options);
-	for (uint32_t v = 0; v < f->n_vms; v++) {
-		s->at[v] = f->vms[v].host;
-		if (s->at[v] != MB_NOWHERE)
-			s->free_mb[s->at[v]] -= size_mb(s, v);
-		s->detoured[v] = false;
-	}
+	mb_tally_clear(&s->tally);
+	for (uint32_t v = 0; v < s->fleet->n_vms; v++)
+		if (s->fleet->vms[v].host != MB_NOWHERE && s->tally.host[v] == MB_NOWHERE)
+			mb_tally_put(&s->tally, v, s->fleet->vms[v].host);
+	memset(s->arrived, 0, s->fleet->n_hosts * sizeof(*s->arrived));
+	memset(s->detoured, 0, n_units(s) * sizeof(*s->detoured));
 	s->n_moves = s->n_detours = s->n_infeasible = 0;
 }
 
-static void sim_move(struct sim *s, uint32_t v, uint32_t to, bool detour)
+static void move_vm(struct sim *s, uint32_t v, uint32_t to)
 {
-	s->moves[s->n_moves++] = (struct mb_move){
-		.vm = v, .from = s->at[v], .to = to, .feasible = true, .detour = detour
-	};
-	if (s->at[v] != MB_NOWHERE)
-		s->free_mb[s->at[v]] += size_mb(s, v);
-	s->free_mb[to] -= size_mb(s, v);
-	s->at[v] = to;
-	s->detoured[v] |= detour;
+	if (s->tally.host[v] != MB_NOWHERE)
+		mb_tally_take(&s->tally, v);
+	mb_tally_put(&s->tally, v, to);
+}
+
+static void sim_move(struct sim *s, uint32_t u, uint32_t to, bool detour)
+{
+	for (uint32_t i = s->units->first_of[u]; i < s->units->first_of[u + 1]; i++) {
+		uint32_t v = s->units->members[i], from = s->tally.host[v];
+
+		if (from == to)
+			continue;
+		s->moves[s->n_moves++] = (struct mb_move){
+			.vm = v, .from = from, .to = to, .feasible = true, .detour = detour
+		};
+		s->arrived[to] += from != MB_NOWHERE;
+		move_vm(s, v, to);
+	}
+	s->detoured[u] |= detour;
 	s->n_detours += detour;
 }
 
@@ -98,83 +202,92 @@ static void move_what_fits(struct sim *s, bool placements)
 
 	while (moved) {
 		moved = false;
-		for (uint32_t i = 0; i < s->fleet->n_vms; i++) {
-			uint32_t v = s->order[i], to = s->target[v];
+		for (uint32_t i = 0; i < n_units(s); i++) {
+			uint32_t u = s->order[i], to = target_of(s, u);
 
-			if (!pending(s, v) || (s->at[v] == MB_NOWHERE) != placements ||
-			    size_mb(s, v) > s->free_mb[to])
+			if (!pending(s, u) || is_placement(s, u) != placements || !fits(s, u, to))
 				continue;
-			sim_move(s, v, to, false);
+			sim_move(s, u, to, false);
 			moved = true;
 		}
 	}
 }
 
-/* The host with most room that VM v, now on `from`, can step aside to; MB_NOWHERE if none. */
-static uint32_t third_host(const struct sim *s, uint32_t v)
+/* --- stepping aside --------------------------------------------------------------------------- */
+
+/* Only single VMs step aside, and none that is to stay where it is for good. */
+static bool may_step_aside(const struct sim *s, uint32_t u, uint32_t host)
 {
+	return mb_unit_size(s->units, u) == 1 && at(s, u) == host &&
+	       target_of(s, u) != MB_NOWHERE && !s->detoured[u] && !s->no_detour[u] &&
+	       !mb_tally_pinned(&s->tally, first_vm(s, u));
+}
+
+/* The host with most room that u, now on another, can step aside to; MB_NOWHERE if none. */
+static uint32_t third_host(struct sim *s, uint32_t u)
+{
+	const int64_t *room = s->tally.room;
 	uint32_t best = MB_NOWHERE;
 
 	for (uint32_t h = 0; h < s->fleet->n_hosts; h++)
-		if (h != s->at[v] && h != s->target[v] && size_mb(s, v) <= s->free_mb[h] &&
-		    (best == MB_NOWHERE || s->free_mb[h] > s->free_mb[best]))
+		if (h != at(s, u) && h != target_of(s, u) &&
+		    (best == MB_NOWHERE || room[h] > room[best]) && fits(s, u, h))
 			best = h;
 	return best;
 }
 
 /*
- * Which VMs of `host` step aside to free `need` MB there: one that suffices, the cheapest; else
- * the largest ones until it is enough. A VM that is to stay on the host has to come back, and
- * counts twice. Fills aside[], aside_to[]; returns the MB to copy, or -1 when that is not enough.
+ * Which VMs of `host` step aside to free `need` there: one that suffices, the cheapest; else the
+ * largest ones until it is enough. A VM that is to stay on the host has to come back, and counts
+ * twice. Fills aside[], aside_to[]; returns what is to be copied, or -1 when that is not enough.
  */
 static int64_t plan_aside(struct sim *s, uint32_t host, int64_t need, uint32_t *ret_n)
 {
 	int64_t cost, best_cost = -1, sum = 0;
 	uint32_t n = 0;
 
-	for (uint32_t v = 0; v < s->fleet->n_vms; v++) {
+	for (uint32_t u = 0; u < n_units(s); u++) {
 		uint32_t to;
 
-		if (s->at[v] != host || s->target[v] == MB_NOWHERE || s->detoured[v] ||
-		    s->no_detour[v] || size_mb(s, v) < need)
+		if (!may_step_aside(s, u, host) || s->size[u] < need)
 			continue;
-		cost = size_mb(s, v) * (pending(s, v) ? 1 : 2);
+		cost = s->size[u] * (pending(s, u) ? 1 : 2);
 		if (best_cost >= 0 && cost >= best_cost)
 			continue;
-		to = third_host(s, v);
+		to = third_host(s, u);
 		if (to == MB_NOWHERE)
 			continue;
-		s->aside[0] = v;
+		s->aside[0] = u;
 		s->aside_to[0] = to;
 		best_cost = cost;
 	}
 	*ret_n = 1;
 	if (best_cost >= 0)
 		return best_cost;
-	for (cost = 0; need > 0;) {
+	while (need > 0) {
 		uint32_t best = MB_NOWHERE;
 
-		for (uint32_t v = 0; v < s->fleet->n_vms; v++) {
+		for (uint32_t u = 0; u < n_units(s); u++) {
 			bool taken = false;
 
-			if (s->at[v] != host || !pending(s, v) || s->detoured[v] ||
-			    s->no_detour[v] || third_host(s, v) == MB_NOWHERE)
+			if (!may_step_aside(s, u, host) || !pending(s, u))
 				continue;
 			for (uint32_t i = 0; i < n; i++)
-				taken |= s->aside[i] == v;
-			if (!taken && (best == MB_NOWHERE || size_mb(s, v) > size_mb(s, best)))
-				best = v;
+				taken |= s->aside[i] == u;
+			if (!taken && (best == MB_NOWHERE || s->size[u] > s->size[best]) &&
+			    third_host(s, u) != MB_NOWHERE)
+				best = u;
 		}
 		if (best == MB_NOWHERE)
 			break;
 		s->aside[n] = best;
 		s->aside_to[n] = third_host(s, best);
-		s->free_mb[s->aside_to[n++]] -= size_mb(s, best);
-		need -= size_mb(s, best);
-		sum += size_mb(s, best);
+		s->tally.room[s->aside_to[n++]] -= s->size[best];
+		need -= s->size[best];
+		sum += s->size[best];
 	}
 	for (uint32_t i = 0; i < n; i++)
-		s->free_mb[s->aside_to[i]] += size_mb(s, s->aside[i]);
+		s->tally.room[s->aside_to[i]] += s->size[s->aside[i]];
 	*ret_n = n;
 	return need > 0 ? -1 : sum;
 }
@@ -183,16 +296,25 @@ static uint32_t smallest_waiting(const struct sim *s, uint32_t host)
 {
 	uint32_t best = MB_NOWHERE;
 
-	for (uint32_t v = 0; v < s->fleet->n_vms; v++)
-		if (s->target[v] == host && pending(s, v) && s->at[v] != MB_NOWHERE &&
-		    (best == MB_NOWHERE || size_mb(s, v) < size_mb(s, best)))
-			best = v;
+	for (uint32_t u = 0; u < n_units(s); u++)
+		if (target_of(s, u) == host && pending(s, u) && !is_placement(s, u) &&
+		    (best == MB_NOWHERE || s->size[u] < s->size[best]))
+			best = u;
 	return best;
+}
+
+/* What would have to leave before u comes; more than 0, for it waits. */
+static int64_t short_of(const struct sim *s, uint32_t u)
+{
+	int64_t need = size_on_arrival(s, u, target_of(s, u)) - s->tally.room[target_of(s, u)];
+
+	/* Room there is: a rule wants somebody out. */
+	return MB_MAX(need, (int64_t)1);
 }
 
 /*
  * Makes room for one waiting migration, the one for which least must step aside. Of those that
- * wait for the same host only the smallest counts: it needs least.
+ * wait for the same host only the smallest counts: it needs least. False when nothing can be done.
  */
 static bool step_aside(struct sim *s)
 {
@@ -200,37 +322,51 @@ static bool step_aside(struct sim *s)
 	uint32_t best = MB_NOWHERE, n;
 
 	for (uint32_t h = 0; h < s->fleet->n_hosts; h++) {
-		uint32_t v = smallest_waiting(s, h);
+		uint32_t u = smallest_waiting(s, h);
 		int64_t cost;
 
-		if (v == MB_NOWHERE)
+		if (u == MB_NOWHERE || s->no_detour[u])
 			continue;
-		cost = plan_aside(s, h, size_mb(s, v) - s->free_mb[h], &n);
+		cost = plan_aside(s, h, short_of(s, u), &n);
 		if (cost >= 0 && (best_cost < 0 || cost < best_cost)) {
 			best_cost = cost;
-			best = v;
+			best = u;
 		}
 	}
 	if (best == MB_NOWHERE)
 		return false;
-	plan_aside(s, s->target[best], size_mb(s, best) - s->free_mb[s->target[best]], &n);
-	for (uint32_t i = 0; i < n; i++)
+	plan_aside(s, target_of(s, best), short_of(s, best), &n);
+	for (uint32_t i = 0; i < n; i++) {
+		if (!fits(s, s->aside[i], s->aside_to[i]))
+			break;
 		sim_move(s, s->aside[i], s->aside_to[i], true);
-	sim_move(s, best, s->target[best], false);
+	}
+	/* A rule may still be in the way: then it waits on, and nobody steps aside for it again. */
+	if (fits(s, best, target_of(s, best)))
+		sim_move(s, best, target_of(s, best), false);
+	else
+		s->no_detour[best] = true;
 	return true;
 }
+
+/* --- whole orders ----------------------------------------------------------------------------- */
 
 /* What has not moved by now has no room. */
 static void give_up_rest(struct sim *s)
 {
-	for (uint32_t i = 0; i < s->fleet->n_vms; i++) {
-		uint32_t v = s->order[i];
+	for (uint32_t i = 0; i < n_units(s); i++) {
+		uint32_t u = s->order[i];
 
-		if (!pending(s, v))
-			continue;
-		s->moves[s->n_moves++] =
-			(struct mb_move){ .vm = v, .from = s->at[v], .to = s->target[v] };
-		s->n_infeasible++;
+		for (uint32_t k = s->units->first_of[u]; k < s->units->first_of[u + 1]; k++) {
+			uint32_t v = s->units->members[k];
+
+			if (!vm_pending(s, v))
+				continue;
+			s->moves[s->n_moves++] = (struct mb_move){ .vm = v,
+								   .from = s->tally.host[v],
+								   .to = s->target[v] };
+			s->n_infeasible++;
+		}
 	}
 }
 
@@ -238,6 +374,7 @@ static void run_greedy(struct sim *s)
 {
 	bool again = true;
 
+	memset(s->no_detour, 0, n_units(s) * sizeof(*s->no_detour));
 	while (again) {
 		sim_reset(s);
 		do {
@@ -246,9 +383,9 @@ static void run_greedy(struct sim *s)
 		move_what_fits(s, true);
 		/* Who stepped aside in vain should have stayed. */
 		again = false;
-		for (uint32_t v = 0; v < s->fleet->n_vms; v++)
-			if (s->detoured[v] && pending(s, v) && !s->no_detour[v])
-				again = s->no_detour[v] = true;
+		for (uint32_t u = 0; u < n_units(s); u++)
+			if (s->detoured[u] && pending(s, u) && !s->no_detour[u])
+				again = s->no_detour[u] = true;
 	}
 	give_up_rest(s);
 }
@@ -256,45 +393,55 @@ static void run_greedy(struct sim *s)
 static int compare_larger(const void *a, const void *b, void *sim)
 {
 	const struct sim *s = sim;
-	uint32_t va = *(const uint32_t *)a, vb = *(const uint32_t *)b;
+	uint32_t ua = *(const uint32_t *)a, ub = *(const uint32_t *)b;
 
-	if (size_mb(s, va) != size_mb(s, vb))
-		return size_mb(s, va) > size_mb(s, vb) ? -1 : 1;
-	return (va > vb) - (va < vb);
+	if (s->size[ua] != s->size[ub])
+		return s->size[ua] > s->size[ub] ? -1 : 1;
+	return (ua > ub) - (ua < ub);
 }
 
 static void set_order(struct sim *s, unsigned int strategy)
 {
-	uint32_t n = s->fleet->n_vms;
+	uint32_t n = n_units(s);
 
-	for (uint32_t v = 0; v < n; v++)
-		s->order[v] = v;
+	for (uint32_t u = 0; u < n; u++)
+		s->order[u] = u;
 	if (strategy == 0)
 		return;
 	qsort_r(s->order, n, sizeof(*s->order), compare_larger, s);
 	for (uint32_t i = 0; i < n / 2 && strategy == 2; i++) {
-		uint32_t v = s->order[i];
+		uint32_t u = s->order[i];
 
 		s->order[i] = s->order[n - 1 - i];
-		s->order[n - 1 - i] = v;
+		s->order[n - 1 - i] = u;
 	}
 }
 
+/* Undoes and does the moves in which two sets of moves done differ. */
+static void go_from_to(struct sim *s, const uint32_t *vms, uint32_t n, uint32_t from, uint32_t to)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if ((from ^ to) >> i & 1)
+			move_vm(s, vms[i],
+				to >> i & 1 ? s->target[vms[i]] : s->fleet->vms[vms[i]].host);
+}
+
 /*
- * Few migrations: is there an order without any detour? What is free depends only on the set of
- * moves done, so that all orders are 2^n sets. Returns false if there is none.
+ * Few migrations, of single VMs: is there an order without any detour? What is free depends only
+ * on the set of moves done, so that all orders are 2^n sets. Returns false if there is none.
  */
 static bool run_exact(struct sim *s, uint8_t *via)
 {
-	uint32_t vms[EXACT_MAX], n = 0, full;
+	uint32_t max = s->options->count_sharing_percent ? EXACT_MAX_SHARED : EXACT_MAX;
+	uint32_t vms[EXACT_MAX], n = 0, full, current = 0;
 
 	sim_reset(s);
-	for (uint32_t v = 0; v < s->fleet->n_vms; v++) {
-		if (!pending(s, v) || s->at[v] == MB_NOWHERE)
+	for (uint32_t u = 0; u < n_units(s); u++) {
+		if (!pending(s, u) || is_placement(s, u))
 			continue;
-		if (n == EXACT_MAX)
+		if (n == max || mb_unit_size(s->units, u) > 1)
 			return false;
-		vms[n++] = v;
+		vms[n++] = first_vm(s, u);
 	}
 	full = ((uint32_t)1 << n) - 1;
 	memset(via, UINT8_MAX, (size_t)full + 1);
@@ -302,39 +449,34 @@ static bool run_exact(struct sim *s, uint8_t *via)
 	for (uint32_t done = 0; done < full; done++) {
 		if (via[done] == UINT8_MAX)
 			continue;
-		for (uint32_t i = 0; i < n; i++)
-			if (done >> i & 1) {
-				s->free_mb[s->at[vms[i]]] += size_mb(s, vms[i]);
-				s->free_mb[s->target[vms[i]]] -= size_mb(s, vms[i]);
-			}
+		go_from_to(s, vms, n, current, done);
+		current = done;
 		for (uint32_t i = 0; i < n; i++)
 			if (!(done >> i & 1) && via[done | (uint32_t)1 << i] == UINT8_MAX &&
-			    size_mb(s, vms[i]) <= s->free_mb[s->target[vms[i]]])
+			    fits(s, s->units->unit_of[vms[i]], s->target[vms[i]]))
 				via[done | (uint32_t)1 << i] = (uint8_t)i;
-		for (uint32_t i = 0; i < n; i++)
-			if (done >> i & 1) {
-				s->free_mb[s->at[vms[i]]] -= size_mb(s, vms[i]);
-				s->free_mb[s->target[vms[i]]] += size_mb(s, vms[i]);
-			}
 	}
 	if (via[full] == UINT8_MAX)
 		return false;
 	/* Back from the end; order[] holds the moves until they are made. */
+	sim_reset(s);
 	for (uint32_t done = full, i = n; i-- > 0; done &= ~((uint32_t)1 << via[done]))
-		s->order[i] = vms[via[done]];
+		s->order[i] = s->units->unit_of[vms[via[done]]];
 	for (uint32_t i = 0; i < n; i++)
-		sim_move(s, s->order[i], s->target[s->order[i]], false);
+		sim_move(s, s->order[i], target_of(s, s->order[i]), false);
 	set_order(s, 0);
 	move_what_fits(s, true);
 	give_up_rest(s);
 	return true;
 }
 
-int mb_moves_order(const struct mb_fleet_view *fleet, const struct mb_plan_options *options,
-		   const uint32_t *target, struct mb_move **ret, size_t *ret_n, struct mb_err *err)
+int mb_moves_order(const struct mb_fleet_view *fleet, const struct mb_units *units,
+		   const struct mb_plan_options *options, const uint32_t *target,
+		   struct mb_move **ret, size_t *ret_n, struct mb_err *err)
 {
-	mb_cleanup(
-		sim_deinit) struct sim s = { .fleet = fleet, .options = options, .target = target };
+	mb_cleanup(sim_deinit) struct sim s = {
+		.fleet = fleet, .options = options, .units = units, .target = target
+	};
 	size_t least_infeasible = SIZE_MAX, least_detours = 0;
 	mb_autofree uint8_t *via = malloc((size_t)1 << EXACT_MAX);
 	unsigned int best = 0;
@@ -348,7 +490,6 @@ int mb_moves_order(const struct mb_fleet_view *fleet, const struct mb_plan_optio
 	for (unsigned int strategy = 0; strategy < 3; strategy++) {
 		if (least_infeasible + least_detours == 0)
 			break;
-		memset(s.no_detour, 0, fleet->n_vms * sizeof(*s.no_detour));
 		set_order(&s, strategy);
 		run_greedy(&s);
 		if (s.n_infeasible > least_infeasible ||
@@ -359,7 +500,6 @@ int mb_moves_order(const struct mb_fleet_view *fleet, const struct mb_plan_optio
 		best = strategy;
 	}
 	if (least_infeasible + least_detours == 0 || !run_exact(&s, via)) {
-		memset(s.no_detour, 0, fleet->n_vms * sizeof(*s.no_detour));
 		set_order(&s, best);
 		run_greedy(&s);
 	}

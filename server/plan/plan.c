@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "proto/base/cleanup.h"
+#include "server/plan/finish.h"
 #include "server/plan/moves.h"
+#include "server/plan/tally.h"
 
 static const struct mb_planner *const planners[] = { &mb_planner_seed, &mb_planner_paper,
 						     &mb_planner_best };
@@ -23,121 +25,214 @@ const struct mb_planner *mb_planner_find(const char *name)
 	return NULL;
 }
 
-/* Memory is added up as signed 64-bit MB. */
-static int check_sizes(const struct mb_fleet_view *fleet, const struct mb_plan_options *options,
-		       struct mb_err *err)
+/* --- who may move ----------------------------------------------------------------------------- */
+
+/* A fleet of which some VMs have been told to stay. */
+struct stage {
+	struct mb_fleet_view view;
+	struct mb_plan_vm *vms;
+	struct mb_units units;
+};
+
+static void stage_deinit(struct stage *s)
 {
-	uint64_t factor = 100 + (uint64_t)options->overcommit_percent;
-	int64_t sum = 0, scaled;
-
-	if (fleet->n_vms > INT32_MAX || fleet->n_hosts > INT32_MAX)
-		return mb_fail(err, EINVAL, "2^31 VMs or hosts, or more");
-	for (uint32_t h = 0; h < fleet->n_hosts; h++)
-		if (__builtin_mul_overflow(fleet->hosts[h].memory_mb, factor, &scaled))
-			return mb_fail(err, EINVAL, "host \"%s\" of %llu MB", fleet->hosts[h].name,
-				       (unsigned long long)fleet->hosts[h].memory_mb);
-	for (uint32_t v = 0; v < fleet->n_vms; v++) {
-		const struct mb_plan_vm *vm = &fleet->vms[v];
-
-		if (vm->host != MB_NOWHERE && vm->host >= fleet->n_hosts)
-			return mb_fail(err, EINVAL, "VM \"%s\" is on host %u of %u", vm->name,
-				       vm->host, fleet->n_hosts);
-		if (vm->distinct > vm->pages)
-			return mb_fail(err, EINVAL, "VM \"%s\" has %llu distinct pages of %llu",
-				       vm->name, (unsigned long long)vm->distinct,
-				       (unsigned long long)vm->pages);
-		/* Twice: the seed may take a VM's size off a host two times. */
-		if (__builtin_add_overflow(sum, vm->memory_mb, &sum) ||
-		    __builtin_add_overflow(sum, vm->memory_mb, &sum))
-			return mb_fail(err, EINVAL, "VM \"%s\" of %llu MB", vm->name,
-				       (unsigned long long)vm->memory_mb);
-	}
-	return 0;
+	mb_units_deinit(&s->units);
+	free(s->vms);
 }
 
-/* A score subtracts: groups that do not belong to these VMs must not get that far. */
-static int check_groups(const struct mb_fleet_view *fleet, struct mb_err *err)
+static bool held(const struct mb_fleet_view *fleet, const struct mb_plan_options *options,
+		 const struct mb_plan_vm *vm)
 {
-	const struct mb_groups *g = fleet->groups;
-	mb_autofree uint64_t *shared = calloc((size_t)fleet->n_vms + 1, sizeof(*shared));
+	const struct mb_plan_host *host = &fleet->hosts[vm->host];
 
-	if (!shared)
-		return mb_fail_mem(err, "checking the sharing groups");
-	for (size_t i = 0; i < g->n_groups; i++) {
-		const struct mb_group *group = &g->groups[i];
-
-		if (group->n_vms < 2 || group->first_vm > g->n_vms ||
-		    group->n_vms > g->n_vms - group->first_vm)
-			return mb_fail(err, EINVAL, "sharing group %zu is malformed", i);
-		for (uint32_t k = 0; k < group->n_vms; k++) {
-			uint32_t v = g->vms[group->first_vm + k];
-
-			if (v >= fleet->n_vms || (k && v <= g->vms[group->first_vm + k - 1]))
-				return mb_fail(err, EINVAL, "sharing group %zu has VM %u of %u", i,
-					       v, fleet->n_vms);
-			if (__builtin_add_overflow(shared[v], group->weight_pages, &shared[v]) ||
-			    shared[v] > fleet->vms[v].distinct)
-				return mb_fail(err, EINVAL,
-					       "VM \"%s\" shares more than its %llu distinct pages",
-					       fleet->vms[v].name,
-					       (unsigned long long)fleet->vms[v].distinct);
-		}
-	}
-	return 0;
+	/* Who wants a host in maintenance empty asks for that: mb_plan_drain(). */
+	return vm->settled_s < options->hold_s || host->cooled_s < options->cooldown_s ||
+	       host->state == MB_HOST_MAINTENANCE;
 }
 
-/* Usage per host, and what all hosts save: pages minus distinct pages of the unions. */
-static int measure(const struct mb_fleet_view *fleet, const uint32_t *host, uint64_t **ret_mb,
-		   uint64_t *ret_total_mb, uint64_t *ret_saving, struct mb_err *err)
+/*
+ * VMs that a rule wants together, and that are not, are not held: two of them might be on two
+ * hosts.
+ */
+static bool loosen(struct stage *s, const struct mb_fleet_view *fleet,
+		   const struct mb_plan_rule *rule)
 {
-	uint64_t *mb = malloc(((size_t)fleet->n_hosts + 1) * sizeof(*mb));
+	bool split = false;
 
-	if (!mb)
-		return mb_fail_mem(err, "the hosts' usage");
-	mb_score_unions(fleet, host, mb);
-	*ret_mb = mb;
-	*ret_total_mb = 0;
-	*ret_saving = 0;
-	for (uint32_t v = 0; v < fleet->n_vms; v++)
-		if (host[v] != MB_NOWHERE)
-			*ret_saving += fleet->vms[v].pages;
-	for (uint32_t h = 0; h < fleet->n_hosts; h++) {
-		*ret_saving -= mb[h];
-		mb[h] /= MB_PLAN_PAGES_PER_MB;
-		*ret_total_mb += mb[h];
-	}
-	return 0;
+	for (uint32_t k = 1; k < rule->n_vms; k++)
+		split |= fleet->vms[rule->vms[k]].host != fleet->vms[rule->vms[0]].host;
+	for (uint32_t k = 0; k < rule->n_vms && split; k++)
+		s->vms[rule->vms[k]].pinned = fleet->vms[rule->vms[k]].pinned;
+	return split;
 }
 
-static int make(struct mb_plan *plan, const struct mb_planner *planner,
-		const struct mb_fleet_view *fleet, const struct mb_plan_options *options,
-		struct mb_err *err)
+/* Hold time, cooldown and maintenance keep VMs where they are, but where that breaks a rule. */
+static int stage_init(struct stage *s, const struct mb_fleet_view *fleet,
+		      const struct mb_plan_options *options, bool *ret_must, struct mb_err *err)
 {
-	mb_autofree uint32_t *now = NULL;
+	mb_autofree bool *obeys = calloc((size_t)fleet->n_vms + 1, sizeof(*obeys));
 	int r;
 
-	r = check_sizes(fleet, options, err);
-	if (r == 0)
-		r = check_groups(fleet, err);
-	if (r < 0)
-		return r;
-	now = malloc(((size_t)fleet->n_vms + 1) * sizeof(*now));
-	plan->host = malloc(((size_t)fleet->n_vms + 1) * sizeof(*plan->host));
-	if (!now || !plan->host)
+	s->view = *fleet;
+	s->vms = calloc((size_t)fleet->n_vms + 1, sizeof(*s->vms));
+	if (!s->vms || !obeys)
 		return mb_fail_mem(err, "a plan");
-	for (uint32_t v = 0; v < fleet->n_vms; v++)
-		now[v] = fleet->vms[v].host;
-	r = planner->place(fleet, options, plan->host, plan->note, err);
+	memcpy(s->vms, fleet->vms, fleet->n_vms * sizeof(*s->vms));
+	s->view.vms = s->vms;
+	r = mb_plan_obeys(fleet, options, obeys, err);
 	if (r < 0)
 		return r;
-	r = mb_moves_order(fleet, options, plan->host, &plan->moves, &plan->n_moves, err);
+	for (uint32_t v = 0; v < fleet->n_vms; v++) {
+		*ret_must |= !obeys[v];
+		s->vms[v].pinned |= s->vms[v].host != MB_NOWHERE && obeys[v] &&
+				    held(fleet, options, &s->vms[v]);
+	}
+	for (uint32_t i = 0; i < fleet->n_rules; i++)
+		if (fleet->rules[i].kind == MB_RULE_TOGETHER)
+			*ret_must |= loosen(s, fleet, &fleet->rules[i]);
+	return mb_units_init(&s->units, &s->view, err);
+}
+
+/* --- rebalancing ------------------------------------------------------------------------------ */
+
+#define PHASES_MAX 4
+
+struct rebalance {
+	struct mb_plan *plan;
+	const struct mb_planner *planner;
+	const struct mb_plan_options *options;
+	struct stage *stage;
+	uint32_t *at;	/* where the moves so far have brought the VMs */
+	uint32_t *next; /* and where the ones in question would */
+	bool must;	/* VMs run nowhere, or where they must not: not all is a matter of gain */
+};
+
+static int place_units(const struct rebalance *b, const struct mb_units *units, char *note,
+		       struct mb_err *err)
+{
+	mb_autofree uint32_t *host = malloc(((size_t)units->view.n_vms + 1) * sizeof(*host));
+	int r;
+
+	if (!host)
+		return mb_fail_mem(err, "a plan");
+	r = b->planner->place(&units->view, b->options, host, note, err);
 	if (r == 0)
-		r = measure(fleet, now, &plan->before_mb, &plan->before_total_mb,
-			    &plan->saving_before_pages, err);
-	if (r == 0)
-		r = measure(fleet, plan->host, &plan->after_mb, &plan->after_total_mb,
-			    &plan->saving_after_pages, err);
+		mb_units_expand(units, b->stage->view.n_vms, host, b->plan->host);
 	return r;
+}
+
+static int append(struct mb_plan *plan, const struct mb_move *moves, size_t n, struct mb_err *err)
+{
+	void *p = reallocarray(plan->moves, plan->n_moves + n + 1, sizeof(*plan->moves));
+
+	if (!p)
+		return mb_fail_mem(err, "a plan");
+	plan->moves = p;
+	memcpy(plan->moves + plan->n_moves, moves, n * sizeof(*moves));
+	plan->n_moves += n;
+	return 0;
+}
+
+static int64_t worth(const struct rebalance *b, const uint32_t *host, const struct mb_move *moves,
+		     size_t n)
+{
+	struct mb_fleet_view score = b->stage->view;
+	uint64_t cost = 0;
+
+	if (score.score_groups)
+		score.groups = score.score_groups;
+	for (size_t i = 0; i < n; i++)
+		cost += moves[i].feasible && moves[i].from != MB_NOWHERE ?
+				b->options->min_gain_pages :
+				0;
+	return (int64_t)mb_score_inter_pages(&score, host) - (int64_t)cost;
+}
+
+/*
+ * Plans from where the VMs are now, in `at`. *ret_again: the planner's target is not reached, for
+ * want of room on the way, but something was gained, and it may be within reach from there.
+ */
+static int phase(struct rebalance *b, bool *ret_again, struct mb_err *err)
+{
+	mb_cleanup(mb_units_deinit) struct mb_units units = { 0 };
+	mb_autofree struct mb_move *moves = NULL;
+	struct stage *s = b->stage;
+	size_t n = 0, kept = 0;
+	int r;
+
+	*ret_again = false;
+	for (uint32_t v = 0; v < s->view.n_vms; v++)
+		s->vms[v].host = b->at[v];
+	*b->plan->note = 0;
+	if ((r = mb_units_init(&units, &s->view, err)) < 0 ||
+	    (r = place_units(b, &units, b->plan->note, err)) < 0 ||
+	    (r = mb_moves_order(&s->view, &units, b->options, b->plan->host, &moves, &n, err)) < 0)
+		return r;
+	if (b->planner != &mb_planner_best)
+		return append(b->plan, moves, n, err);
+	while (kept < n && moves[kept].feasible)
+		kept++;
+	memcpy(b->next, b->at, s->view.n_vms * sizeof(*b->next));
+	for (size_t i = 0; i < kept; i++)
+		b->next[moves[i].vm] = moves[i].to;
+	if (kept && !b->must && worth(b, b->next, moves, kept) <= worth(b, b->at, NULL, 0))
+		kept = 0;
+	if (kept)
+		memcpy(b->at, b->next, s->view.n_vms * sizeof(*b->at));
+	*ret_again = kept && kept < n && !b->options->inflow_max;
+	r = append(b->plan, moves, kept, err);
+	/* Those who must move and cannot are told at the end. */
+	for (size_t i = kept; i < n && r == 0 && !*ret_again && b->must; i++)
+		if (!moves[i].feasible)
+			r = append(b->plan, &moves[i], 1, err);
+	return r;
+}
+
+/* The whole of it must pay, and be more than the figures may be wrong by. */
+static void drop_if_too_little(struct rebalance *b, const uint32_t *now)
+{
+	struct mb_plan *plan = b->plan;
+	int64_t gain = worth(b, b->at, plan->moves, plan->n_moves) - worth(b, now, NULL, 0);
+
+	if (b->must || !plan->n_moves || gain > (int64_t)b->options->error_pages)
+		return;
+	memcpy(b->at, now, b->stage->view.n_vms * sizeof(*b->at));
+	plan->n_moves = 0;
+}
+
+static int rebalance(struct mb_plan *plan, const struct mb_planner *planner,
+		     const struct mb_fleet_view *fleet, const struct mb_plan_options *options,
+		     struct mb_err *err)
+{
+	size_t n = (size_t)fleet->n_vms + 1;
+	mb_cleanup(stage_deinit) struct stage s = { 0 };
+	mb_autofree uint32_t *at = malloc(n * sizeof(*at)), *next = malloc(n * sizeof(*next));
+	mb_autofree uint32_t *now = malloc(n * sizeof(*now));
+	struct rebalance b = { plan, planner, options, &s, at, next, false };
+	bool again = true;
+	int r;
+
+	plan->host = malloc(n * sizeof(*plan->host));
+	if (!at || !next || !now || !plan->host)
+		return mb_fail_mem(err, "a plan");
+	r = mb_plan_check(fleet, options, err);
+	if (r == 0)
+		r = stage_init(&s, fleet, options, &b.must, err);
+	if (r < 0)
+		return r;
+	for (uint32_t v = 0; v < fleet->n_vms; v++)
+		now[v] = at[v] = fleet->vms[v].host;
+	for (unsigned int i = 0; i < PHASES_MAX && again && r == 0; i++)
+		r = phase(&b, &again, err);
+	if (r < 0)
+		return r;
+	if (planner == &mb_planner_best) {
+		drop_if_too_little(&b, now);
+		memcpy(plan->host, at, fleet->n_vms * sizeof(*at));
+	}
+	for (uint32_t v = 0; v < fleet->n_vms; v++)
+		s.vms[v].host = now[v];
+	return mb_plan_finish(plan, &s.view, &s.units, options, NULL, err);
 }
 
 int mb_plan_make(struct mb_plan *ret, const struct mb_planner *planner,
@@ -147,7 +242,7 @@ int mb_plan_make(struct mb_plan *ret, const struct mb_planner *planner,
 	int r;
 
 	*ret = (struct mb_plan){ 0 };
-	r = make(ret, planner, fleet, options, err);
+	r = rebalance(ret, planner, fleet, options, err);
 	if (r < 0)
 		mb_plan_deinit(ret);
 	return r;

@@ -134,6 +134,8 @@ struct mb_move {
 	bool detour;   /* first half of a two-step move, to make room */
 	enum mb_move_why why;
 	int64_t gain_pages;	  /* what this move changes of the saving when its turn comes */
+	uint64_t there_pages;	  /* of its pages are at its destination already */
+	uint32_t with;		  /* whom it shares most with there; MB_NOWHERE: nobody */
 	uint64_t copy_mb;	  /* memory, and what is dirtied meanwhile */
 	uint64_t start_s, time_s; /* from the plan's begin; its duration */
 	bool converges;		  /* the link is faster than the VM dirties its memory */

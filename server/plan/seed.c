@@ -29,6 +29,7 @@
 #include <string.h>
 
 #include "proto/base/cleanup.h"
+#include "server/plan/tally.h"
 
 struct seed {
 	const struct mb_fleet_view *fleet;
@@ -340,8 +341,35 @@ static int place(const struct mb_fleet_view *fleet, const struct mb_plan_options
 	return options->strict ? place_strict(&s, err) : place_plain(&s, err);
 }
 
+static double share_of_two(const struct mb_tally *t, uint32_t a, uint32_t b)
+{
+	size_t i = t->first_of[a], k = t->first_of[b];
+	uint64_t pages = 0;
+
+	while (i < t->first_of[a + 1] && k < t->first_of[b + 1]) {
+		uint32_t ga = t->groups_of[i], gb = t->groups_of[k];
+
+		pages += ga == gb ? t->groups->groups[ga].weight_pages : 0;
+		i += ga <= gb;
+		k += gb <= ga;
+	}
+	return (double)pages;
+}
+
+/* The position-weighted sum by which the rounds choose, with the whole matrix. */
+static double value(const struct mb_tally *t, uint32_t vm, uint32_t host)
+{
+	double sum = 0, position = 1;
+
+	for (uint32_t k = 0; k < t->fleet->n_vms; k++)
+		if (t->host[k] == host)
+			sum += share_of_two(t, vm, k) / position++;
+	return sum;
+}
+
 const struct mb_planner mb_planner_seed = {
 	.name = "seed",
 	.summary = "the original best_matching: pairs by largest share, one host after the other",
 	.place = place,
+	.value = value,
 };

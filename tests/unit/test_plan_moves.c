@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "tests/unit/util_fleet.h"
 
+#include "proto/base/cleanup.h"
 #include "server/plan/moves.h"
 
 static struct mb_move *order(const struct fleet *f, const uint32_t *target, size_t *ret_n,
@@ -8,9 +9,11 @@ static struct mb_move *order(const struct fleet *f, const uint32_t *target, size
 {
 	struct mb_plan_options o = { 0 };
 	struct mb_err err = { 0 };
+	mb_cleanup(mb_units_deinit) struct mb_units units;
 	struct mb_move *moves;
 
-	assert_ok(mb_moves_order(&f->view, &o, target, &moves, ret_n, &err), &err);
+	assert_ok(mb_units_init(&units, &f->view, &err), &err);
+	assert_ok(mb_moves_order(&f->view, &units, &o, target, &moves, ret_n, &err), &err);
 	fleet_replay(f, &o, moves, *ret_n, ret_at);
 	return moves;
 }

@@ -244,25 +244,6 @@ static bool choose(struct best *b)
 	return b->found && b->moves;
 }
 
-static int fits_nowhere(const struct best *b, const struct mb_no_fit *no, struct mb_err *err)
-{
-	const struct mb_plan_vm *vm = &b->fleet->vms[no->vm];
-	unsigned long long mb = vm->memory_mb;
-
-	if (no->host == MB_NOWHERE)
-		return mb_fail(err, ENOSPC, "VM \"%.80s\" (%llu MB) fits on no host: there is none",
-			       vm->name, mb);
-	if (*no->rule)
-		return mb_fail(err, ENOSPC,
-			       "VM \"%.80s\" (%llu MB) fits on no host beside the others: there is "
-			       "room on \"%.80s\", but %s",
-			       vm->name, mb, b->fleet->hosts[no->host].name, no->rule);
-	return mb_fail(err, ENOSPC,
-		       "VM \"%.80s\" (%llu MB) fits on no host beside the others: the largest room "
-		       "is %lld MB on \"%.80s\"",
-		       vm->name, mb, (long long)no->room_mb, b->fleet->hosts[no->host].name);
-}
-
 static int place(const struct mb_fleet_view *fleet, const struct mb_plan_options *options,
 		 uint32_t *ret_host, char *note, struct mb_err *err)
 {
@@ -280,7 +261,7 @@ static int place(const struct mb_fleet_view *fleet, const struct mb_plan_options
 	for (unsigned int i = 0; choose(&b) && i < ROUNDS_MAX; i++)
 		memcpy(b.now, b.host, fleet->n_vms * sizeof(*b.now));
 	if (!b.found)
-		return fits_nowhere(&b, &no, err);
+		return mb_search_fail(fleet, &no, err);
 	memcpy(ret_host, b.host, fleet->n_vms * sizeof(*ret_host));
 	return 0;
 }

@@ -6,48 +6,21 @@
  */
 #include "server/plan/plan.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "proto/base/cleanup.h"
-#include "server/plan/tally.h"
+#include "server/plan/search.h"
 
 static double value(const struct mb_tally *t, uint32_t vm, uint32_t host)
 {
 	return (double)mb_tally_gain(t, host, vm);
 }
 
-static int fits_nowhere(const struct mb_tally *t, uint32_t vm, struct mb_err *err)
-{
-	const struct mb_plan_vm *v = &t->fleet->vms[vm];
-	char rule[MB_PLAN_NOTE_BYTES];
-	uint32_t largest = 0;
-
-	if (!t->fleet->n_hosts)
-		return mb_fail(err, ENOSPC, "VM \"%.80s\" (%llu MB) fits on no host: there is none",
-			       v->name, (unsigned long long)v->memory_mb);
-	for (uint32_t h = 0; h < t->fleet->n_hosts; h++) {
-		if (mb_tally_need(t, vm, h) <= t->room[h] &&
-		    !mb_room_allows(&t->rules, vm, h, MB_NOWHERE, rule, sizeof(rule)))
-			return mb_fail(err, ENOSPC,
-				       "VM \"%.80s\" fits on no host when its turn comes: there is "
-				       "room on \"%.80s\", but %s",
-				       v->name, t->fleet->hosts[h].name, rule);
-		if (t->room[h] > t->room[largest])
-			largest = h;
-	}
-	return mb_fail(
-		err, ENOSPC,
-		"VM \"%.80s\" (%llu MB) fits on no host when its turn comes: the largest room "
-		"is %lld MB on \"%.80s\"",
-		v->name, (unsigned long long)v->memory_mb,
-		(long long)(t->room[largest] / MB_TALLY_MB), t->fleet->hosts[largest].name);
-}
-
 static int place(const struct mb_fleet_view *fleet, const struct mb_plan_options *options,
 		 uint32_t *ret_host, char *note, struct mb_err *err)
 {
 	mb_cleanup(mb_tally_deinit) struct mb_tally t;
+	struct mb_no_fit no;
 	int r = mb_tally_init(&t, fleet, options, err);
 
 	(void)note;
@@ -63,8 +36,10 @@ static int place(const struct mb_fleet_view *fleet, const struct mb_plan_options
 			     mb_tally_gain(&t, h, v) > mb_tally_gain(&t, best, v)) &&
 			    mb_tally_fits(&t, v, h))
 				best = h;
-		if (best == MB_NOWHERE)
-			return fits_nowhere(&t, v, err);
+		if (best == MB_NOWHERE) {
+			mb_search_no_fit(&t, v, &no);
+			return mb_search_fail(fleet, &no, err);
+		}
 		mb_tally_put(&t, v, best);
 	}
 	memcpy(ret_host, t.host, fleet->n_vms * sizeof(*ret_host));

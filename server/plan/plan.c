@@ -7,7 +7,7 @@
 #include "proto/base/cleanup.h"
 #include "server/plan/finish.h"
 #include "server/plan/moves.h"
-#include "server/plan/tally.h"
+#include "server/plan/stage.h"
 
 static const struct mb_planner *const planners[] = { &mb_planner_seed, &mb_planner_paper,
 						     &mb_planner_best };
@@ -25,83 +25,13 @@ const struct mb_planner *mb_planner_find(const char *name)
 	return NULL;
 }
 
-/* --- who may move ----------------------------------------------------------------------------- */
-
-/* A fleet of which some VMs have been told to stay. */
-struct stage {
-	struct mb_fleet_view view;
-	struct mb_plan_vm *vms;
-	struct mb_units units;
-};
-
-static void stage_deinit(struct stage *s)
-{
-	mb_units_deinit(&s->units);
-	free(s->vms);
-}
-
-static bool held(const struct mb_fleet_view *fleet, const struct mb_plan_options *options,
-		 const struct mb_plan_vm *vm)
-{
-	const struct mb_plan_host *host = &fleet->hosts[vm->host];
-
-	/* Who wants a host in maintenance empty asks for that: mb_plan_drain(). */
-	return vm->settled_s < options->hold_s || host->cooled_s < options->cooldown_s ||
-	       host->state == MB_HOST_MAINTENANCE;
-}
-
-/*
- * VMs that a rule wants together, and that are not, are not held: two of them might be on two
- * hosts.
- */
-static bool loosen(struct stage *s, const struct mb_fleet_view *fleet,
-		   const struct mb_plan_rule *rule)
-{
-	bool split = false;
-
-	for (uint32_t k = 1; k < rule->n_vms; k++)
-		split |= fleet->vms[rule->vms[k]].host != fleet->vms[rule->vms[0]].host;
-	for (uint32_t k = 0; k < rule->n_vms && split; k++)
-		s->vms[rule->vms[k]].pinned = fleet->vms[rule->vms[k]].pinned;
-	return split;
-}
-
-/* Hold time, cooldown and maintenance keep VMs where they are, but where that breaks a rule. */
-static int stage_init(struct stage *s, const struct mb_fleet_view *fleet,
-		      const struct mb_plan_options *options, bool *ret_must, struct mb_err *err)
-{
-	mb_autofree bool *obeys = calloc((size_t)fleet->n_vms + 1, sizeof(*obeys));
-	int r;
-
-	s->view = *fleet;
-	s->vms = calloc((size_t)fleet->n_vms + 1, sizeof(*s->vms));
-	if (!s->vms || !obeys)
-		return mb_fail_mem(err, "a plan");
-	memcpy(s->vms, fleet->vms, fleet->n_vms * sizeof(*s->vms));
-	s->view.vms = s->vms;
-	r = mb_plan_obeys(fleet, options, obeys, err);
-	if (r < 0)
-		return r;
-	for (uint32_t v = 0; v < fleet->n_vms; v++) {
-		*ret_must |= !obeys[v];
-		s->vms[v].pinned |= s->vms[v].host != MB_NOWHERE && obeys[v] &&
-				    held(fleet, options, &s->vms[v]);
-	}
-	for (uint32_t i = 0; i < fleet->n_rules; i++)
-		if (fleet->rules[i].kind == MB_RULE_TOGETHER)
-			*ret_must |= loosen(s, fleet, &fleet->rules[i]);
-	return mb_units_init(&s->units, &s->view, err);
-}
-
-/* --- rebalancing ------------------------------------------------------------------------------ */
-
 #define PHASES_MAX 4
 
 struct rebalance {
 	struct mb_plan *plan;
 	const struct mb_planner *planner;
 	const struct mb_plan_options *options;
-	struct stage *stage;
+	struct mb_stage *stage;
 	uint32_t *at;	/* where the moves so far have brought the VMs */
 	uint32_t *next; /* and where the ones in question would */
 	bool must;	/* VMs run nowhere, or where they must not: not all is a matter of gain */
@@ -156,7 +86,7 @@ static int phase(struct rebalance *b, bool *ret_again, struct mb_err *err)
 {
 	mb_cleanup(mb_units_deinit) struct mb_units units = { 0 };
 	mb_autofree struct mb_move *moves = NULL;
-	struct stage *s = b->stage;
+	struct mb_stage *s = b->stage;
 	size_t n = 0, kept = 0;
 	int r;
 
@@ -205,7 +135,7 @@ static int rebalance(struct mb_plan *plan, const struct mb_planner *planner,
 		     struct mb_err *err)
 {
 	size_t n = (size_t)fleet->n_vms + 1;
-	mb_cleanup(stage_deinit) struct stage s = { 0 };
+	mb_cleanup(mb_stage_deinit) struct mb_stage s = { 0 };
 	mb_autofree uint32_t *at = malloc(n * sizeof(*at)), *next = malloc(n * sizeof(*next));
 	mb_autofree uint32_t *now = malloc(n * sizeof(*now));
 	struct rebalance b = { plan, planner, options, &s, at, next, false };
@@ -217,7 +147,7 @@ static int rebalance(struct mb_plan *plan, const struct mb_planner *planner,
 		return mb_fail_mem(err, "a plan");
 	r = mb_plan_check(fleet, options, err);
 	if (r == 0)
-		r = stage_init(&s, fleet, options, &b.must, err);
+		r = mb_stage_init(&s, fleet, options, true, &b.must, err);
 	if (r < 0)
 		return r;
 	for (uint32_t v = 0; v < fleet->n_vms; v++)

@@ -34,6 +34,7 @@ enum mb_host_state {
 	MB_HOST_ACTIVE,
 	MB_HOST_MAINTENANCE, /* takes no VM; those on it stay until it is drained */
 	MB_HOST_POOL,	     /* switched off and empty: woken only when a question says so */
+	MB_HOST_EMPTYING,    /* being drained: nobody may come or stay */
 	MB_HOST_STATES
 };
 

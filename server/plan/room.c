@@ -236,6 +236,8 @@ bool mb_room_allows(const struct mb_room *r, uint32_t vm, uint32_t host, uint32_
 		return forbid(reason, bytes, "the host is in maintenance");
 	if (h->state == MB_HOST_POOL && r->fleet->vms[vm].host != host)
 		return forbid(reason, bytes, "the host is switched off, in the pool");
+	if (h->state == MB_HOST_EMPTYING)
+		return forbid(reason, bytes, "the host is being drained");
 	if (!allows_labels(r, vm, host, without, reason, bytes))
 		return false;
 	for (uint32_t i = r->first_of[vm]; i < r->first_of[vm + 1]; i++) {

@@ -61,6 +61,12 @@ void mb_search_settle(struct mb_search *s, const uint32_t *now, uint64_t min_gai
 
 /* --- what the steps are made of --- */
 
+/* Why a VM, which is nowhere, fits nowhere now. */
+void mb_search_no_fit(const struct mb_tally *t, uint32_t v, struct mb_no_fit *ret);
+/* -ENOSPC, and that in words. */
+int mb_search_fail(const struct mb_fleet_view *fleet, const struct mb_no_fit *no,
+		   struct mb_err *err);
+
 /* Where a VM, except where it is, would gain most; MB_NOWHERE where it fits nowhere. */
 uint32_t mb_search_best_host(struct mb_tally *t, uint32_t v);
 /* own[] of all VMs on two hosts. */

@@ -35,8 +35,7 @@ static uint32_t next_fit(const struct mb_tally *t, uint32_t v, uint32_t tried, i
 	return best;
 }
 
-/* Remembers why the packing failed first: the VM, and the largest room there was. */
-static void note_failure(const struct mb_tally *t, uint32_t v, struct mb_no_fit *ret)
+void mb_search_no_fit(const struct mb_tally *t, uint32_t v, struct mb_no_fit *ret)
 {
 	*ret = (struct mb_no_fit){ .vm = v, .host = MB_NOWHERE };
 	for (uint32_t h = 0; h < t->fleet->n_hosts; h++)
@@ -47,12 +46,32 @@ static void note_failure(const struct mb_tally *t, uint32_t v, struct mb_no_fit 
 	ret->room_mb = t->room[ret->host] / MB_TALLY_MB;
 	/* Is it room that is short, or does a rule forbid where there is room? */
 	for (uint32_t h = 0; h < t->fleet->n_hosts; h++)
-		if (mb_tally_need(t, v, h) <= t->room[h]) {
+		if (t->full[v] <= t->room[h]) {
 			ret->host = h;
 			ret->room_mb = t->room[h] / MB_TALLY_MB;
 			mb_room_allows(&t->rules, v, h, MB_NOWHERE, ret->rule, sizeof(ret->rule));
 			return;
 		}
+}
+
+int mb_search_fail(const struct mb_fleet_view *fleet, const struct mb_no_fit *no,
+		   struct mb_err *err)
+{
+	const struct mb_plan_vm *vm = &fleet->vms[no->vm];
+	unsigned long long mb = vm->memory_mb;
+
+	if (no->host == MB_NOWHERE)
+		return mb_fail(err, ENOSPC, "VM \"%.80s\" (%llu MB) fits on no host: there is none",
+			       vm->name, mb);
+	if (*no->rule)
+		return mb_fail(err, ENOSPC,
+			       "VM \"%.80s\" (%llu MB) fits on no host beside the others: there is "
+			       "room on \"%.80s\", but %s",
+			       vm->name, mb, fleet->hosts[no->host].name, no->rule);
+	return mb_fail(err, ENOSPC,
+		       "VM \"%.80s\" (%llu MB) fits on no host beside the others: the largest room "
+		       "is %lld MB on \"%.80s\"",
+		       vm->name, mb, (long long)no->room_mb, fleet->hosts[no->host].name);
 }
 
 /* Sets *ret_no on the first failure: what best-fit-decreasing could not place. */
@@ -84,7 +103,7 @@ static bool pack(struct mb_search *s, struct mb_no_fit *ret_no)
 			continue;
 		}
 		if (!failed)
-			note_failure(p, v, ret_no);
+			mb_search_no_fit(p, v, ret_no);
 		failed = true;
 		if (depth-- == 0)
 			break;

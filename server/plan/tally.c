@@ -123,7 +123,7 @@ void mb_tally_clear(struct mb_tally *t)
 {
 	empty(t);
 	for (uint32_t v = 0; v < t->fleet->n_vms; v++)
-		if (mb_tally_pinned(t, v) && t->fleet->vms[v].host != MB_NOWHERE)
+		if (t->fleet->vms[v].pinned && t->fleet->vms[v].host != MB_NOWHERE)
 			mb_tally_put(t, v, t->fleet->vms[v].host);
 }
 

@@ -34,9 +34,10 @@ struct mb_tally {
 	int64_t *full;	/* [0, n_vms): full size */
 	int64_t *least; /* [0, n_vms): the same less what counts of its self-sharing */
 	uint32_t counted_percent;
-	uint64_t *gain;	 /* [h * n_vms + v], pages */
-	uint64_t saving; /* pages */
-	uint64_t work;	 /* counters touched: a clock that is the same everywhere */
+	const bool *fixed; /* [0, n_vms): further VMs that the search leaves alone; NULL: none */
+	uint64_t *gain;	   /* [h * n_vms + v], pages */
+	uint64_t saving;   /* pages */
+	uint64_t work;	   /* counters touched: a clock that is the same everywhere */
 	/* Which groups a VM is in: groups_of[first_of[v], first_of[v + 1]), ascending. */
 	size_t *first_of;
 	uint32_t *groups_of;
@@ -97,7 +98,7 @@ static inline bool mb_tally_may_replace(const struct mb_tally *t, uint32_t vm, u
 
 static inline bool mb_tally_pinned(const struct mb_tally *t, uint32_t vm)
 {
-	return t->fleet->vms[vm].pinned;
+	return t->fleet->vms[vm].pinned || (t->fixed && t->fixed[vm]);
 }
 
 #endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Finds new places for a few units while the others stay: what draining and consolidating do.
+ *
+ * Largest first, each to the host that the planner values most. Where none has room, another unit
+ * moves away first (the paper's two-step move, 4.2): the smallest that does.
+ */
+#ifndef MB_PLAN_EVICT_H
+#define MB_PLAN_EVICT_H
+
+#include "server/plan/search.h"
+
+/*
+ * Places all units of `search->tally` that are nowhere and that vms[0, n) names. `search` is over
+ * the view of units; `moved` is scratch of n_vms. False: *ret_no says who found no place, and the
+ * tally is to be loaded again.
+ */
+bool mb_evict(struct mb_search *search, const struct mb_planner *planner, uint32_t *vms, uint32_t n,
+	      bool *moved, struct mb_no_fit *ret_no);
+
+#endif

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Hotspot mitigation (paper 4.4). What makes a host hot is measured by others: guests that swap,
+ * little free memory, sharing that was lost. A VM that leaves takes its part of that with it.
+ */
+#include "server/plan/question.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/base/cleanup.h"
+#include "server/plan/finish.h"
+#include "server/plan/search.h"
+#include "server/plan/stage.h"
+
+struct mitigation {
+	struct mb_plan *plan;
+	const struct mb_planner *planner;
+	const struct mb_plan_options *options;
+	const struct mb_hotspot_limits *limits;
+	struct mb_stage stage;
+	struct mb_tally tally; /* over the stage's units */
+	struct heat {
+		uint64_t swap_pages_s, free_mb, lost_pages;
+	} * heat; /* [0, n_hosts) */
+	uint32_t *unit_host;
+	bool *moved; /* units */
+};
+
+static void deinit(struct mitigation *m)
+{
+	mb_tally_deinit(&m->tally);
+	mb_stage_deinit(&m->stage);
+	free(m->heat);
+	free(m->unit_host);
+	free(m->moved);
+}
+
+static void measure(struct mitigation *m)
+{
+	const struct mb_fleet_view *f = &m->stage.view;
+
+	for (uint32_t h = 0; h < f->n_hosts; h++)
+		m->heat[h] = (struct heat){ .free_mb = f->hosts[h].free_mb };
+	for (uint32_t v = 0; v < f->n_vms; v++) {
+		if (f->vms[v].host == MB_NOWHERE)
+			continue;
+		m->heat[f->vms[v].host].swap_pages_s += f->vms[v].swap_pages_s;
+		m->heat[f->vms[v].host].lost_pages += f->vms[v].lost_pages;
+	}
+}
+
+/* The first cause in words, or false if there is none. */
+static bool is_hot(const struct heat *heat, const struct mb_hotspot_limits *l, char *reason)
+{
+	if (l->free_mb && heat->free_mb < l->free_mb)
+		snprintf(reason, MB_REASON_BYTES, "%llu MB of its memory are free, less than %llu",
+			 (unsigned long long)heat->free_mb, (unsigned long long)l->free_mb);
+	else if (l->swap_pages_s && heat->swap_pages_s > l->swap_pages_s)
+		snprintf(reason, MB_REASON_BYTES,
+			 "its guests swap %llu pages a second, more than %llu",
+			 (unsigned long long)heat->swap_pages_s,
+			 (unsigned long long)l->swap_pages_s);
+	else if (l->lost_pages && heat->lost_pages > l->lost_pages)
+		snprintf(reason, MB_REASON_BYTES,
+			 "its guests lost %llu shared pages, more than %llu",
+			 (unsigned long long)heat->lost_pages, (unsigned long long)l->lost_pages);
+	else
+		return false;
+	return true;
+}
+
+/* Would it help if this unit left? Only if it has a part in the cause. */
+static bool helps(const struct mitigation *m, uint32_t host, uint32_t unit)
+{
+	const struct heat *heat = &m->heat[host];
+	const struct mb_hotspot_limits *l = m->limits;
+	uint64_t swap = 0, lost = 0;
+
+	for (uint32_t i = m->stage.units.first_of[unit]; i < m->stage.units.first_of[unit + 1];
+	     i++) {
+		swap += m->stage.vms[m->stage.units.members[i]].swap_pages_s;
+		lost += m->stage.vms[m->stage.units.members[i]].lost_pages;
+	}
+	return (l->free_mb && heat->free_mb < l->free_mb) ||
+	       (l->swap_pages_s && heat->swap_pages_s > l->swap_pages_s && swap) ||
+	       (l->lost_pages && heat->lost_pages > l->lost_pages && lost);
+}
+
+/* Memory is cooler by what the unit does not share there, and warmer where it comes at full size.
+ */
+static void carry_heat(struct mitigation *m, uint32_t unit, uint32_t from, uint32_t to,
+		       uint64_t freed_mb)
+{
+	struct heat *a = &m->heat[from], *b = &m->heat[to];
+	uint64_t full_mb = (uint64_t)(m->tally.full[unit] / MB_TALLY_MB);
+
+	for (uint32_t i = m->stage.units.first_of[unit]; i < m->stage.units.first_of[unit + 1];
+	     i++) {
+		const struct mb_plan_vm *vm = &m->stage.vms[m->stage.units.members[i]];
+
+		a->swap_pages_s -= vm->swap_pages_s;
+		b->swap_pages_s += vm->swap_pages_s;
+		a->lost_pages -= vm->lost_pages;
+		b->lost_pages += vm->lost_pages;
+	}
+	if (a->free_mb != UINT64_MAX)
+		a->free_mb += freed_mb;
+	if (b->free_mb != UINT64_MAX)
+		b->free_mb -= MB_MIN(b->free_mb, full_mb);
+}
+
+/* A destination must not become hot for want of memory by taking the unit in. */
+static bool stays_cool(const struct mitigation *m, uint32_t unit, uint32_t host)
+{
+	char reason[MB_REASON_BYTES];
+	uint64_t full_mb = (uint64_t)(m->tally.full[unit] / MB_TALLY_MB);
+	const struct heat *heat = &m->heat[host];
+
+	if (is_hot(heat, m->limits, reason))
+		return false;
+	return heat->free_mb == UINT64_MAX ||
+	       (heat->free_mb >= full_mb && heat->free_mb - full_mb >= m->limits->free_mb);
+}
+
+struct choice {
+	uint32_t unit, to;
+	double gain;
+};
+
+/* The unit of a host whose best feasible destination gains most (paper 4.4). */
+static struct choice choose(struct mitigation *m, uint32_t host)
+{
+	struct mb_tally *t = &m->tally;
+	struct choice best = { MB_NOWHERE, MB_NOWHERE, 0 };
+
+	for (uint32_t u = 0; u < t->fleet->n_vms; u++) {
+		double own;
+
+		if (t->host[u] != host || m->moved[u] || mb_tally_pinned(t, u) ||
+		    !helps(m, host, u))
+			continue;
+		mb_tally_take(t, u);
+		own = m->planner->value(t, u, host);
+		for (uint32_t h = 0; h < t->fleet->n_hosts; h++) {
+			double gain;
+
+			if (h == host || t->full[u] > t->room[h] || !mb_tally_fits(t, u, h) ||
+			    !stays_cool(m, u, h))
+				continue;
+			gain = m->planner->value(t, u, h) - own;
+			if (best.unit == MB_NOWHERE || gain > best.gain)
+				best = (struct choice){ u, h, gain };
+		}
+		mb_tally_put(t, u, host);
+	}
+	return best;
+}
+
+/* The smallest pooled host that is not awake yet. */
+static uint32_t wake(struct mitigation *m)
+{
+	uint32_t best = MB_NOWHERE;
+
+	for (uint32_t h = 0; h < m->stage.view.n_hosts; h++)
+		if (m->stage.hosts[h].state == MB_HOST_POOL &&
+		    (best == MB_NOWHERE ||
+		     m->stage.hosts[h].memory_mb < m->stage.hosts[best].memory_mb))
+			best = h;
+	if (best != MB_NOWHERE)
+		m->stage.hosts[best].state = MB_HOST_ACTIVE;
+	return best;
+}
+
+static int relieve(struct mitigation *m, struct mb_hotspot *spot, struct mb_err *err)
+{
+	struct mb_tally *t = &m->tally;
+	char reason[MB_REASON_BYTES];
+
+	while (is_hot(&m->heat[spot->host], m->limits, reason)) {
+		struct choice c = choose(m, spot->host);
+		uint64_t freed;
+		bool went;
+		int r;
+
+		if (c.unit == MB_NOWHERE) {
+			uint32_t woken = spot->woken == MB_NOWHERE ? wake(m) : MB_NOWHERE;
+
+			if (woken == MB_NOWHERE)
+				return 0;
+			spot->woken = woken;
+			if (choose(m, spot->host).unit != MB_NOWHERE)
+				continue;
+			/* It does not help: let it sleep. */
+			m->stage.hosts[woken].state = MB_HOST_POOL;
+			spot->woken = MB_NOWHERE;
+			return 0;
+		}
+		freed = (uint64_t)(MB_TALLY_PAGE *
+				   (int64_t)(t->fleet->vms[c.unit].distinct -
+					     mb_tally_own(t, c.unit)) /
+				   MB_TALLY_MB);
+		memcpy(m->unit_host, t->host, t->fleet->n_vms * sizeof(*m->unit_host));
+		m->unit_host[c.unit] = c.to;
+		r = mb_stage_go(&m->stage, m->options, m->unit_host, m->plan, &went, err);
+		if (r < 0)
+			return r;
+		m->moved[c.unit] = true;
+		if (!went)
+			continue;
+		mb_search_move(t, c.unit, c.to);
+		carry_heat(m, c.unit, spot->host, c.to, freed);
+	}
+	spot->relieved = true;
+	return 0;
+}
+
+static int find(const struct mitigation *m, struct mb_hotspot **ret, size_t *ret_n,
+		struct mb_err *err)
+{
+	uint32_t n_hosts = m->stage.view.n_hosts;
+	char reason[MB_REASON_BYTES];
+
+	*ret_n = 0;
+	*ret = calloc((size_t)n_hosts + 1, sizeof(**ret));
+	if (!*ret)
+		return mb_fail_mem(err, "the hotspots");
+	for (uint32_t h = 0; h < n_hosts; h++) {
+		struct mb_hotspot *spot = &(*ret)[*ret_n];
+
+		if (m->stage.hosts[h].state == MB_HOST_POOL ||
+		    !is_hot(&m->heat[h], m->limits, reason))
+			continue;
+		*spot = (struct mb_hotspot){ .host = h, .woken = MB_NOWHERE };
+		memcpy(spot->reason, reason, sizeof(reason));
+		++*ret_n;
+	}
+	return 0;
+}
+
+static int mitigate(struct mitigation *m, struct mb_hotspot **ret_spots, size_t *ret_n_spots,
+		    const struct mb_fleet_view *fleet, struct mb_err *err)
+{
+	size_t n = (size_t)fleet->n_vms + 1;
+	mb_autofree enum mb_move_why *why = malloc(n * sizeof(*why));
+	int r = mb_plan_check(fleet, m->options, err);
+
+	if (r < 0)
+		return r;
+	m->plan->host = malloc(n * sizeof(*m->plan->host));
+	m->heat = calloc((size_t)fleet->n_hosts + 1, sizeof(*m->heat));
+	m->unit_host = calloc(n, sizeof(*m->unit_host));
+	m->moved = calloc(n, sizeof(*m->moved));
+	if (!why || !m->plan->host || !m->heat || !m->unit_host || !m->moved)
+		return mb_fail_mem(err, "the hotspots");
+	/* Who swaps cannot wait for hold times. */
+	if ((r = mb_stage_init(&m->stage, fleet, m->options, false, NULL, err)) < 0 ||
+	    (r = mb_tally_init(&m->tally, &m->stage.units.view, m->options, err)) < 0)
+		return r;
+	for (uint32_t u = 0; u < m->tally.fleet->n_vms; u++)
+		m->unit_host[u] = m->tally.fleet->vms[u].host;
+	mb_tally_load(&m->tally, m->unit_host);
+	measure(m);
+	r = find(m, ret_spots, ret_n_spots, err);
+	for (size_t i = 0; i < *ret_n_spots && r == 0; i++)
+		r = relieve(m, &(*ret_spots)[i], err);
+	if (r < 0)
+		return r;
+	for (uint32_t v = 0; v < fleet->n_vms; v++)
+		why[v] = MB_WHY_RELIEVE;
+	mb_stage_rewind(&m->stage, fleet, m->plan->host);
+	/* The woken ones are awake when the plan is carried out. */
+	for (size_t i = 0; i < *ret_n_spots; i++)
+		if ((*ret_spots)[i].woken != MB_NOWHERE)
+			m->stage.hosts[(*ret_spots)[i].woken].state = MB_HOST_ACTIVE;
+	return mb_plan_finish(m->plan, &m->stage.view, &m->stage.units, m->options, why, err);
+}
+
+int mb_plan_hotspot(struct mb_plan *ret, struct mb_hotspot **ret_spots, size_t *ret_n_spots,
+		    const struct mb_planner *planner, const struct mb_fleet_view *fleet,
+		    const struct mb_plan_options *options, const struct mb_hotspot_limits *limits,
+		    struct mb_err *err)
+{
+	mb_cleanup(deinit) struct mitigation m = {
+		.plan = ret, .planner = planner, .options = options, .limits = limits
+	};
+	int r;
+
+	*ret = (struct mb_plan){ 0 };
+	*ret_spots = NULL;
+	*ret_n_spots = 0;
+	r = mitigate(&m, ret_spots, ret_n_spots, fleet, err);
+	if (r < 0) {
+		mb_plan_deinit(ret);
+		free(mb_take_ptr(*ret_spots));
+	}
+	return r;
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Initial placement (paper 4.1): which host is best for one VM, and why. */
+#include "server/plan/question.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/base/cleanup.h"
+#include "server/plan/stage.h"
+#include "server/plan/tally.h"
+
+struct ranking {
+	const struct mb_planner *planner;
+	const struct mb_fleet_view *fleet;
+	struct mb_stage stage;
+	struct mb_tally tally; /* over the stage's units, the one in question nowhere */
+	uint32_t unit;
+	uint64_t *gain;	  /* [0, n_hosts): distinct pages of the VM that others there have */
+	uint64_t *unions; /* [0, n_hosts): without the unit */
+	uint64_t *shared; /* [0, n_vms): with the VM */
+	uint32_t vm;
+};
+
+static void deinit(struct ranking *r)
+{
+	mb_tally_deinit(&r->tally);
+	mb_stage_deinit(&r->stage);
+	free(r->gain);
+	free(r->unions);
+	free(r->shared);
+}
+
+/* Exact, whatever the score goes by. `at` says where the others are. */
+static int count_shared(struct ranking *r, const uint32_t *at, struct mb_err *err)
+{
+	const struct mb_groups *g = r->fleet->groups;
+	mb_autofree size_t *seen = calloc((size_t)r->fleet->n_hosts + 1, sizeof(*seen));
+
+	if (!seen)
+		return mb_fail_mem(err, "ranking the hosts");
+	for (size_t i = 0; i < g->n_groups; i++) {
+		const uint32_t *vms = g->vms + g->groups[i].first_vm;
+		bool has = false;
+
+		for (uint32_t k = 0; k < g->groups[i].n_vms; k++)
+			has |= vms[k] == r->vm;
+		for (uint32_t k = 0; k < g->groups[i].n_vms && has; k++) {
+			if (at[vms[k]] == MB_NOWHERE)
+				continue;
+			r->shared[vms[k]] += g->groups[i].weight_pages;
+			/* Once a host, however many there have it. */
+			if (seen[at[vms[k]]] != i + 1)
+				r->gain[at[vms[k]]] += g->groups[i].weight_pages;
+			seen[at[vms[k]]] = i + 1;
+		}
+	}
+	return 0;
+}
+
+static void explain(const struct ranking *r, const uint32_t *at, struct mb_rank *rank)
+{
+	uint32_t with = MB_NOWHERE, on = 0;
+
+	for (uint32_t v = 0; v < r->fleet->n_vms; v++) {
+		if (at[v] != rank->host)
+			continue;
+		on++;
+		if (r->shared[v] && (with == MB_NOWHERE || r->shared[v] > r->shared[with]))
+			with = v;
+	}
+	if (with != MB_NOWHERE)
+		snprintf(rank->reason, sizeof(rank->reason),
+			 "%.1f MB of its pages are there already, most of them, %.1f MB, in "
+			 "\"%.60s\"",
+			 (double)rank->gain_pages / MB_PLAN_PAGES_PER_MB,
+			 (double)r->shared[with] / MB_PLAN_PAGES_PER_MB, r->fleet->vms[with].name);
+	else
+		snprintf(rank->reason, sizeof(rank->reason), "%s",
+			 on ? "it has room, but no VM there shares a page with it" :
+			      "it has room, and is empty");
+}
+
+static void look_at(const struct ranking *r, const uint32_t *at, uint32_t host, struct mb_rank *ret)
+{
+	const struct mb_tally *t = &r->tally;
+	uint64_t after = r->unions[host] + r->fleet->vms[r->vm].distinct - r->gain[host];
+
+	*ret = (struct mb_rank){ .host = host,
+				 .wakes = r->fleet->hosts[host].state == MB_HOST_POOL,
+				 .gain_pages = r->gain[host],
+				 .used_after_mb = after / MB_PLAN_PAGES_PER_MB,
+				 .value = r->planner->value(t, r->unit, host) };
+	if (!mb_room_allows(&t->rules, r->unit, host, MB_NOWHERE, ret->reason, sizeof(ret->reason)))
+		return;
+	if (t->full[r->unit] > t->room[host] || !mb_tally_fits(t, r->unit, host)) {
+		snprintf(ret->reason, sizeof(ret->reason),
+			 "no room: it needs %lld MB on arrival, %lld MB are left",
+			 (long long)(t->full[r->unit] / MB_TALLY_MB),
+			 (long long)(t->room[host] / MB_TALLY_MB));
+		return;
+	}
+	ret->fits = true;
+	explain(r, at, ret);
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct mb_rank *x = a, *y = b;
+
+	if (x->fits != y->fits)
+		return x->fits ? -1 : 1;
+	if (x->wakes != y->wakes)
+		return x->wakes ? 1 : -1;
+	if (x->value < y->value || x->value > y->value)
+		return x->value > y->value ? -1 : 1;
+	return (x->host > y->host) - (x->host < y->host);
+}
+
+static int rank(struct ranking *r, const struct mb_plan_options *options, struct mb_rank *ret,
+		struct mb_err *err)
+{
+	const struct mb_fleet_view *f = r->fleet;
+	size_t n = (size_t)f->n_vms + 1, n_hosts = (size_t)f->n_hosts + 1;
+	mb_autofree uint32_t *at = malloc(n * sizeof(*at));
+	mb_autofree uint32_t *unit_host = malloc(n * sizeof(*unit_host));
+	int e;
+
+	r->gain = calloc(n_hosts, sizeof(*r->gain));
+	r->unions = calloc(n_hosts, sizeof(*r->unions));
+	r->shared = calloc(n, sizeof(*r->shared));
+	if (!at || !unit_host || !r->gain || !r->unions || !r->shared)
+		return mb_fail_mem(err, "ranking the hosts");
+	e = mb_stage_init(&r->stage, f, options, false, NULL, err);
+	if (e < 0)
+		return e;
+	/* A pooled host would be woken. */
+	for (uint32_t h = 0; h < f->n_hosts; h++)
+		if (r->stage.hosts[h].state == MB_HOST_POOL)
+			r->stage.hosts[h].state = MB_HOST_ACTIVE;
+	e = mb_tally_init(&r->tally, &r->stage.units.view, options, err);
+	if (e < 0)
+		return e;
+	r->unit = r->stage.units.unit_of[r->vm];
+	for (uint32_t u = 0; u < r->stage.units.view.n_vms; u++)
+		unit_host[u] = u == r->unit ? MB_NOWHERE : r->stage.units.view.vms[u].host;
+	mb_tally_load(&r->tally, unit_host);
+	mb_units_expand(&r->stage.units, f->n_vms, unit_host, at);
+	mb_score_unions(f, at, r->unions);
+	e = count_shared(r, at, err);
+	for (uint32_t h = 0; h < f->n_hosts && e == 0; h++)
+		look_at(r, at, h, &ret[h]);
+	if (e == 0)
+		qsort(ret, f->n_hosts, sizeof(*ret), compare);
+	return e;
+}
+
+int mb_plan_rank(struct mb_rank **ret, const struct mb_planner *planner,
+		 const struct mb_fleet_view *fleet, const struct mb_plan_options *options,
+		 uint32_t vm, struct mb_err *err)
+{
+	mb_cleanup(deinit) struct ranking r = { .planner = planner, .fleet = fleet, .vm = vm };
+	mb_autofree struct mb_rank *ranks = NULL;
+	int e = mb_plan_check(fleet, options, err);
+
+	if (e < 0)
+		return e;
+	if (vm >= fleet->n_vms)
+		return mb_fail(err, EINVAL, "VM %u of %u", vm, fleet->n_vms);
+	ranks = calloc((size_t)fleet->n_hosts + 1, sizeof(*ranks));
+	if (!ranks)
+		return mb_fail_mem(err, "ranking the hosts");
+	e = rank(&r, options, ranks, err);
+	if (e == 0)
+		*ret = mb_take_ptr(ranks);
+	return e;
+}

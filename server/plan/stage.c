@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "server/plan/stage.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/base/cleanup.h"
+#include "server/plan/finish.h"
+#include "server/plan/moves.h"
+
+void mb_stage_deinit(struct mb_stage *s)
+{
+	mb_units_deinit(&s->units);
+	free(s->vms);
+	free(s->hosts);
+	*s = (struct mb_stage){ 0 };
+}
+
+static bool held(const struct mb_fleet_view *fleet, const struct mb_plan_options *options,
+		 const struct mb_plan_vm *vm)
+{
+	const struct mb_plan_host *host = &fleet->hosts[vm->host];
+
+	/* Who wants a host in maintenance empty asks for that: mb_plan_drain(). */
+	return vm->settled_s < options->hold_s || host->cooled_s < options->cooldown_s ||
+	       host->state == MB_HOST_MAINTENANCE;
+}
+
+/*
+ * VMs that a rule wants together, and that are not, are not held: two of them might be on two
+ * hosts.
+ */
+static bool loosen(struct mb_stage *s, const struct mb_fleet_view *fleet,
+		   const struct mb_plan_rule *rule)
+{
+	bool split = false;
+
+	for (uint32_t k = 1; k < rule->n_vms; k++)
+		split |= fleet->vms[rule->vms[k]].host != fleet->vms[rule->vms[0]].host;
+	for (uint32_t k = 0; k < rule->n_vms && split; k++)
+		s->vms[rule->vms[k]].pinned = fleet->vms[rule->vms[k]].pinned;
+	return split;
+}
+
+int mb_stage_init(struct mb_stage *s, const struct mb_fleet_view *fleet,
+		  const struct mb_plan_options *options, bool hold, bool *ret_must,
+		  struct mb_err *err)
+{
+	mb_autofree bool *obeys = calloc((size_t)fleet->n_vms + 1, sizeof(*obeys));
+	bool must = false;
+	int r;
+
+	*s = (struct mb_stage){ .view = *fleet };
+	s->vms = calloc((size_t)fleet->n_vms + 1, sizeof(*s->vms));
+	s->hosts = calloc((size_t)fleet->n_hosts + 1, sizeof(*s->hosts));
+	if (!s->vms || !s->hosts || !obeys)
+		return mb_fail_mem(err, "a plan");
+	if (fleet->n_vms)
+		memcpy(s->vms, fleet->vms, fleet->n_vms * sizeof(*s->vms));
+	if (fleet->n_hosts)
+		memcpy(s->hosts, fleet->hosts, fleet->n_hosts * sizeof(*s->hosts));
+	s->view.vms = s->vms;
+	s->view.hosts = s->hosts;
+	r = mb_plan_obeys(fleet, options, obeys, err);
+	if (r < 0)
+		return r;
+	for (uint32_t v = 0; v < fleet->n_vms; v++) {
+		must |= !obeys[v];
+		s->vms[v].pinned |= hold && s->vms[v].host != MB_NOWHERE && obeys[v] &&
+				    held(fleet, options, &s->vms[v]);
+	}
+	for (uint32_t i = 0; i < fleet->n_rules; i++)
+		if (fleet->rules[i].kind == MB_RULE_TOGETHER)
+			must |= loosen(s, fleet, &fleet->rules[i]);
+	if (ret_must)
+		*ret_must = must;
+	return mb_units_init(&s->units, &s->view, err);
+}
+
+int mb_stage_go(struct mb_stage *s, const struct mb_plan_options *options,
+		const uint32_t *unit_host, struct mb_plan *plan, bool *ret, struct mb_err *err)
+{
+	uint32_t n_vms = s->view.n_vms;
+	mb_autofree uint32_t *target = malloc(((size_t)n_vms + 1) * sizeof(*target));
+	mb_autofree struct mb_move *moves = NULL;
+	size_t n = 0;
+	void *p;
+	int r;
+
+	if (!target)
+		return mb_fail_mem(err, "a plan");
+	mb_units_expand(&s->units, n_vms, unit_host, target);
+	r = mb_moves_order(&s->view, &s->units, options, target, &moves, &n, err);
+	if (r < 0)
+		return r;
+	/* The infeasible ones stand at the end. */
+	*ret = !n || moves[n - 1].feasible;
+	if (!n || !*ret)
+		return 0;
+	p = reallocarray(plan->moves, plan->n_moves + n, sizeof(*plan->moves));
+	if (!p)
+		return mb_fail_mem(err, "a plan");
+	plan->moves = p;
+	memcpy(plan->moves + plan->n_moves, moves, n * sizeof(*moves));
+	plan->n_moves += n;
+	for (uint32_t v = 0; v < n_vms; v++)
+		s->vms[v].host = target[v];
+	return 0;
+}
+
+void mb_stage_rewind(struct mb_stage *s, const struct mb_fleet_view *fleet, uint32_t *ret_host)
+{
+	for (uint32_t v = 0; v < fleet->n_vms; v++) {
+		ret_host[v] = s->vms[v].host;
+		s->vms[v].host = fleet->vms[v].host;
+	}
+	for (uint32_t h = 0; h < fleet->n_hosts; h++)
+		s->hosts[h].state = fleet->hosts[h].state;
+}

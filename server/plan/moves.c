@@ -312,6 +312,17 @@ static int64_t short_of(const struct sim *s, uint32_t u)
 	return MB_MAX(need, (int64_t)1);
 }
 
+/* The last move was the detour of this unit of one VM. */
+static void undo_detour(struct sim *s, uint32_t u)
+{
+	const struct mb_move *m = &s->moves[--s->n_moves];
+
+	s->arrived[m->to]--;
+	move_vm(s, m->vm, m->from);
+	s->detoured[u] = false;
+	s->n_detours--;
+}
+
 /*
  * Makes room for one waiting migration, the one for which least must step aside. Of those that
  * wait for the same host only the smallest counts: it needs least. False when nothing can be done.
@@ -319,7 +330,7 @@ static int64_t short_of(const struct sim *s, uint32_t u)
 static bool step_aside(struct sim *s)
 {
 	int64_t best_cost = -1;
-	uint32_t best = MB_NOWHERE, n;
+	uint32_t best = MB_NOWHERE, n, done;
 
 	for (uint32_t h = 0; h < s->fleet->n_hosts; h++) {
 		uint32_t u = smallest_waiting(s, h);
@@ -336,16 +347,16 @@ static bool step_aside(struct sim *s)
 	if (best == MB_NOWHERE)
 		return false;
 	plan_aside(s, target_of(s, best), short_of(s, best), &n);
-	for (uint32_t i = 0; i < n; i++) {
-		if (!fits(s, s->aside[i], s->aside_to[i]))
-			break;
-		sim_move(s, s->aside[i], s->aside_to[i], true);
-	}
-	/* A rule may still be in the way: then it waits on, and nobody steps aside for it again. */
-	if (fits(s, best, target_of(s, best)))
+	for (done = 0; done < n && fits(s, s->aside[done], s->aside_to[done]); done++)
+		sim_move(s, s->aside[done], s->aside_to[done], true);
+	if (fits(s, best, target_of(s, best))) {
 		sim_move(s, best, target_of(s, best), false);
-	else
-		s->no_detour[best] = true;
+		return true;
+	}
+	/* A rule is still in the way: it waits on, and nobody steps aside for it again. */
+	while (done-- > 0)
+		undo_detour(s, s->aside[done]);
+	s->no_detour[best] = true;
 	return true;
 }
 

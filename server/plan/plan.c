@@ -105,7 +105,8 @@ static int phase(struct rebalance *b, bool *ret_again, struct mb_err *err)
 	memcpy(b->next, b->at, s->view.n_vms * sizeof(*b->next));
 	for (size_t i = 0; i < kept; i++)
 		b->next[moves[i].vm] = moves[i].to;
-	if (kept && !b->must && worth(b, b->next, moves, kept) <= worth(b, b->at, NULL, 0))
+	if (memcmp(b->next, b->at, s->view.n_vms * sizeof(*b->at)) == 0 ||
+	    (!b->must && worth(b, b->next, moves, kept) <= worth(b, b->at, NULL, 0)))
 		kept = 0;
 	if (kept)
 		memcpy(b->at, b->next, s->view.n_vms * sizeof(*b->at));

@@ -139,7 +139,7 @@ static int consolidate(struct consolidation *c, const struct mb_fleet_view *flee
 	if (!why)
 		return mb_fail_mem(err, "a consolidation");
 	if ((r = init(c, fleet, err)) < 0 ||
-	    (r = mb_stage_init(&c->stage, fleet, c->options, true, NULL, err)) < 0 ||
+	    (r = mb_stage_init(&c->stage, fleet, c->options, true, err)) < 0 ||
 	    (r = mb_search_init(&c->search, &c->stage.units.view, c->options, err)) < 0)
 		return r;
 	look(c, low_percent);

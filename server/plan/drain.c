@@ -79,7 +79,7 @@ static int drain(struct mb_plan *plan, const struct mb_planner *planner,
 	if (!why || !unit_host || !plan->host)
 		return mb_fail_mem(err, "draining a host");
 	/* Who drains a host does not wait for hold times. */
-	r = mb_stage_init(&s, fleet, options, false, NULL, err);
+	r = mb_stage_init(&s, fleet, options, false, err);
 	if (r < 0)
 		return r;
 	s.hosts[host].state = MB_HOST_EMPTYING;

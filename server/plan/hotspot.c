@@ -255,7 +255,7 @@ static int mitigate(struct mitigation *m, struct mb_hotspot **ret_spots, size_t 
 	if (!why || !m->plan->host || !m->heat || !m->unit_host || !m->moved)
 		return mb_fail_mem(err, "the hotspots");
 	/* Who swaps cannot wait for hold times. */
-	if ((r = mb_stage_init(&m->stage, fleet, m->options, false, NULL, err)) < 0 ||
+	if ((r = mb_stage_init(&m->stage, fleet, m->options, false, err)) < 0 ||
 	    (r = mb_tally_init(&m->tally, &m->stage.units.view, m->options, err)) < 0)
 		return r;
 	for (uint32_t u = 0; u < m->tally.fleet->n_vms; u++)

@@ -131,7 +131,7 @@ static int rank(struct ranking *r, const struct mb_plan_options *options, struct
 	r->shared = calloc(n, sizeof(*r->shared));
 	if (!at || !unit_host || !r->gain || !r->unions || !r->shared)
 		return mb_fail_mem(err, "ranking the hosts");
-	e = mb_stage_init(&r->stage, f, options, false, NULL, err);
+	e = mb_stage_init(&r->stage, f, options, false, err);
 	if (e < 0)
 		return e;
 	/* A pooled host would be woken. */

@@ -50,6 +50,12 @@ bool mb_search_pack(struct mb_search *s, struct mb_no_fit *ret);
 /* Moves, swaps and pushes (one VM in, another one out) that save more, until none or `work`. */
 void mb_search_improve(struct mb_search *s, uint64_t work);
 
+/*
+ * One move after the other, each saving more than `min_gain_pages` and with room for the VM at full
+ * size when it comes: where a better placement cannot be reached, some of the way to it.
+ */
+void mb_search_climb(struct mb_search *s, uint64_t min_gain_pages, uint64_t work);
+
 /* Moves a VM to a host, saving or not; if it does not fit, in exchange for one VM that is there. */
 void mb_search_kick(struct mb_search *s, uint32_t vm, uint32_t host);
 

@@ -135,6 +135,39 @@ void mb_search_improve(struct mb_search *s, uint64_t work)
 	}
 }
 
+void mb_search_climb(struct mb_search *s, uint64_t min_gain_pages, uint64_t work)
+{
+	struct mb_tally *t = &s->tally;
+	uint64_t end = t->work + work;
+
+	for (uint32_t v = 0; v < t->fleet->n_vms; v++)
+		s->own[v] = t->host[v] == MB_NOWHERE ? 0 : mb_tally_own(t, v);
+	while (t->work < end) {
+		uint32_t best = MB_NOWHERE, best_to = MB_NOWHERE;
+		uint64_t best_gain = min_gain_pages;
+
+		for (uint32_t v = 0; v < t->fleet->n_vms; v++) {
+			if (t->host[v] == MB_NOWHERE || mb_tally_pinned(t, v))
+				continue;
+			t->work += t->fleet->n_hosts;
+			for (uint32_t h = 0; h < t->fleet->n_hosts; h++)
+				if (h != t->host[v] &&
+				    mb_tally_gain(t, h, v) > s->own[v] + best_gain &&
+				    t->full[v] <= t->room[h] && mb_tally_fits(t, v, h)) {
+					best = v;
+					best_to = h;
+					best_gain = mb_tally_gain(t, h, v) - s->own[v];
+				}
+		}
+		if (best == MB_NOWHERE)
+			return;
+		uint32_t from = t->host[best];
+
+		mb_search_move(t, best, best_to);
+		mb_search_refresh(s, from, best_to);
+	}
+}
+
 void mb_search_kick(struct mb_search *s, uint32_t vm, uint32_t host)
 {
 	struct mb_tally *t = &s->tally;

@@ -34,7 +34,8 @@
 struct seed {
 	const struct mb_fleet_view *fleet;
 	const struct mb_plan_options *options;
-	uint64_t *share;  /* n_vms x n_vms, pages */
+	double *share;	  /* n_vms x n_vms, pages; symmetric */
+	double *sums;	  /* [0, n_vms): scratch */
 	int64_t *free_mb; /* [0, n_hosts) */
 	uint32_t *host;	  /* [0, n_vms) */
 	uint32_t *here;	  /* VMs on the current host, ascending */
@@ -46,6 +47,7 @@ struct seed {
 static void seed_deinit(struct seed *s)
 {
 	free(s->share);
+	free(s->sums);
 	free(s->free_mb);
 	free(s->here);
 }
@@ -57,12 +59,17 @@ static int seed_init(struct seed *s, const struct mb_fleet_view *fleet,
 	size_t n = fleet->n_vms;
 
 	*s = (struct seed){ .fleet = fleet, .options = options, .host = host, .note = note };
+	mb_autofree uint64_t *pages = calloc(n * n + 1, sizeof(*pages));
+
 	s->share = calloc(n * n + 1, sizeof(*s->share));
+	s->sums = calloc(n + 1, sizeof(*s->sums));
 	s->free_mb = calloc((size_t)fleet->n_hosts + 1, sizeof(*s->free_mb));
 	s->here = calloc(n + 1, sizeof(*s->here));
-	if (!s->share || !s->free_mb || !s->here)
+	if (!pages || !s->share || !s->sums || !s->free_mb || !s->here)
 		return mb_fail(err, ENOMEM, "out of memory for the shares of %zu x %zu VMs", n, n);
-	mb_groups_matrix(fleet->groups, fleet->n_vms, s->share);
+	mb_groups_matrix(fleet->groups, fleet->n_vms, pages);
+	for (size_t i = 0; i < n * n; i++)
+		s->share[i] = (double)pages[i];
 	for (uint32_t h = 0; h < fleet->n_hosts; h++)
 		s->free_mb[h] = (int64_t)mb_plan_capacity_mb(&fleet->hosts[h], options);
 	for (uint32_t v = 0; v < fleet->n_vms; v++)
@@ -70,9 +77,9 @@ static int seed_init(struct seed *s, const struct mb_fleet_view *fleet,
 	return 0;
 }
 
-static uint64_t share_of(const struct seed *s, uint32_t i, uint32_t j)
+static const double *shares_of(const struct seed *s, uint32_t vm)
 {
-	return s->share[(size_t)i * s->fleet->n_vms + j];
+	return s->share + (size_t)vm * s->fleet->n_vms;
 }
 
 static int64_t size_mb(const struct seed *s, uint32_t v)
@@ -100,16 +107,16 @@ static void __attribute__((format(printf, 2, 3))) remark(const struct seed *s, c
  */
 static bool best_pair(const struct seed *s, int64_t room, uint32_t *ret_a, uint32_t *ret_b)
 {
-	uint64_t best = 0;
+	double best = 0;
 
 	for (uint32_t i = 0; i < s->fleet->n_vms; i++) {
 		if (s->host[i] != MB_NOWHERE)
 			continue;
 		for (uint32_t j = i + 1; j < s->fleet->n_vms; j++) {
-			if (share_of(s, i, j) <= best || s->host[j] != MB_NOWHERE ||
+			if (shares_of(s, i)[j] <= best || s->host[j] != MB_NOWHERE ||
 			    size_mb(s, i) + size_mb(s, j) > room)
 				continue;
-			best = share_of(s, i, j);
+			best = shares_of(s, i)[j];
 			*ret_a = i;
 			*ret_b = j;
 		}
@@ -126,25 +133,38 @@ static void list_here(struct seed *s)
 }
 
 /*
- * The unplaced VM of at most `room` MB that goes best with those here, the last one on a tie;
- * MB_NOWHERE if there is none. Doubles, summed in index order: as the original does.
+ * sums[j]: how well j goes with those here. Doubles, added up in index order, as in the original,
+ * which fills in the upper triangle only: share[j][k] is 0 there unless j < k.
  */
-static uint32_t best_single(const struct seed *s, int64_t room)
+static void sum_shares(struct seed *s)
+{
+	uint32_t n = s->fleet->n_vms;
+
+	memset(s->sums, 0, n * sizeof(*s->sums));
+	for (uint32_t k = 0; k < s->n_here; k++) {
+		const double *row = shares_of(s, s->here[k]);
+		uint32_t end = s->options->strict ? n : s->here[k];
+
+		for (uint32_t j = 0; j < end; j++)
+			s->sums[j] += row[j] / (k + 1.0);
+	}
+}
+
+/*
+ * The unplaced VM of at most `room` MB that goes best with those here, the last one on a tie;
+ * MB_NOWHERE if there is none.
+ */
+static uint32_t best_single(struct seed *s, int64_t room)
 {
 	uint32_t best_vm = MB_NOWHERE;
 	double best = 0;
 
+	sum_shares(s);
 	for (uint32_t j = 0; j < s->fleet->n_vms; j++) {
-		double sum = 0;
-
-		if (s->host[j] != MB_NOWHERE || size_mb(s, j) > room)
+		if (s->host[j] != MB_NOWHERE || size_mb(s, j) > room || s->sums[j] < best)
 			continue;
-		for (uint32_t k = 0; k < s->n_here; k++)
-			sum += (double)share_of(s, j, s->here[k]) / (k + 1.0);
-		if (sum >= best) {
-			best = sum;
-			best_vm = j;
-		}
+		best = s->sums[j];
+		best_vm = j;
 	}
 	return best_vm;
 }
@@ -335,9 +355,6 @@ static int place(const struct mb_fleet_view *fleet, const struct mb_plan_options
 	r = seed_init(&s, fleet, options, ret_host, note, err);
 	if (r < 0)
 		return r;
-	/* The triangle is all that the original fills in. */
-	for (uint32_t i = 0; i < fleet->n_vms && !options->strict; i++)
-		memset(s.share + (size_t)i * fleet->n_vms, 0, i * sizeof(*s.share));
 	return options->strict ? place_strict(&s, err) : place_plain(&s, err);
 }
 

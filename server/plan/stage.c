@@ -26,28 +26,36 @@ static bool held(const struct mb_fleet_view *fleet, const struct mb_plan_options
 	       host->state == MB_HOST_MAINTENANCE;
 }
 
-/*
- * VMs that a rule wants together, and that are not, are not held: two of them might be on two
- * hosts.
- */
-static bool loosen(struct mb_stage *s, const struct mb_fleet_view *fleet,
-		   const struct mb_plan_rule *rule)
+/* Does a rule want them together, and they are not? */
+static bool is_split(const struct mb_fleet_view *fleet, const struct mb_plan_rule *rule)
 {
-	bool split = false;
+	for (uint32_t k = 1; k < rule->n_vms && rule->kind == MB_RULE_TOGETHER; k++)
+		if (fleet->vms[rule->vms[k]].host != fleet->vms[rule->vms[0]].host)
+			return true;
+	return false;
+}
 
-	for (uint32_t k = 1; k < rule->n_vms; k++)
-		split |= fleet->vms[rule->vms[k]].host != fleet->vms[rule->vms[0]].host;
-	for (uint32_t k = 0; k < rule->n_vms && split; k++)
-		s->vms[rule->vms[k]].pinned = fleet->vms[rule->vms[k]].pinned;
-	return split;
+int mb_stage_wrongs(const struct mb_stage *s, const struct mb_plan_options *options, uint32_t *ret,
+		    struct mb_err *err)
+{
+	mb_autofree bool *obeys = calloc((size_t)s->view.n_vms + 1, sizeof(*obeys));
+	int r;
+
+	if (!obeys)
+		return mb_fail_mem(err, "a plan");
+	r = mb_plan_obeys(&s->view, options, obeys, err);
+	*ret = 0;
+	for (uint32_t v = 0; v < s->view.n_vms; v++)
+		*ret += !obeys[v];
+	for (uint32_t i = 0; i < s->view.n_rules; i++)
+		*ret += is_split(&s->view, &s->view.rules[i]);
+	return r;
 }
 
 int mb_stage_init(struct mb_stage *s, const struct mb_fleet_view *fleet,
-		  const struct mb_plan_options *options, bool hold, bool *ret_must,
-		  struct mb_err *err)
+		  const struct mb_plan_options *options, bool hold, struct mb_err *err)
 {
 	mb_autofree bool *obeys = calloc((size_t)fleet->n_vms + 1, sizeof(*obeys));
-	bool must = false;
 	int r;
 
 	*s = (struct mb_stage){ .view = *fleet };
@@ -65,15 +73,17 @@ int mb_stage_init(struct mb_stage *s, const struct mb_fleet_view *fleet,
 	if (r < 0)
 		return r;
 	for (uint32_t v = 0; v < fleet->n_vms; v++) {
-		must |= !obeys[v];
 		s->vms[v].pinned |= hold && s->vms[v].host != MB_NOWHERE && obeys[v] &&
 				    held(fleet, options, &s->vms[v]);
 	}
-	for (uint32_t i = 0; i < fleet->n_rules; i++)
-		if (fleet->rules[i].kind == MB_RULE_TOGETHER)
-			must |= loosen(s, fleet, &fleet->rules[i]);
-	if (ret_must)
-		*ret_must = must;
+	/* Those that are to come together are not held: two of them might be on two hosts. */
+	for (uint32_t i = 0; i < fleet->n_rules; i++) {
+		if (!is_split(fleet, &fleet->rules[i]))
+			continue;
+		for (uint32_t k = 0; k < fleet->rules[i].n_vms; k++)
+			s->vms[fleet->rules[i].vms[k]].pinned =
+				fleet->vms[fleet->rules[i].vms[k]].pinned;
+	}
 	return mb_units_init(&s->units, &s->view, err);
 }
 

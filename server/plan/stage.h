@@ -17,13 +17,15 @@ struct mb_stage {
 
 /*
  * `fleet` must have passed mb_plan_check(). With `hold`, hold time, cooldown and maintenance keep
- * VMs where they are, but where that breaks a rule. *ret_must (NULL: not asked for): some VM runs
- * nowhere, or where it must not.
+ * VMs where they are, but where that breaks a rule.
  */
 int mb_stage_init(struct mb_stage *s, const struct mb_fleet_view *fleet,
-		  const struct mb_plan_options *options, bool hold, bool *ret_must,
-		  struct mb_err *err);
+		  const struct mb_plan_options *options, bool hold, struct mb_err *err);
 void mb_stage_deinit(struct mb_stage *s);
+
+/* How many VMs run nowhere or where they must not, and how many rules are broken, as it is now. */
+int mb_stage_wrongs(const struct mb_stage *s, const struct mb_plan_options *options, uint32_t *ret,
+		    struct mb_err *err);
 
 /*
  * Goes on: moves the units to unit_host[], if every move on the way is feasible; then they are

@@ -295,6 +295,51 @@ static void test_no_step_breaks_a_rule(void **state)
 	assert_true(plans > FLEETS / 2 && moves > FLEETS / 2 && stuck && refused);
 }
 
+/* A planner's target, before anybody asks how to get there. */
+static void test_targets_obey_as_a_whole(void **state)
+{
+	const struct mb_planner *const obey[] = { &mb_planner_best, &mb_planner_paper };
+	struct rng r = { 14 };
+	unsigned int targets = 0, shared = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < FLEETS; i++) {
+		struct mb_err err = { 0 };
+		struct world w;
+		struct mb_fleet_view *f = &w.fleet.view;
+
+		make_world(&r, &w, i);
+		/* Who is pinned may be so where no rule would allow it; rules of units are apart.
+		 */
+		for (uint32_t v = 0; v < f->n_vms; v++)
+			w.fleet.vms[v].pinned = false;
+		for (uint32_t k = 0; k < f->n_rules; k++)
+			w.rules[k].kind = MB_RULE_APART;
+		for (size_t p = 0; p < 2; p++) {
+			char note[MB_PLAN_NOTE_BYTES] = "";
+			uint32_t at[FLEET_VMS_MAX], inflow[FLEET_HOSTS_MAX] = { 0 };
+
+			if (obey[p]->place(f, &w.options, at, note, &err) < 0)
+				continue;
+			for (uint32_t v = 0; v < f->n_vms; v++) {
+				bool came = at[v] != f->vms[v].host;
+
+				assert_true(at[v] < f->n_hosts);
+				assert_true(!came || may_be_there(&w, at, v));
+				assert_true(load_fits(&w, at, v));
+				assert_true(room_of(&w, at, at[v], MB_NOWHERE) >= 0);
+				inflow[at[v]] += came && f->vms[v].host != MB_NOWHERE;
+			}
+			for (uint32_t h = 0; h < f->n_hosts && w.options.inflow_max; h++)
+				assert_true(inflow[h] <= w.options.inflow_max);
+			targets++;
+			shared += w.options.count_sharing_percent != 0;
+		}
+		fleet_deinit(&w.fleet);
+	}
+	assert_true(targets > FLEETS / 2 && shared > FLEETS / 10);
+}
+
 static void apply(struct world *w, const struct mb_plan *plan)
 {
 	for (uint32_t v = 0; v < w->fleet.view.n_vms; v++)
@@ -413,6 +458,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_step_breaks_a_rule),
+		cmocka_unit_test(test_targets_obey_as_a_whole),
 		cmocka_unit_test(test_same_input_same_plan_and_no_second_one),
 		cmocka_unit_test(test_noise_moves_nothing),
 	};

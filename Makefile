@@ -49,6 +49,7 @@ SERVER_SRC := $(filter-out server/main.c,$(wildcard server/*.c server/plan/*.c))
 CTL_SRC := $(filter-out server/ctl/main.c,$(wildcard server/ctl/*.c))
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UTIL_SRC := $(wildcard tests/unit/util_*.c)
+EXACT_SRC := $(wildcard tests/exact/*.c)
 TOOL_SRC := $(wildcard tests/flow/tool_*.c)
 GEN := $(BUILD)/gen/proto/membuddies.pb-c
 BPF := $(BUILD)/bpf/dirty_bits.bpf.o $(BUILD)/bpf/dirty_bytes.bpf.o
@@ -66,7 +67,7 @@ else
 PROGRAMS := $(BUILD)/mbagent $(BUILD)/mbserver $(BUILD)/mbctl
 endif
 OBJECTS := $(call obj,$(PROTO_SRC) $(AGENT_SRC) $(SERVER_SRC) $(CTL_SRC) $(UNIT_SRC) $(UTIL_SRC) \
-	   $(TOOL_SRC) agent/main.c server/main.c server/ctl/main.c) $(GEN).o
+	   $(EXACT_SRC) $(TOOL_SRC) agent/main.c server/main.c server/ctl/main.c) $(GEN).o
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -212,6 +213,9 @@ $(UNIT): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(call obj,$(UTIL_SRC)) $(AGE
 	 $(SERVER_LIB) $(PROTO_LIB)
 	$(call say,LINK,$@)
 	$(call link,$(TEST_LIBS))
+# The proven optimum, which this one holds the planner against, needs GLPK.
+$(BUILD)/tests/test_plan_exact: $(call obj,$(EXACT_SRC))
+$(BUILD)/tests/test_plan_exact: TEST_LIBS += -lglpk -lm
 $(TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/flow/%.o $(PROTO_LIB)
 	$(call say,LINK,$@)
 	$(call link,$(PROTO_LIBS))

@@ -16,6 +16,7 @@ int mb_ctl_plan(int argc, char **argv);
 int mb_ctl_status(int argc, char **argv);
 int mb_ctl_share(int argc, char **argv);
 int mb_ctl_history(int argc, char **argv);
+int mb_ctl_simulate(int argc, char **argv);
 
 /* The plan of a fleet file, from its VMs' traces. *ret: as mb_report_plan() makes it. */
 int mb_ctl_plan_offline(const char *fleet_path, const struct mb_planner *planner,

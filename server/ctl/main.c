@@ -12,6 +12,8 @@ int main(int argc, char **argv)
 		{ "history", "sharing and churn of one VM, epoch by epoch", mb_ctl_history },
 		{ "analyze", "what traces share, and what their deltas weigh (no server)",
 		  mb_ctl_analyze },
+		{ "simulate", "a planner against a scenario: arrivals, churn (no server)",
+		  mb_ctl_simulate },
 		{ NULL, NULL, NULL },
 	};
 

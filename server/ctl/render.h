@@ -25,6 +25,7 @@ int mb_render_analyze(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_plan(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_status(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_share(const json_t *root, FILE *to, struct mb_err *err);
+int mb_render_simulate(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_history(const json_t *root, FILE *to, struct mb_err *err);
 
 #endif

@@ -50,6 +50,7 @@ CTL_SRC := $(filter-out server/ctl/main.c,$(wildcard server/ctl/*.c))
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UTIL_SRC := $(wildcard tests/unit/util_*.c)
 EXACT_SRC := $(wildcard tests/exact/*.c)
+BENCH_SRC := $(wildcard tests/bench/bench_*.c)
 TOOL_SRC := $(wildcard tests/flow/tool_*.c)
 GEN := $(BUILD)/gen/proto/membuddies.pb-c
 BPF := $(BUILD)/bpf/dirty_bits.bpf.o $(BUILD)/bpf/dirty_bytes.bpf.o
@@ -60,6 +61,7 @@ AGENT_LIB := $(BUILD)/libmbagent.a
 SERVER_LIB := $(BUILD)/libmbserver.a
 CTL_LIB := $(BUILD)/libmbctl.a
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
+BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/tests/%,$(BENCH_SRC))
 TOOLS := $(patsubst tests/flow/%.c,$(BUILD)/tests/%,$(TOOL_SRC))
 ifeq ($(STATIC),1)
 PROGRAMS := $(BUILD)/mbagent
@@ -67,7 +69,7 @@ else
 PROGRAMS := $(BUILD)/mbagent $(BUILD)/mbserver $(BUILD)/mbctl
 endif
 OBJECTS := $(call obj,$(PROTO_SRC) $(AGENT_SRC) $(SERVER_SRC) $(CTL_SRC) $(UNIT_SRC) $(UTIL_SRC) \
-	   $(EXACT_SRC) $(TOOL_SRC) agent/main.c server/main.c server/ctl/main.c) $(GEN).o
+	   $(EXACT_SRC) $(BENCH_SRC) $(TOOL_SRC) agent/main.c server/main.c server/ctl/main.c) $(GEN).o
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -129,10 +131,12 @@ test-debug-kernel: ## guests of a kernel that complains (docs/testing.md); build
 lint: all tests ## the laws of the layout, shell scripts, SPDX lines
 	$(Q)ci/lint $(BUILD)
 
-tests: $(UNIT) $(TOOLS)
+tests: $(UNIT) $(TOOLS) $(BENCHES)
 
-bench: ## what walk and tracking cost, in a guest (K=6.1)
+bench: ## what planners save, and what walk and tracking cost in a guest (K=6.1)
 	$(Q)ci/deps build vm test
+	$(Q)$(MAKE) --no-print-directory $(BENCHES)
+	$(Q)tests/bench/plan
 	$(Q)$(MAKE) --no-print-directory STATIC=1 all
 	$(Q)tests/bench/walk $(K)
 	$(Q)tests/bench/track $(K)
@@ -216,6 +220,9 @@ $(UNIT): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(call obj,$(UTIL_SRC)) $(AGE
 # The proven optimum, which this one holds the planner against, needs GLPK.
 $(BUILD)/tests/test_plan_exact: $(call obj,$(EXACT_SRC))
 $(BUILD)/tests/test_plan_exact: TEST_LIBS += -lglpk -lm
+$(BENCHES): $(BUILD)/tests/%: $(BUILD)/tests/bench/%.o $(CTL_LIB) $(SERVER_LIB) $(PROTO_LIB)
+	$(call say,LINK,$@)
+	$(call link,$(CTL_LIBS))
 $(TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/flow/%.o $(PROTO_LIB)
 	$(call say,LINK,$@)
 	$(call link,$(PROTO_LIBS))

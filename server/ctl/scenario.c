@@ -188,6 +188,9 @@ static int check_shares(const struct place *at, const struct mb_scenario_type *t
 	if (t->data_percent > t->share_percent)
 		return mb_fail(err, EINVAL, "%s.data_percent: %u, a part of share_percent, %u",
 			       at->name, t->data_percent, t->share_percent);
+	if (t->share_percent + t->self_percent > 100)
+		return mb_fail(err, EINVAL, "%s.self_percent: %u, and share_percent is %u",
+			       at->name, t->self_percent, t->share_percent);
 	if (t->data_sets && !t->data_percent)
 		return mb_fail(err, EINVAL, "%s.data_sets: without data_percent", at->name);
 	return 0;
@@ -196,8 +199,10 @@ static int check_shares(const struct place *at, const struct mb_scenario_type *t
 static int parse_type(struct place *at, const char *folder, struct mb_scenario_type *t,
 		      struct mb_err *err)
 {
-	static const char *const synthetic[] = { "name",	 "memory_mb", "share_percent",
-						 "data_percent", "data_sets", NULL };
+	static const char *const synthetic[] = {
+		"name",		"memory_mb", "share_percent", "data_percent", "data_sets",
+		"self_percent", NULL
+	};
 	static const char *const recorded[] = { "name", "memory_mb", "trace", NULL };
 	const struct range percent = { 0, 100 };
 	bool trace = json_object_get(at->object, "trace") != NULL;
@@ -216,6 +221,7 @@ static int parse_type(struct place *at, const char *folder, struct mb_scenario_t
 	    (r = join(folder, &t->trace, err)) < 0 ||
 	    (r = get_u32(at, "share_percent", !trace, percent, &t->share_percent, err)) < 0 ||
 	    (r = get_u32(at, "data_percent", false, percent, &t->data_percent, err)) < 0 ||
+	    (r = get_u32(at, "self_percent", false, percent, &t->self_percent, err)) < 0 ||
 	    (r = get_u32(at, "data_sets", false, (struct range){ 1, MB_SCENARIO_DATA_SETS_MAX },
 			 &t->data_sets, err)) < 0)
 		return r;

@@ -11,7 +11,8 @@
  * docs/planner.md says what else there is. Two VMs of one type have share_percent of their pages in
  * common; data_percent of all pages, which is a part of that, only if they have the same of the
  * data sets; common_percent (of the smallest type's pages, and a part of that, too) VMs of any
- * types. Or each type has a "trace", relative to the file's folder, and VMs have its last epoch.
+ * types; self_percent are copies within a VM, which share with nobody. Or each type has a "trace",
+ *relative to the file's folder, and VMs have its last epoch.
  *
  * Anything that is not understood is an error, which says where.
  */
@@ -35,7 +36,7 @@ struct mb_scenario_type {
 	char *name;
 	uint64_t memory_mb; /* 0, of a trace only: what it takes */
 	char *trace;	    /* path, or NULL */
-	uint32_t share_percent, data_percent, data_sets;
+	uint32_t share_percent, data_percent, data_sets, self_percent;
 };
 
 struct mb_scenario {

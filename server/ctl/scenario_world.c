@@ -40,7 +40,9 @@ static int make_fleet(struct mb_scenario_world *w, const struct mb_scenario *s, 
 		w->vms[v] = (struct mb_plan_vm){ .name = name,
 						 .memory_mb = s->types[t].memory_mb,
 						 .pages = pages_of(&s->types[t], 100),
-						 .distinct = pages_of(&s->types[t], 100),
+						 .distinct = pages_of(&s->types[t], 100) -
+							     pages_of(&s->types[t],
+								      s->types[t].self_percent),
 						 .host = MB_NOWHERE,
 						 .settled_s = UINT64_MAX };
 	}

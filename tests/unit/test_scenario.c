@@ -23,7 +23,8 @@ static void test_reads_what_it_names(void **state)
 	(void)state;
 	assert_ok(parse("{\"note\": \"n\", " HOSTS ", \"types\": [" TYPE ", {\"name\": \"b\", "
 			"\"memory_mb\": 20, \"share_percent\": 30, \"data_percent\": 9, "
-			"\"data_sets\": 3}, {\"name\": \"c\", \"memory_mb\": 20, "
+			"\"data_sets\": 3, \"self_percent\": 7}, {\"name\": \"c\", \"memory_mb\": "
+			"20, "
 			"\"share_percent\": 30, \"data_percent\": 9}], \"common_percent\": 5, "
 			"\"arrivals\": {\"count\": 8, \"order\": \"random\", \"start\": 3}, "
 			"\"options\": {\"overcommit_percent\": 10, \"count_sharing_percent\": 80, "
@@ -43,6 +44,7 @@ static void test_reads_what_it_names(void **state)
 	assert_int_equal(s.types[1].share_percent, 30);
 	assert_int_equal(s.types[1].data_percent, 9);
 	assert_int_equal(s.types[1].data_sets, 3);
+	assert_int_equal(s.types[1].self_percent, 7);
 	assert_int_equal(s.types[0].data_sets, 0);
 	assert_int_equal(s.types[2].data_sets, 1);
 	assert_int_equal(s.common_percent, 5);
@@ -114,6 +116,7 @@ static void test_says_what_is_wrong_and_where(void **state)
 		{ WITH("{\"name\": \"b\", \"trace\": \"t\"}"), "types[0] has none" },
 		{ WITH("{" B ", \"data_percent\": 31}"), "types[1].data_percent: 31, a part of" },
 		{ WITH("{" B ", \"data_sets\": 3}"), "types[1].data_sets: without data_percent" },
+		{ WITH("{" B ", \"self_percent\": 71}"), "types[1].self_percent: 71, and" },
 		{ WITH(TYPE), "types[1].name: \"a\" is types[0] already" },
 		{ WITH("{\"name\": \"b\", \"memory_mb\": 1, \"share_percent\": 101}"),
 		  "types[1].share_percent: not a whole number from 0 to 100" },

@@ -24,7 +24,8 @@ static void test_types_share_what_they_say(void **state)
 
 	(void)state;
 	assert_ok(make("{" HOSTS ", \"types\": [{\"name\": \"a\", \"memory_mb\": 10, "
-		       "\"share_percent\": 40}, {\"name\": \"b\", \"memory_mb\": 30, "
+		       "\"share_percent\": 40, \"self_percent\": 25}, {\"name\": \"b\", "
+		       "\"memory_mb\": 30, "
 		       "\"share_percent\": 20, \"data_percent\": 5, \"data_sets\": 2}], "
 		       "\"common_percent\": 10, \"arrivals\": {\"count\": 6}}",
 		       "", &s, &w, &err),
@@ -32,6 +33,9 @@ static void test_types_share_what_they_say(void **state)
 	assert_int_equal(w.world.n_vms, 6);
 	assert_string_equal(w.vms[3].name, "b-3");
 	assert_int_equal(w.vms[3].pages, 30 * 256);
+	assert_int_equal(w.vms[3].distinct, 30 * 256);
+	assert_int_equal(w.vms[2].pages, 10 * 256);
+	assert_int_equal(w.vms[2].distinct, 10 * 256 * 3 / 4);
 	/* Data sets are drawn: here VM 1 and VM 3 get the same one, VM 5 the other. */
 	w.synth[1].images[2] = w.synth[3].images[2] = 3;
 	w.synth[5].images[2] = 4;

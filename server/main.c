@@ -44,7 +44,7 @@ static const struct argp_option options[] = {
 	  "machines belong behind a tunnel; vsock reaches this host's guests only, but all of them",
 	  0 },
 	{ "http", OPT_HTTP, "HOST:PORT", 0, "where the API listens (127.0.0.1:9877)", 0 },
-	{ "fleet", 'f', "FILE", 0, "hosts and VM sizes for plans (docs/json.md)", 0 },
+	{ "fleet", 'f', "FILE", 0, "hosts, VMs and rules for plans (docs/fleet-file.md)", 0 },
 	{ "sharing-interval", OPT_SHARING, "TIME", 0,
 	  "how often the matrix is computed for the history when nobody asks; 0: never (60s)", 0 },
 	{ "keep-history", OPT_KEEP, "TIME", 0,

@@ -15,16 +15,19 @@
 
 #include "proto/fingerprint.h"
 #include "proto/msg.h"
+#include "server/durable.h"
 
 enum { MB_SERVED_VMS_MAX = 100000, MB_TEXT_MAX = 401 };
 
-/* A shared, immutable fingerprint. */
+/* A shared, immutable fingerprint, and which of its contents last. */
 struct mb_fpref;
 /* Takes the fingerprint over. NULL: out of memory (then it is still the caller's). */
 struct mb_fpref *mb_fpref_new(struct mb_fingerprint *fp);
 struct mb_fpref *mb_fpref_get(struct mb_fpref *ref);
 void mb_fpref_put(struct mb_fpref *ref); /* NULL is fine */
 const struct mb_fingerprint *mb_fpref_fingerprint(const struct mb_fpref *ref);
+/* Good after mb_fleet_settle(); NULL: nothing is known, so all of it lasts. */
+const struct mb_durable *mb_fpref_durable(const struct mb_fpref *ref);
 
 /* Everything about one VM at its last acked epoch. */
 struct mb_vm {
@@ -41,6 +44,9 @@ struct mb_vm {
 	uint64_t snapshot_bytes, log_bytes, log_seq; /* of the store */
 	struct mb_fpref *fp;			     /* the empty fingerprint at epoch 0 */
 	uint64_t session;			     /* connected agent, 0: none */
+	/* When its agent last named another host than before, and which one that was. */
+	uint64_t moved_ns; /* 0: never since the server started */
+	char moved_from[MB_NAME_MAX];
 	uint32_t index; /* of a copy in a snapshot: which VM of the fleet */
 };
 
@@ -68,6 +74,15 @@ void mb_fleet_get(struct mb_fleet *f, uint32_t index, struct mb_vm *ret);
 void mb_vm_deinit(struct mb_vm *vm);
 /* What is now durable; what agents say in Hello is left as it is. Takes the reference over. */
 void mb_fleet_publish(struct mb_fleet *f, uint32_t index, const struct mb_vm *vm);
+
+/* How long contents must stay to count as durable, from now on. */
+void mb_fleet_set_durable(struct mb_fleet *f, uint64_t time_ns);
+/*
+ * Works out what lasts of all that was published so far: a merge per fingerprint, which need not be
+ * waited for before an ack. Until then the fingerprint before is held, too. Who does not call it
+ * has the next publish or reader do the work.
+ */
+void mb_fleet_settle(struct mb_fleet *f);
 
 struct mb_fleet_snapshot {
 	struct mb_vm *vms; /* sorted by name; owned */

@@ -10,7 +10,8 @@ const struct mb_option_info mb_option_infos[MB_OPTIONS] = {
 	[MB_OPTION_OVERCOMMIT] = { "overcommit_percent", "overcommit", false, 0, 1000, 0, "PERCENT",
 		"Count hosts as that much larger than they are" },
 	[MB_OPTION_COUNT_SHARING] = { "count_sharing_percent", NULL, false, 0, 100, 0, "PERCENT",
-		"How much of what a host's VMs share counts as room on it; the rest is head-room for un-sharing" },
+		"How much of what a host's VMs share counts as room on it; the rest is head-room "
+		"for un-sharing" },
 	[MB_OPTION_MEAN] = { "mean_percent", NULL, false, 1, 1000, 80, "PERCENT",
 		"Of a host's CPU, network and disk, what its VMs' means may fill" },
 	[MB_OPTION_PEAK] = { "peak_percent", NULL, false, 1, 1000, 100, "PERCENT",

@@ -324,6 +324,8 @@ static void *work(void *arg)
 	while (gather(in, &in->batch)) {
 		run_batch(in, &in->batch);
 		deliver(in, &in->batch);
+		/* No ack waits for it. */
+		mb_fleet_settle(in->fleet);
 	}
 	return NULL;
 }

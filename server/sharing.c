@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/base/cleanup.h"
+#include "server/blend.h"
 
 struct mb_sharing {
 	pthread_mutex_t lock;
@@ -23,6 +24,7 @@ static void view_deinit(struct mb_sharing_view *v)
 	}
 	free(v->sets);
 	mb_groups_deinit(&v->groups);
+	mb_groups_deinit(&v->durable_groups);
 	mb_fleet_snapshot_deinit(&v->fleet);
 	*v = (struct mb_sharing_view){ 0 };
 }
@@ -78,10 +80,74 @@ static int append_groups(struct mb_groups *to, const struct mb_groups *from,
 	return 0;
 }
 
+/* Slices of the digest space in which durable digests are copied: memory for one at a time. */
+#define SLICES 16
+
+/* The durable digests of [first, last], of every VM; `room` is [0, digests of all lists in it). */
+static void filter_slice(const struct mb_sharing_view *v, const struct mb_comparable *set,
+			 const struct mb_digest_list *lists, uint32_t *from, uint64_t last,
+			 uint64_t *room, struct mb_digest_list *ret)
+{
+	static const struct mb_durable all = { .whole = true };
+
+	for (uint32_t i = 0; i < set->n; i++) {
+		const struct mb_durable *d = mb_fpref_durable(v->fleet.vms[set->vms[i]].fp);
+		uint32_t end = from[i];
+
+		while (end < lists[i].n && lists[i].digests[end] <= last)
+			end++;
+		ret[i].digests = room;
+		ret[i].n = mb_durable_filter(d ? d : &all, &lists[i], from[i], end, room);
+		room += ret[i].n;
+		from[i] = end;
+	}
+}
+
+static int durable_of_set(struct mb_sharing_view *v, const struct mb_comparable *set,
+			  const struct mb_digest_list *lists, struct mb_groups *ret,
+			  struct mb_err *err)
+{
+	mb_autofree struct mb_digest_list *slice = calloc(set->n, sizeof(*slice));
+	mb_autofree uint32_t *from = calloc(set->n, sizeof(*from));
+	int r = slice && from ? 0 : mb_fail_mem(err, "durable sharing");
+
+	for (uint64_t s = 0; s < SLICES && r == 0; s++) {
+		uint64_t last = s + 1 < SLICES ? (s + 1) * (UINT64_MAX / SLICES) : UINT64_MAX;
+		mb_cleanup(mb_groups_deinit) struct mb_groups part = { 0 }, sum = *ret;
+		mb_autofree uint64_t *room = NULL;
+		size_t n = 1;
+
+		*ret = (struct mb_groups){ 0 };
+		for (uint32_t i = 0; i < set->n; i++)
+			n += lists[i].n - from[i];
+		/* Untouched room costs nothing. */
+		room = malloc(n * sizeof(*room));
+		if (!room)
+			return mb_fail_mem(err, "durable sharing");
+		filter_slice(v, set, lists, from, last, room, slice);
+		r = mb_groups_compute(&part, slice, set->n, 0, UINT64_MAX, err);
+		if (r == 0)
+			r = mb_groups_blend(ret, &sum, 100, &part, 100, err);
+	}
+	return r;
+}
+
+static bool all_durable(const struct mb_sharing_view *v, const struct mb_comparable *set)
+{
+	for (uint32_t i = 0; i < set->n; i++) {
+		const struct mb_durable *d = mb_fpref_durable(v->fleet.vms[set->vms[i]].fp);
+
+		if (d && !d->whole)
+			return false;
+	}
+	return true;
+}
+
 static int compute_set(struct mb_sharing_view *v, struct mb_comparable *set, struct mb_err *err)
 {
 	mb_autofree struct mb_digest_list *lists = calloc(set->n, sizeof(*lists));
-	mb_cleanup(mb_groups_deinit) struct mb_groups g = { 0 };
+	mb_cleanup(mb_groups_deinit) struct mb_groups g = { 0 }, durable = { 0 };
+	bool all = all_durable(v, set);
 	int r;
 
 	set->inter = calloc((size_t)set->n * set->n, sizeof(*set->inter));
@@ -95,11 +161,17 @@ static int compute_set(struct mb_sharing_view *v, struct mb_comparable *set, str
 		lists[i] = (struct mb_digest_list){ fp->digests, fp->n_distinct };
 	}
 	r = mb_groups_compute(&g, lists, set->n, 0, UINT64_MAX, err);
+	if (r == 0 && !all)
+		r = durable_of_set(v, set, lists, &durable, err);
 	if (r < 0)
 		return r;
 	mb_groups_matrix(&g, set->n, set->inter);
 	mb_groups_any(&g, set->n, set->any);
-	return append_groups(&v->groups, &g, set, err);
+	v->has_durable |= !all;
+	r = append_groups(&v->groups, &g, set, err);
+	if (r == 0)
+		r = append_groups(&v->durable_groups, all ? &g : &durable, set, err);
+	return r;
 }
 
 static int compute(struct mb_sharing *s, struct mb_err *err)
@@ -109,10 +181,14 @@ static int compute(struct mb_sharing *s, struct mb_err *err)
 
 	view_deinit(v);
 	r = mb_fleet_snapshot(s->fleet, &v->fleet, err);
+	/* What was published while we looked must be settled, too: hence after the snapshot. */
+	mb_fleet_settle(s->fleet);
 	if (r == 0)
 		r = make_sets(v, err);
 	for (uint32_t i = 0; r == 0 && i < v->n_sets; i++)
 		r = compute_set(v, &v->sets[i], err);
+	if (!v->has_durable)
+		mb_groups_deinit(&v->durable_groups);
 	/*
 	 * The groups say it all; holding on to old fingerprints would double the server's memory.
 	 */

@@ -21,6 +21,9 @@ struct mb_comparable {
 struct mb_sharing_view {
 	struct mb_fleet_snapshot fleet; /* without the fingerprints */
 	struct mb_groups groups;	/* over the snapshot's indices, all identities together */
+	/* The same of the contents that last (server/durable.h); not there where all do. */
+	struct mb_groups durable_groups;
+	bool has_durable;
 	struct mb_comparable *sets;
 	uint32_t n_sets;
 };

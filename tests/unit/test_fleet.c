@@ -331,6 +331,66 @@ static void test_references(void **state)
 	mb_fpref_put(ref);
 }
 
+static void test_moves_are_noted(void **state)
+{
+	struct mb_fleet *f = make_fleet();
+	struct mb_welcome w;
+	struct mb_hello h;
+	struct mb_vm vm;
+
+	(void)state;
+	make_hello("a", 1, &h);
+	h.host = "h1";
+	greet(f, &h, 1, &w);
+	mb_fleet_leave(f, 0, 1);
+	greet(f, &h, 2, &w);
+	mb_fleet_leave(f, 0, 2);
+	h.host = "";
+	greet(f, &h, 3, &w);
+	mb_fleet_get(f, 0, &vm);
+	assert_int_equal(vm.moved_ns, 0);
+	mb_vm_deinit(&vm);
+	mb_fleet_leave(f, 0, 3);
+	h.host = "h2";
+	greet(f, &h, 4, &w);
+	publish(f, 0, &h, 1, 1, 10);
+	mb_fleet_get(f, 0, &vm);
+	assert_true(vm.moved_ns);
+	assert_string_equal(vm.moved_from, "h1");
+	mb_vm_deinit(&vm);
+	mb_fleet_destroy(f);
+}
+
+static void test_settles_in_order(void **state)
+{
+	struct mb_fleet *f = make_fleet();
+	const struct mb_durable *d;
+	struct mb_welcome w;
+	struct mb_hello h;
+	struct mb_vm vm;
+
+	(void)state;
+	make_hello("a", 1, &h);
+	greet(f, &h, 1, &w);
+	mb_fleet_set_durable(f, 1);
+	publish(f, 0, &h, 1, 0, 10);
+	publish(f, 0, &h, 2, 5, 10);
+	publish(f, 0, &h, 3, 0, 10);
+	mb_fleet_get(f, 0, &vm);
+	assert_null(mb_fpref_durable(vm.fp));
+	mb_fleet_settle(f);
+	d = mb_fpref_durable(vm.fp);
+	assert_non_null(d);
+	/* 5 to 9 were always there, 0 to 4 went and came back. */
+	for (uint32_t i = 0; i < 10; i++)
+		assert_int_equal(mb_durable_has(d, i), i >= 5);
+	mb_fleet_settle(f);
+	assert_ptr_equal(mb_fpref_durable(vm.fp), d);
+	mb_vm_deinit(&vm);
+	assert_null(mb_fpref_durable(NULL));
+	mb_fleet_destroy(f);
+}
+
 static void test_long_texts_are_cut(void **state)
 {
 	struct mb_fleet *f = make_fleet();
@@ -368,6 +428,8 @@ int main(void)
 		cmocka_unit_test(test_snapshot_is_sorted),
 		cmocka_unit_test(test_snapshots_do_not_change),
 		cmocka_unit_test(test_references),
+		cmocka_unit_test(test_moves_are_noted),
+		cmocka_unit_test(test_settles_in_order),
 		cmocka_unit_test(test_long_texts_are_cut),
 	};
 

@@ -4,10 +4,11 @@
 #include "tests/unit/util_test.h"
 
 /* Line 1 has the hosts, every VM and every rule a line of its own. */
+#define THREE_HOSTS                                                                                \
+	HOST("h0", "")                                                                             \
+	"," HOST("h1", ", \"trust_domain\": \"red\"") "," HOST("pool", ", \"state\": \"pool\"")
 #define FLEET(vms, rules)                                                                          \
-	"{\"hosts\": [" HOST("h0", "") ", " HOST("h1", ", \"trust_domain\": \"red\"") ", " HOST(   \
-		"pool", ", \"state\": \"pool\"") "], \"vms\": [\n" vms "],\n\"rules\": [\n" rules  \
-						 "]}"
+	"{\"hosts\": [" THREE_HOSTS "], \"vms\": [\n" vms "],\n\"rules\": [\n" rules "]}"
 #define HOST(name, more)      "{\"name\": \"" name "\", \"memory_mb\": 100" more "}"
 #define HOSTS(host)	      "{\"vms\": [],\n\"hosts\": [" HOST("h", "") ",\n" host "]}"
 #define VM(name, more)	      "{\"name\": \"" name "\", \"memory_mb\": 10" more "}"

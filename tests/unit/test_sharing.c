@@ -262,6 +262,71 @@ static void test_refreshed_without_computing(void **state)
 	scene_close(&s);
 }
 
+static void publish(struct mb_fleet *f, uint32_t vm, uint64_t first, uint64_t step, size_t n,
+		    const char *domain)
+{
+	struct mb_fingerprint fp;
+	struct mb_vm now;
+
+	mb_fleet_get(f, vm, &now);
+	mb_fpref_put(now.fp);
+	make_fingerprint_of(first, step, n, &fp);
+	now.fp = mb_fpref_new(&fp);
+	if (domain)
+		make_identity(domain, 1, &now.identity);
+	now.epoch++;
+	mb_fleet_publish(f, vm, &now);
+}
+
+/* VMs 0 and 1 have 100 digests in common all over the space; then half of VM 0's change. */
+static void test_what_lasts(void **state)
+{
+	const uint64_t step = UINT64_MAX / 130;
+	const struct mb_sharing_view *v;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	publish(s.fleet, 0, 1, step, 100, NULL);
+	publish(s.fleet, 1, 1, step, 100, NULL);
+	mb_fleet_set_durable(s.fleet, 3600000000000);
+	lock(s.sharing, &v);
+	/* Known for too short a time: all of it lasts. */
+	assert_false(v->has_durable);
+	mb_sharing_unlock(s.sharing);
+	mb_fleet_set_durable(s.fleet, 1);
+	for (int i = 0; i < 4; i++)
+		publish(s.fleet, i % 2, 1, step, 100, NULL);
+	/* What came between two looks counts. */
+	publish(s.fleet, 0, 1 + 50 * step, step, 70, NULL);
+	publish(s.fleet, 0, 1 + 20 * step, step, 100, NULL);
+	lock(s.sharing, &v);
+	assert_true(v->has_durable);
+	assert_int_equal(v->groups.n_groups, 1);
+	assert_int_equal(v->groups.groups[0].weight_pages, 80);
+	assert_int_equal(v->durable_groups.n_groups, 1);
+	assert_int_equal(v->durable_groups.groups[0].weight_pages, 50);
+	assert_int_equal(v->durable_groups.vms[0], 0);
+	assert_int_equal(v->durable_groups.vms[1], 1);
+	mb_sharing_unlock(s.sharing);
+	/* No time at all. */
+	mb_fleet_set_durable(s.fleet, 0);
+	publish(s.fleet, 0, 1 + 20 * step, step, 100, NULL);
+	publish(s.fleet, 1, 1, step, 100, NULL);
+	lock(s.sharing, &v);
+	assert_false(v->has_durable);
+	assert_null(v->durable_groups.groups);
+	mb_sharing_unlock(s.sharing);
+	/* Digests of another key are not the same contents: it begins anew. */
+	mb_fleet_set_durable(s.fleet, 1);
+	publish(s.fleet, 0, 1, step, 100, "other");
+	publish(s.fleet, 1, 1, step, 100, "other");
+	lock(s.sharing, &v);
+	assert_false(v->has_durable);
+	mb_sharing_unlock(s.sharing);
+	scene_close(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,6 +334,7 @@ int main(void)
 		cmocka_unit_test(test_empty_fleet),
 		cmocka_unit_test(test_kept_until_the_fleet_changes),
 		cmocka_unit_test(test_refreshed_without_computing),
+		cmocka_unit_test(test_what_lasts),
 	};
 
 	return cmocka_run_group_tests_name("sharing", tests, NULL, NULL);

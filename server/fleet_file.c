@@ -240,7 +240,7 @@ static int read_field(struct parser *p, const struct mb_json_at *at, const struc
 	void *to = (char *)object + f->offset;
 	int choice = 0, r;
 
-	_Static_assert(MB_ARRAY_LEN(states) == MB_HOST_STATES && MB_RULE_APART == 1, "words");
+	_Static_assert(MB_HOST_POOL == 2 && MB_RULE_APART == 1, "by number");
 	switch (f->kind) {
 	case NAME:
 		return read_name(at, f, to, err);

@@ -8,8 +8,7 @@
 #include "proto/base/cli.h"
 #include "proto/base/clock.h"
 #include "proto/base/version.h"
-#include "server/live_fleet.h"
-#include "server/report.h"
+#include "server/ask.h"
 
 /* What every answer starts from: the up-to-date view, locked, with the fleet file read. */
 struct scene {
@@ -32,11 +31,13 @@ static int scene_open(struct mb_api *api, struct scene *s, struct mb_err *err)
 	int r = 0;
 
 	*s = (struct scene){ .sharing = api->sharing };
+	mb_fleet_file_init(&s->file);
 	if (api->fleet_path)
 		r = mb_fleet_file_read(api->fleet_path, &s->file, err);
 	/* Not the questioner's fault. */
 	if (r < 0)
 		return mb_fail_in(err, -EIO, "fleet file");
+	mb_sharing_set_durable(api->sharing, s->file.options.value[MB_OPTION_DURABLE] * 1000000000);
 	r = mb_sharing_lock(api->sharing, &s->view, err);
 	if (r < 0) {
 		s->view = NULL;
@@ -169,60 +170,24 @@ static int share(const struct scene *s, json_t **ret, struct mb_err *err)
 	return on_host ? 0 : mb_fail_mem(err, "an answer");
 }
 
-/* --- /v1/plan --------------------------------------------------------------------------------- */
+/* --- questions to planners -------------------------------------------------------------------- */
 
-static int get_number(mb_api_query query, void *ctx, const char *name, uint64_t max, uint64_t *ret,
-		      struct mb_err *err)
+static int ask(struct scene *s, const char *question, mb_api_query query, void *ctx, json_t **ret,
+	       struct mb_err *err)
 {
-	const char *text = query(ctx, name);
+	const struct mb_ask a = {
+		.fleet = &s->fleet,
+		.durable = s->view->has_durable ? &s->view->durable_groups : NULL,
+		.options = &s->file.options,
+		.query = query,
+		.ctx = ctx,
+	};
+	const char *time = mb_option_infos[MB_OPTION_DURABLE].name;
 
-	return text ? mb_parse_u64(text, 0, max, name, ret, err) : 0;
-}
-
-/* Hosts that only agents name have no known size: their VMs come from nowhere. */
-static uint32_t forget_unknown_hosts(struct mb_live_fleet *f)
-{
-	uint32_t forgotten = 0;
-
-	for (uint32_t i = 0; i < f->view.n_vms; i++) {
-		if (f->vms[i].host == MB_NOWHERE || f->vms[i].host < f->n_file_hosts)
-			continue;
-		f->vms[i].host = MB_NOWHERE;
-		forgotten++;
-	}
-	f->view.n_hosts = f->n_file_hosts;
-	return forgotten;
-}
-
-static int plan(struct scene *s, mb_api_query query, void *ctx, json_t **ret, struct mb_err *err)
-{
-	mb_cleanup(mb_plan_deinit) struct mb_plan p = { 0 };
-	const char *name = query(ctx, "planner");
-	const struct mb_planner *planner = mb_planner_find(name ? name : "best");
-	struct mb_plan_options options = { 0 };
-	uint64_t strict = 0, overcommit = 0;
-	uint32_t forgotten;
-	int r;
-
-	if (!planner)
-		return mb_fail(err, EINVAL, "no planner \"%s\"", name);
-	if ((r = get_number(query, ctx, "strict", 1, &strict, err)) < 0 ||
-	    (r = get_number(query, ctx, "overcommit", 1000, &overcommit, err)) < 0)
-		return r;
-	options.strict = strict;
-	options.overcommit_percent = (uint32_t)overcommit;
-	forgotten = forget_unknown_hosts(&s->fleet);
-	if (!s->fleet.view.n_hosts)
-		return mb_fail(err, ENOSPC, "no hosts are known (mbserver --fleet FILE)");
-	r = mb_plan_make(&p, planner, &s->fleet.view, &options, err);
-	if (r < 0)
-		return r;
-	*ret = mb_report_plan(&s->fleet.view, &p, planner, &options);
-	if (!*ret)
-		return mb_fail_mem(err, "an answer");
-	if (forgotten)
-		json_object_set_new(*ret, "vms_on_unknown_hosts", number(forgotten));
-	return 0;
+	/* What lasts is known from what was: not for another time than that. */
+	if (query(ctx, time))
+		return mb_fail(err, EINVAL, "%s is for the fleet file, not for a question", time);
+	return mb_ask(&a, question, ret, err);
 }
 
 /* --- /v1/history ------------------------------------------------------------------------------ */
@@ -252,6 +217,14 @@ static json_t *inter_of(const struct history *h, const struct mb_history_row *ro
 		}
 	}
 	return json_null();
+}
+
+static int get_number(mb_api_query query, void *ctx, const char *name, uint64_t max, uint64_t *ret,
+		      struct mb_err *err)
+{
+	const char *text = query(ctx, name);
+
+	return text ? mb_parse_u64(text, 0, max, name, ret, err) : 0;
 }
 
 static json_t *ratio(double v)
@@ -336,14 +309,16 @@ int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *c
 	} else if (strcmp(path, "/v1/share") == 0) {
 		r = scene_open(api, &s, err);
 		r = r < 0 ? r : share(&s, ret_json, err);
-	} else if (strcmp(path, "/v1/plan") == 0) {
-		r = scene_open(api, &s, err);
-		r = r < 0 ? r : plan(&s, query, ctx, ret_json, err);
 	} else if (strcmp(path, "/v1/history") == 0) {
 		r = scene_open(api, &s, err);
 		r = r < 0 ? r : history(api, &s, query, ctx, ret_json, err);
+	} else if (strncmp(path, "/v1/", 4) == 0 && mb_ask_knows(path + 4)) {
+		r = scene_open(api, &s, err);
+		r = r < 0 ? r : ask(&s, path + 4, query, ctx, ret_json, err);
 	} else {
-		r = mb_fail(err, ENOENT, "no %.100s (/v1/status, /v1/share, /v1/plan, /v1/history)",
+		r = mb_fail(err, ENOENT,
+			    "no %.100s (/v1/status, /v1/share, /v1/plan, /v1/history, /v1/place, "
+			    "/v1/drain, /v1/consolidate, /v1/hotspot, /v1/whatif)",
 			    path);
 	}
 	if (r == 0 && !*ret_json)

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 
+#include "server/ask.h"
 #include "server/sharing.h"
 #include "server/store.h"
 
@@ -16,8 +17,7 @@ struct mb_api {
 	uint64_t start_ns;
 };
 
-/* Query parameters: the text of `name`, or NULL. */
-typedef const char *(*mb_api_query)(void *ctx, const char *name);
+typedef mb_ask_query mb_api_query;
 
 /*
  * Answers `path`; *ret_json is a new reference. -ENOENT: no such thing (HTTP 404); -EINVAL: a bad

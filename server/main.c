@@ -170,17 +170,17 @@ static int on_load(void *ctx, struct mb_vm *vm, const char *damage, struct mb_er
 static int open_data(struct server *s, struct mb_err *err)
 {
 	const struct options *o = s->options;
+	struct mb_fleet_file file;
+	uint64_t durable_s;
 	int r;
 
-	if (o->fleet) {
-		struct mb_fleet_file file;
-
-		/* Read again at every plan; a mistake should show now. */
-		r = mb_fleet_file_read(o->fleet, &file, err);
-		if (r < 0)
-			return r;
-		mb_fleet_file_deinit(&file);
-	}
+	/* Read again at every plan; a mistake should show now. */
+	mb_fleet_file_init(&file);
+	r = o->fleet ? mb_fleet_file_read(o->fleet, &file, err) : 0;
+	durable_s = file.options.value[MB_OPTION_DURABLE];
+	mb_fleet_file_deinit(&file);
+	if (r < 0)
+		return r;
 	if ((r = mb_store_lock(o->db, &s->lock_fd, err)) < 0 ||
 	    (r = mb_fleet_create(&s->fleet, err)) < 0 ||
 	    (r = mb_store_open(o->db, &s->ingest_store, err)) < 0 ||
@@ -188,6 +188,7 @@ static int open_data(struct server *s, struct mb_err *err)
 	    (r = mb_store_open(o->db, &s->api.store, err)) < 0 ||
 	    (r = mb_sharing_create(s->fleet, &s->sharing, err)) < 0)
 		return r;
+	mb_fleet_set_durable(s->fleet, durable_s * 1000000000);
 	mb_info("database %s: %u VMs, %u damaged", o->db, s->loaded, s->damaged);
 	return 0;
 }

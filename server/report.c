@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "proto/base/cleanup.h"
+#include "server/plan/explain.h"
 
 static json_t *integer(uint64_t v)
 {
@@ -90,21 +91,37 @@ static json_t *report_placement(const struct mb_fleet_view *fleet, const struct 
 	return NULL;
 }
 
+static json_t *report_move(const struct mb_fleet_view *fleet, const struct mb_plan *plan, size_t i)
+{
+	static const char *const why[] = {
+		[MB_WHY_GAIN] = "gain",		[MB_WHY_PLACE] = "place",
+		[MB_WHY_RULE] = "rule",		[MB_WHY_EMPTY] = "empty",
+		[MB_WHY_RELIEVE] = "relieve",	[MB_WHY_ROOM] = "room",
+		[MB_WHY_TOGETHER] = "together",
+	};
+	const struct mb_move *m = &plan->moves[i];
+	const struct mb_plan_vm *vm = &fleet->vms[m->vm];
+	char reason[MB_EXPLAIN_BYTES];
+
+	mb_plan_explain(fleet, plan, i, reason);
+	return json_pack(
+		"{s:s, s:o, s:o, s:o, s:b, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:s}", "vm",
+		vm->name, "from", host_name(fleet, m->from), "to", host_name(fleet, m->to),
+		"memory_mb", integer(vm->memory_mb), "feasible", (int)m->feasible, "detour",
+		(int)m->detour, "why", why[m->why], "gain_pages", json_integer(m->gain_pages),
+		"there_pages", integer(m->there_pages), "with",
+		m->with < fleet->n_vms ? json_string(fleet->vms[m->with].name) : json_null(),
+		"copy_mb", integer(m->copy_mb), "start_s", integer(m->start_s), "time_s",
+		integer(m->time_s), "converges", (int)m->converges, "reason", reason);
+}
+
 static json_t *report_moves(const struct mb_fleet_view *fleet, const struct mb_plan *plan)
 {
 	json_t *ret = json_array();
 	int r = ret ? 0 : -1;
 
-	for (size_t i = 0; i < plan->n_moves && r == 0; i++) {
-		const struct mb_move *m = &plan->moves[i];
-		const struct mb_plan_vm *vm = &fleet->vms[m->vm];
-
-		r = json_array_append_new(
-			ret, json_pack("{s:s, s:o, s:o, s:o, s:b, s:b}", "vm", vm->name, "from",
-				       host_name(fleet, m->from), "to", host_name(fleet, m->to),
-				       "memory_mb", integer(vm->memory_mb), "feasible", m->feasible,
-				       "detour", m->detour));
-	}
+	for (size_t i = 0; i < plan->n_moves && r == 0; i++)
+		r = json_array_append_new(ret, report_move(fleet, plan, i));
 	if (r == 0)
 		return ret;
 	json_decref(ret);
@@ -132,11 +149,70 @@ json_t *mb_report_plan(const struct mb_fleet_view *fleet, const struct mb_plan *
 		       const struct mb_planner *planner, const struct mb_plan_options *options)
 {
 	/* What is saved may be negative: VMs that ran nowhere before take memory now. */
-	return json_pack("{s:s, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "planner",
+	return json_pack("{s:s, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "planner",
 			 planner->name, "strict", options->strict, "note", plan->note, "hosts",
 			 report_hosts(fleet, plan), "before_mb", integer(plan->before_total_mb),
 			 "after_mb", integer(plan->after_total_mb), "saved_mb",
 			 integer(plan->before_total_mb - plan->after_total_mb), "placement",
 			 report_placement(fleet, plan), "saving", report_saving(fleet, plan),
+			 "copy_mb", integer(plan->copy_mb), "time_s", integer(plan->time_s),
 			 "moves", report_moves(fleet, plan));
+}
+
+json_t *mb_report_ranks(const struct mb_fleet_view *fleet, uint32_t vm, const struct mb_rank *ranks,
+			const struct mb_planner *planner, const struct mb_plan_options *options)
+{
+	json_t *hosts = json_array();
+	int r = hosts ? 0 : -1;
+
+	for (uint32_t i = 0; i < fleet->n_hosts && r == 0; i++) {
+		const struct mb_rank *k = &ranks[i];
+
+		r = json_array_append_new(
+			hosts,
+			json_pack("{s:s, s:b, s:b, s:f, s:o, s:o, s:o, s:s}", "name",
+				  fleet->hosts[k->host].name, "fits", (int)k->fits, "wakes",
+				  (int)k->wakes, "value", k->value, "gain_pages",
+				  integer(k->gain_pages), "used_after_mb",
+				  integer(k->used_after_mb), "memory_mb",
+				  integer(fleet->hosts[k->host].memory_mb), "reason", k->reason));
+	}
+	if (r < 0) {
+		json_decref(hosts);
+		return NULL;
+	}
+	return json_pack("{s:s, s:b, s:s, s:o, s:o, s:o}", "planner", planner->name, "strict",
+			 (int)options->strict, "vm", fleet->vms[vm].name, "host",
+			 host_name(fleet, fleet->vms[vm].host), "memory_mb",
+			 integer(fleet->vms[vm].memory_mb), "hosts", hosts);
+}
+
+json_t *mb_report_emptied(const struct mb_fleet_view *fleet, const bool *emptied)
+{
+	json_t *ret = json_array();
+
+	for (uint32_t h = 0; ret && h < fleet->n_hosts; h++)
+		if (emptied[h] &&
+		    json_array_append_new(ret, json_string(fleet->hosts[h].name)) < 0) {
+			json_decref(ret);
+			return NULL;
+		}
+	return ret;
+}
+
+json_t *mb_report_hotspots(const struct mb_fleet_view *fleet, const struct mb_hotspot *spots,
+			   size_t n)
+{
+	json_t *ret = json_array();
+
+	for (size_t i = 0; ret && i < n; i++)
+		if (json_array_append_new(ret, json_pack("{s:o, s:s, s:o, s:b}", "host",
+							 host_name(fleet, spots[i].host), "reason",
+							 spots[i].reason, "woken",
+							 host_name(fleet, spots[i].woken),
+							 "relieved", (int)spots[i].relieved)) < 0) {
+			json_decref(ret);
+			return NULL;
+		}
+	return ret;
 }

@@ -220,6 +220,11 @@ void mb_sharing_destroy(struct mb_sharing *s)
 	free(s);
 }
 
+void mb_sharing_set_durable(struct mb_sharing *s, uint64_t time_ns)
+{
+	mb_fleet_set_durable(s->fleet, time_ns);
+}
+
 int mb_sharing_lock(struct mb_sharing *s, const struct mb_sharing_view **ret, struct mb_err *err)
 {
 	int r = 0;

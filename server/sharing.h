@@ -32,6 +32,9 @@ struct mb_sharing;
 int mb_sharing_create(struct mb_fleet *fleet, struct mb_sharing **ret, struct mb_err *err);
 void mb_sharing_destroy(struct mb_sharing *s);
 
+/* As mb_fleet_set_durable(). */
+void mb_sharing_set_durable(struct mb_sharing *s, uint64_t time_ns);
+
 /* Locks the up-to-date view until mb_sharing_unlock(). On error it is not locked. */
 int mb_sharing_lock(struct mb_sharing *s, const struct mb_sharing_view **ret, struct mb_err *err);
 void mb_sharing_unlock(struct mb_sharing *s);

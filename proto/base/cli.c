@@ -16,7 +16,7 @@ static void usage(FILE *to, const char *program, const char *about,
 {
 	fprintf(to, "%s - %s\n\nusage: %s COMMAND [OPTION...]\n\n", program, about, program);
 	for (const struct mb_command *c = commands; c->name; c++)
-		fprintf(to, "  %-10s %s\n", c->name, c->summary);
+		fprintf(to, "  %-11s %s\n", c->name, c->summary);
 	fprintf(to,
 		"\n`%s COMMAND --help` has the options. Exit codes: 0 done, 1 failed, 2 usage.\n",
 		program);

@@ -8,19 +8,19 @@
 
 #include "proto/base/err.h"
 #include "server/ctl/render.h"
-#include "server/plan/plan.h"
 
 /* argv[0] is "mbctl COMMAND"; an exit code is returned (proto/base/cli.h). */
 int mb_ctl_analyze(int argc, char **argv);
 int mb_ctl_plan(int argc, char **argv);
+int mb_ctl_place(int argc, char **argv);
+int mb_ctl_drain(int argc, char **argv);
+int mb_ctl_consolidate(int argc, char **argv);
+int mb_ctl_hotspot(int argc, char **argv);
+int mb_ctl_whatif(int argc, char **argv);
 int mb_ctl_status(int argc, char **argv);
 int mb_ctl_share(int argc, char **argv);
 int mb_ctl_history(int argc, char **argv);
 int mb_ctl_simulate(int argc, char **argv);
-
-/* The plan of a fleet file, from its VMs' traces. *ret: as mb_report_plan() makes it. */
-int mb_ctl_plan_offline(const char *fleet_path, const struct mb_planner *planner,
-			const struct mb_plan_options *options, json_t **ret, struct mb_err *err);
 
 /* To standard output: one line of JSON, or what `render` makes of it. */
 int mb_ctl_print(const json_t *root, bool as_json, mb_render_fn render, struct mb_err *err);

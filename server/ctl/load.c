@@ -24,6 +24,7 @@ static void loaded_deinit(struct mb_loaded *l)
 {
 	free(l->label);
 	mb_fingerprint_deinit(&l->fingerprint);
+	mb_durable_deinit(&l->durable);
 	*l = (struct mb_loaded){ 0 };
 }
 
@@ -94,6 +95,7 @@ static int append(struct mb_loads *to, const char *path, const struct mb_trace *
 	}
 	l = &to->items[to->n];
 	*l = (struct mb_loaded){ .epoch = epoch->epoch,
+				 .taken_ns = epoch->pass.taken_unix_ns,
 				 .seed = mb_trace_is_seed(trace),
 				 .identity = mb_trace_get_header(trace)->identity };
 	r = l->seed ? asprintf(&l->label, "%s", path) :
@@ -108,8 +110,26 @@ static int append(struct mb_loads *to, const char *path, const struct mb_trace *
 		loaded_deinit(l);
 		return r;
 	}
+	mb_durable_start(&l->durable, l->fingerprint.n_distinct, l->taken_ns);
 	to->n++;
 	return 0;
+}
+
+/* Of the last two epochs only the last, which keeps what lasted since the one before. */
+static int fold(struct mb_loads *to, struct mb_err *err)
+{
+	struct mb_loaded *next = &to->items[to->n - 1], *prev = next - 1;
+	const struct mb_digest_list from = { prev->fingerprint.digests,
+					     prev->fingerprint.n_distinct };
+	const struct mb_digest_list list = { next->fingerprint.digests,
+					     next->fingerprint.n_distinct };
+	int r = mb_durable_carry(&next->durable, &prev->durable, &from, &list, next->taken_ns,
+				 to->durable_ns, err);
+
+	loaded_deinit(prev);
+	*prev = *next;
+	to->n--;
+	return r;
 }
 
 static int load(struct mb_loads *to, const char *path, bool only_last,
@@ -136,9 +156,9 @@ static int load(struct mb_loads *to, const char *path, bool only_last,
 			return to->n > before ? 0 : mb_fail(err, EBADMSG, "no epoch in it");
 		if (r < 0)
 			break;
-		if (only_last && to->n > before)
-			loaded_deinit(&to->items[--to->n]);
 		r = append(to, path, trace, &epoch, pages, n, err);
+		if (r == 0 && only_last && to->n - before == 2)
+			r = fold(to, err);
 	}
 	return r;
 }

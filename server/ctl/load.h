@@ -11,6 +11,7 @@
 #include "proto/base/progress.h"
 #include "proto/digest.h"
 #include "proto/fingerprint.h"
+#include "server/durable.h"
 
 struct mb_loaded {
 	char *label;	/* "FILE", or "FILE#EPOCH" of a compact trace; owned */
@@ -18,11 +19,14 @@ struct mb_loaded {
 	bool seed;
 	struct mb_identity identity;
 	struct mb_fingerprint fingerprint;
+	uint64_t taken_ns;	   /* unix; 0 where the trace does not say */
+	struct mb_durable durable; /* by the epochs before, where only the last is kept */
 };
 
 struct mb_loads {
 	struct mb_loaded *items; /* in the order read; owned */
 	size_t n, cap;
+	uint64_t durable_ns; /* how long contents stay that last; 0: all last */
 };
 
 /* Which part of the whole reading this file is, for the bar. */

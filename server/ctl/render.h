@@ -23,6 +23,10 @@ typedef int (*mb_render_fn)(const json_t *root, FILE *to, struct mb_err *err);
 
 int mb_render_analyze(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_plan(const json_t *root, FILE *to, struct mb_err *err);
+/* The same plans, move by move in words. */
+int mb_render_explain(const json_t *root, FILE *to, struct mb_err *err);
+int mb_render_place(const json_t *root, FILE *to, struct mb_err *err);
+int mb_render_whatif(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_status(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_share(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_simulate(const json_t *root, FILE *to, struct mb_err *err);

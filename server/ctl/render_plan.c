@@ -33,6 +33,48 @@ static void render_totals(const json_t *root, FILE *to)
 		integer(root, "after_mb"), llabs(saved), saved < 0 ? "more" : "saved");
 }
 
+/* What was asked for, if it was not to save memory. */
+static void render_question(const json_t *root, FILE *to)
+{
+	const char *drained = json_string_value(json_object_get(root, "drained"));
+	const json_t *emptied = json_object_get(root, "emptied");
+	const json_t *spots = json_object_get(root, "hotspots"), *spot, *name;
+	size_t i;
+
+	if (drained)
+		fprintf(to, "Host %s is drained\n", drained);
+	if (json_is_array(emptied)) {
+		fputs(json_array_size(emptied) ? "Hosts that can be switched off:" :
+						 "No host can be emptied",
+		      to);
+		json_array_foreach(emptied, i, name)
+			fprintf(to, "%s %s", i ? "," : "", json_string_value(name));
+		fputc('\n', to);
+	}
+	if (json_is_array(spots) && !json_array_size(spots))
+		fputs("No host is a hotspot\n", to);
+	json_array_foreach(spots, i, spot)
+	{
+		const char *host = json_string_value(json_object_get(spot, "host"));
+		const char *reason = json_string_value(json_object_get(spot, "reason"));
+		const char *woken = json_string_value(json_object_get(spot, "woken"));
+
+		fprintf(to, "Hotspot %s: %s; %s%s%s\n", host ? host : "-", reason ? reason : "-",
+			json_is_true(json_object_get(spot, "relieved")) ? "relieved" :
+									  "not relieved",
+			woken ? " by switching on " : "", woken ? woken : "");
+	}
+}
+
+/* Servers of before did not tell. */
+static void render_cost(const json_t *root, FILE *to)
+{
+	if (json_array_size(json_object_get(root, "moves")) &&
+	    json_is_integer(json_object_get(root, "copy_mb")))
+		fprintf(to, "to copy: %lld MB, about %lld s\n", integer(root, "copy_mb"),
+			integer(root, "time_s"));
+}
+
 static void render_notes(const json_t *root, FILE *to)
 {
 	const char *note = json_string_value(json_object_get(root, "note"));
@@ -78,7 +120,7 @@ static void render_moves(const json_t *moves, FILE *to)
 		fputs("\nNo moves: every VM stays where it is.\n", to);
 		return;
 	}
-	mb_table_columns(&t, ">move|<VM|<from|<to|>full MB|<");
+	mb_table_columns(&t, ">move|<VM|<from|<to|>full MB|>gain MB|<");
 	for (size_t i = 0; i < n; i++) {
 		const json_t *m = json_array_get(moves, i);
 		bool feasible = !json_is_false(json_object_get(m, "feasible"));
@@ -89,7 +131,8 @@ static void render_moves(const json_t *moves, FILE *to)
 		mb_cell_text(&t, m, "from");
 		mb_cell_text(&t, m, "to");
 		mb_cell_number(&t, m, "memory_mb");
-		mb_table_put(&t, "%s%s%s", feasible ? "" : "no room for its full size",
+		mb_cell_mb(&t, m, "gain_pages", PAGE_BYTES);
+		mb_table_put(&t, "%s%s%s", feasible ? "" : "no room, or a rule forbids it",
 			     !feasible && json_is_true(json_object_get(m, "detour")) ? ", " : "",
 			     json_is_true(json_object_get(m, "detour")) ? "detour, to make room" :
 									  "");
@@ -112,8 +155,10 @@ int mb_render_plan(const json_t *root, FILE *to, struct mb_err *err)
 		return r;
 	fprintf(to, "Plan by planner %s%s (nothing has been moved)\n\n", planner ? planner : "-",
 		json_is_true(json_object_get(root, "strict")) ? ", strict" : "");
+	render_question(root, to);
 	render_totals(root, to);
 	render_inter(root, to);
+	render_cost(root, to);
 	render_notes(root, to);
 	render_hosts(hosts, to);
 	render_moves(moves, to);

@@ -36,7 +36,10 @@ static int write_epoch(int fd, uint64_t epoch, const struct mb_page *pages, size
 	mb_cleanup(mb_fingerprint_deinit) struct mb_fingerprint fp = { 0 };
 	mb_autofree uint64_t *digests = calloc(n, sizeof(*digests));
 	mb_cleanup(mb_buf_deinit) struct mb_buf out = { 0 };
-	struct mb_trace_epoch end = { .epoch = epoch, .pass.tracker = "none" };
+	/* A minute each. */
+	struct mb_trace_epoch end = {
+		.epoch = epoch, .pass = { .tracker = "none", .taken_unix_ns = epoch * 60000000000 }
+	};
 	int r;
 
 	for (size_t i = 0; digests && i < n; i++)

@@ -34,7 +34,8 @@ static void write_file(const char *path, const void *data, size_t n)
 static void put_epoch(uint64_t epoch, const uint64_t *digests, size_t n, struct mb_buf *out)
 {
 	struct mb_trace_epoch e = { .epoch = epoch,
-				    .pass.tracker = "none",
+				    .pass = { .tracker = "none",
+					      .taken_unix_ns = epoch * 1000000000 },
 				    .fingerprint.pages = n };
 	struct mb_page pages[8];
 	struct mb_err err = { 0 };
@@ -257,9 +258,40 @@ static int remove_dir(void **state)
 	return rmdir(dir);
 }
 
+/* Epochs 3 and 9, as many seconds after 1970: 5 and 7 are in both. */
+static void test_what_lasts(void **state)
+{
+	const char *path = path_of("lasts");
+	struct mb_loads loads = { .durable_ns = 5000000000 };
+	const struct mb_loaded *l;
+	struct mb_err err = { 0 };
+
+	(void)state;
+	write_compact(path, "d", key, true);
+	assert_ok(mb_load_trace(&loads, path, true, NULL, &err), &err);
+	assert_int_equal(loads.n, 1);
+	l = &loads.items[0];
+	assert_int_equal(l->epoch, 9);
+	assert_false(l->durable.whole);
+	for (uint32_t i = 0; i < l->fingerprint.n_distinct; i++) {
+		uint64_t d = l->fingerprint.digests[i];
+
+		assert_int_equal(mb_durable_has(&l->durable, i), d == 5 || d == 7);
+	}
+	mb_loads_deinit(&loads);
+	/* Known for less than that. */
+	loads.durable_ns = 7000000000;
+	assert_ok(mb_load_trace(&loads, path, true, NULL, &err), &err);
+	assert_int_equal(loads.n, 1);
+	assert_true(loads.items[0].durable.whole);
+	mb_loads_deinit(&loads);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_lasts),
 		cmocka_unit_test(test_seed_trace),
 		cmocka_unit_test(test_compact_trace),
 		cmocka_unit_test(test_errors_name_file_and_place),

@@ -49,9 +49,11 @@ static const char plan[] =
 	"\"saving\":{\"before_pages\":512,\"after_pages\":768,\"gain_pages\":256,"
 	"\"inter_before_pages\":256,\"inter_after_pages\":512},"
 	"\"moves\":[{\"vm\":\"b\",\"from\":\"h0\",\"to\":\"host1\",\"memory_mb\":40,"
-	"\"feasible\":true,\"detour\":true},{\"vm\":\"c\",\"from\":null,\"to\":\"h0\","
-	"\"memory_mb\":4000,\"feasible\":false,\"detour\":false}],"
-	"\"vms_on_unknown_hosts\":2}";
+	"\"feasible\":true,\"detour\":true,\"gain_pages\":-128,\"start_s\":3725,"
+	"\"reason\":\"steps aside\"},{\"vm\":\"c\",\"from\":null,\"to\":\"h0\","
+	"\"memory_mb\":4000,\"feasible\":false,\"detour\":false,\"gain_pages\":512,"
+	"\"reason\":\"cannot be made\"}],"
+	"\"copy_mb\":41,\"time_s\":7,\"vms_on_unknown_hosts\":2}";
 
 static void test_plan(void **state)
 {
@@ -60,6 +62,7 @@ static void test_plan(void **state)
 		       "Plan by planner seed, strict (nothing has been moved)\n\n"
 		       "memory used: 15 MB -> 10 MB, 5 MB saved\n"
 		       "inter-VM sharing: 1.0 MB -> 2.0 MB\n"
+		       "to copy: 41 MB, about 7 s\n"
 		       "\nNote: a flaw\n"
 		       "\nNote: 2 VMs run on hosts that the server's fleet file does not name; "
 		       "the plan takes them as running nowhere.\n"
@@ -68,10 +71,102 @@ static void test_plan(void **state)
 		       "host1         64          0         3       40  -           b\n"
 		       "full: the VMs after at full, unshared size, for which a host needs room\n"
 		       "\nMoves, in this order:\n"
-		       "move  VM  from  to     full MB\n"
-		       "   1  b   h0    host1       40  detour, to make room\n"
-		       "   2  c   -     h0        4000  no room for its full size\n"
+		       "move  VM  from  to     full MB  gain MB\n"
+		       "   1  b   h0    host1       40     -0.5  detour, to make room\n"
+		       "   2  c   -     h0        4000      2.0  no room, or a rule forbids it\n"
 		       "1 of 2 moves are not feasible.\n");
+}
+
+static void test_explain(void **state)
+{
+	(void)state;
+	assert_renders(mb_render_explain, plan,
+		       "Plan by planner seed, move by move (nothing has been moved)\n\n"
+		       "Note: a flaw\n\n"
+		       "1. b: h0 -> host1, at 1:02:05\n   It steps aside.\n\n"
+		       "2. c: first placement on h0\n   It cannot be made.\n\n"
+		       "In all: 41 MB to copy, about 7 s\n");
+	assert_renders(mb_render_explain, "{\"planner\":\"best\",\"note\":\"\",\"moves\":[]}",
+		       "Plan by planner best, move by move (nothing has been moved)\n\n"
+		       "No moves: every VM stays where it is.\n");
+}
+
+/* What was asked for stands first. */
+static void test_plans_of_other_questions(void **state)
+{
+#define ASKED(more)                                                                                \
+	"{\"planner\":\"best\",\"before_mb\":7,\"after_mb\":7,\"hosts\":[],\"moves\":[]," more "}"
+	static const struct {
+		const char *json, *words;
+	} cases[] = {
+		{ ASKED("\"drained\":\"h1\""), "moved)\n\nHost h1 is drained\nmemory used" },
+		{ ASKED("\"emptied\":[\"h1\",\"h2\"]"),
+		  "\n\nHosts that can be switched off: h1, h2\nmemory used" },
+		{ ASKED("\"emptied\":[]"), "\n\nNo host can be emptied\nmemory used" },
+		{ ASKED("\"hotspots\":[]"), "\n\nNo host is a hotspot\nmemory used" },
+		{ ASKED("\"hotspots\":[{\"host\":\"h1\",\"reason\":\"it swaps\",\"woken\":\"p\","
+			"\"relieved\":true},{\"host\":\"h2\",\"reason\":\"full\",\"woken\":null,"
+			"\"relieved\":false}]"),
+		  "\n\nHotspot h1: it swaps; relieved by switching on p\n"
+		  "Hotspot h2: full; not relieved\nmemory used" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char *text = render(mb_render_plan, parse(cases[i].json));
+
+		if (!strstr(text, cases[i].words))
+			fail_msg("no \"%s\" in \"%s\"", cases[i].words, text);
+		free(text);
+	}
+}
+
+static void test_place(void **state)
+{
+#define RANK(name, fits, wakes, reason)                                                            \
+	"{\"name\":\"" name "\",\"fits\":" fits ",\"wakes\":" wakes ",\"gain_pages\":384,"         \
+	"\"used_after_mb\":9,\"memory_mb\":64,\"reason\":\"" reason "\"}"
+	char *text;
+
+	(void)state;
+	assert_renders(mb_render_place,
+		       "{\"planner\":\"best\",\"vm\":\"a\",\"host\":\"h9\",\"memory_mb\":5,"
+		       "\"hosts\":[" RANK("h1", "true", "false", "good") "," RANK(
+			       "h2", "true", "true", "fine") "," RANK("h3", "false", "false",
+								      "no room") "]}",
+		       "Hosts for VM a of 5 MB by planner best, the best first (it runs on h9)\n\n"
+		       "   host  shared MB  used after MB  memory MB  why\n"
+		       "1  h1          1.5              9         64  good\n"
+		       "2  h2          1.5              9         64  would be switched on; fine\n"
+		       "-  h3          1.5              9         64  cannot: no room\n"
+		       "shared: of the VM's distinct pages, those that are there already\n");
+	text = render(mb_render_place, parse("{\"vm\":\"a\",\"host\":null,\"hosts\":[" RANK(
+					       "h3", "false", "false", "no room") "]}"));
+	assert_non_null(strstr(text, "best first\n\n"));
+	assert_non_null(strstr(text, "\nVM a cannot be placed on any host.\n"));
+	free(text);
+}
+
+static void test_whatif(void **state)
+{
+#define SIDE(vms, fits, pages)                                                                     \
+	"{\"vms\":[" vms "],\"fits\":" fits ",\"reason\":\"no room\",\"full_mb\":7,"               \
+	"\"pages\":9,\"zero_pages\":256,\"self_pages\":512,\"inter_pages\":" pages                 \
+	",\"distinct_pages\":1024}"
+	(void)state;
+	assert_renders(mb_render_whatif,
+		       "{\"hosts\":[{\"name\":\"h1\",\"memory_mb\":64,\"before\":" SIDE(
+			       "\"a\"", "true", "0") ",\"after\":" SIDE("\"a\",\"b\"", "false",
+									"384") "}]}",
+		       "What if (nothing has been moved)\n\n"
+		       "inter-VM sharing: 0.0 MB -> 1.5 MB\n"
+		       "memory used: 4.0 MB -> 4.0 MB\n\n"
+		       "host          full MB  zero MB  self MB  inter MB  distinct MB  VMs\n"
+		       "h1    before        7      1.0      2.0       0.0          4.0  a\n"
+		       "h1    after         7      1.0      2.0       1.5          4.0  a, b\n"
+		       "zero, self: saved on any host; inter: because these VMs share this one; "
+		       "distinct: what is used\n"
+		       "\nNot allowed on h1: no room\n");
 }
 
 /* More memory than before, no moves, and an older server that does not tell of inter-VM sharing. */
@@ -502,6 +597,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plan),
+		cmocka_unit_test(test_explain),
+		cmocka_unit_test(test_plans_of_other_questions),
+		cmocka_unit_test(test_place),
+		cmocka_unit_test(test_whatif),
 		cmocka_unit_test(test_plan_of_an_older_server),
 		cmocka_unit_test(test_share),
 		cmocka_unit_test(test_matrix),

@@ -22,10 +22,24 @@ static const struct mb_planner planner = { .name = "p" };
 static void test_whole_report(void **state)
 {
 	uint32_t host[] = { 0, 0, MB_NOWHERE };
-	struct mb_move moves[] = {
-		{ .vm = 0, .from = 1, .to = 0, .feasible = true, .detour = true },
-		{ .vm = 1, .from = MB_NOWHERE, .to = 0 }
-	};
+	struct mb_move moves[] = { { .vm = 0,
+				     .from = 1,
+				     .to = 0,
+				     .feasible = true,
+				     .detour = true,
+				     .why = MB_WHY_ROOM,
+				     .gain_pages = -256,
+				     .there_pages = 512,
+				     .with = 2,
+				     .copy_mb = 12,
+				     .start_s = 3,
+				     .time_s = 4 },
+				   { .vm = 1,
+				     .from = MB_NOWHERE,
+				     .to = 0,
+				     .why = MB_WHY_PLACE,
+				     .with = MB_NOWHERE,
+				     .converges = true } };
 	uint64_t before[] = { 3, 4 }, after[] = { 9, 0 };
 	struct mb_plan plan = { .host = host,
 				.moves = moves,
@@ -36,6 +50,8 @@ static void test_whole_report(void **state)
 				.after_total_mb = 9,
 				.saving_before_pages = 50,
 				.saving_after_pages = 40,
+				.copy_mb = 12,
+				.time_s = 7,
 				.note = "mind" };
 	json_t *j = mb_report_plan(&fleet, &plan, &planner,
 				   &(struct mb_plan_options){ .strict = true });
@@ -44,21 +60,32 @@ static void test_whole_report(void **state)
 	(void)state;
 	/* As a text: the order of the keys is part of it. */
 	assert_string_equal(
-		text, "{\"planner\":\"p\",\"strict\":true,\"note\":\"mind\",\"hosts\":["
-		      "{\"name\":\"h0\",\"memory_mb\":100,\"before_mb\":3,\"after_mb\":9,"
-		      "\"full_before_mb\":30,\"full_after_mb\":30,"
-		      "\"vms_before\":[\"c\"],\"vms_after\":[\"a\",\"b\"]},"
-		      "{\"name\":\"h1\",\"memory_mb\":200,\"before_mb\":4,\"after_mb\":0,"
-		      "\"full_before_mb\":10,\"full_after_mb\":0,"
-		      "\"vms_before\":[\"a\"],\"vms_after\":[]}],"
-		      "\"before_mb\":7,\"after_mb\":9,\"saved_mb\":-2,"
-		      "\"placement\":{\"a\":\"h0\",\"b\":\"h0\",\"c\":null},"
-		      "\"saving\":{\"before_pages\":50,\"after_pages\":40,\"gain_pages\":-10,"
-		      "\"inter_before_pages\":0,\"inter_after_pages\":10},"
-		      "\"moves\":[{\"vm\":\"a\",\"from\":\"h1\",\"to\":\"h0\",\"memory_mb\":10,"
-		      "\"feasible\":true,\"detour\":true},"
-		      "{\"vm\":\"b\",\"from\":null,\"to\":\"h0\",\"memory_mb\":20,"
-		      "\"feasible\":false,\"detour\":false}]}");
+		text,
+		"{\"planner\":\"p\",\"strict\":true,\"note\":\"mind\",\"hosts\":["
+		"{\"name\":\"h0\",\"memory_mb\":100,\"before_mb\":3,\"after_mb\":9,"
+		"\"full_before_mb\":30,\"full_after_mb\":30,"
+		"\"vms_before\":[\"c\"],\"vms_after\":[\"a\",\"b\"]},"
+		"{\"name\":\"h1\",\"memory_mb\":200,\"before_mb\":4,\"after_mb\":0,"
+		"\"full_before_mb\":10,\"full_after_mb\":0,"
+		"\"vms_before\":[\"a\"],\"vms_after\":[]}],"
+		"\"before_mb\":7,\"after_mb\":9,\"saved_mb\":-2,"
+		"\"placement\":{\"a\":\"h0\",\"b\":\"h0\",\"c\":null},"
+		"\"saving\":{\"before_pages\":50,\"after_pages\":40,\"gain_pages\":-10,"
+		"\"inter_before_pages\":0,\"inter_after_pages\":10},"
+		"\"copy_mb\":12,\"time_s\":7,"
+		"\"moves\":[{\"vm\":\"a\",\"from\":\"h1\",\"to\":\"h0\",\"memory_mb\":10,"
+		"\"feasible\":true,\"detour\":true,\"why\":\"room\",\"gain_pages\":-256,"
+		"\"there_pages\":512,\"with\":\"c\",\"copy_mb\":12,\"start_s\":3,"
+		"\"time_s\":4,\"converges\":false,\"reason\":\"steps aside to make room: "
+		"2.0 MB of its pages are there already, most of them in \\\"c\\\"; gives up "
+		"1.0 MB; copies 12 MB in about 4 s, but dirties memory faster than the link "
+		"copies it\"},"
+		"{\"vm\":\"b\",\"from\":null,\"to\":\"h0\",\"memory_mb\":20,"
+		"\"feasible\":false,\"detour\":false,\"why\":\"place\",\"gain_pages\":0,"
+		"\"there_pages\":0,\"with\":null,\"copy_mb\":0,\"start_s\":0,\"time_s\":0,"
+		"\"converges\":true,\"reason\":\"cannot be made: no room for its full size on "
+		"\\\"h0\\\" when its turn comes, or a rule forbids it; it runs nowhere yet; "
+		"saves 0.0 MB\"}]}");
 	free(text);
 	json_decref(j);
 }
@@ -101,12 +128,50 @@ static void test_empty_fleet(void **state)
 	json_decref(j);
 }
 
+static void test_answers_of_questions(void **state)
+{
+	const struct mb_rank ranks[] = { { .host = 1,
+					   .fits = true,
+					   .value = 2.5,
+					   .gain_pages = 7,
+					   .used_after_mb = 9,
+					   .reason = "good" },
+					 { .host = 0, .wakes = true, .reason = "no room" } };
+	const struct mb_hotspot spots[] = {
+		{ .host = 1, .reason = "swaps", .woken = 0, .relieved = true },
+		{ .host = 0, .reason = "full", .woken = MB_NOWHERE }
+	};
+	const bool emptied[] = { false, true };
+	json_t *j = json_pack(
+		"{s:o, s:o, s:o}", "r",
+		mb_report_ranks(&fleet, 2, ranks, &planner, &(struct mb_plan_options){ 0 }), "e",
+		mb_report_emptied(&fleet, emptied), "h", mb_report_hotspots(&fleet, spots, 2));
+	char *text = json_dumps(j, JSON_COMPACT);
+
+	(void)state;
+	assert_string_equal(
+		text, "{\"r\":{\"planner\":\"p\",\"strict\":false,\"vm\":\"c\",\"host\":\"h0\","
+		      "\"memory_mb\":30,\"hosts\":["
+		      "{\"name\":\"h1\",\"fits\":true,\"wakes\":false,\"value\":2.5,"
+		      "\"gain_pages\":7,\"used_after_mb\":9,\"memory_mb\":200,\"reason\":\"good\"},"
+		      "{\"name\":\"h0\",\"fits\":false,\"wakes\":true,\"value\":0.0,"
+		      "\"gain_pages\":0,\"used_after_mb\":0,\"memory_mb\":100,"
+		      "\"reason\":\"no room\"}]},"
+		      "\"e\":[\"h1\"],"
+		      "\"h\":[{\"host\":\"h1\",\"reason\":\"swaps\",\"woken\":\"h0\","
+		      "\"relieved\":true},{\"host\":\"h0\",\"reason\":\"full\",\"woken\":null,"
+		      "\"relieved\":false}]}");
+	free(text);
+	json_decref(j);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole_report),
 		cmocka_unit_test(test_both_placements_count),
 		cmocka_unit_test(test_empty_fleet),
+		cmocka_unit_test(test_answers_of_questions),
 	};
 
 	return cmocka_run_group_tests_name("report", tests, NULL, NULL);

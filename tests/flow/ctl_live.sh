@@ -49,7 +49,8 @@ cat >"$tmp/fleet.json" <<-END
 	{ "hosts": [ { "name": "h0", "memory_mb": 32 }, { "name": "h1", "memory_mb": 32 } ],
 	  "vms": [ { "name": "a", "memory_mb": 16, "trace": "a", "host": "h0" },
 	           { "name": "b", "memory_mb": 16, "trace": "b", "host": "h1" },
-	           { "name": "c", "memory_mb": 16, "trace": "c", "host": "h1" } ] }
+	           { "name": "c", "memory_mb": 16, "trace": "c", "host": "h1" } ],
+	  "options": { "min_gain_mb": 1 } }
 END
 
 "$build/mbserver" --db "$tmp/db" --fleet "$tmp/fleet.json" --listen "unix:$tmp/agents" \

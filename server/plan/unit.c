@@ -65,9 +65,9 @@ static void list_members(struct mb_units *u, uint32_t n_vms, uint32_t n_units)
 	u->first_of[0] = 0;
 }
 
-/* Where most of a unit's memory is; the lowest host on a tie. */
+/* Where most of a unit's memory is; the lowest host on a tie. MB_NOWHERE: on no (open) host. */
 static uint32_t majority_host(const struct mb_units *u, const struct mb_fleet_view *f,
-			      uint32_t unit)
+			      uint32_t unit, bool open)
 {
 	const uint32_t *members = u->members + u->first_of[unit];
 	uint32_t n = mb_unit_size(u, unit), best = MB_NOWHERE;
@@ -79,14 +79,30 @@ static uint32_t majority_host(const struct mb_units *u, const struct mb_fleet_vi
 
 		if (f->vms[members[i]].pinned)
 			return host;
-		for (uint32_t k = 0; k < n && host != MB_NOWHERE; k++)
+		if (host == MB_NOWHERE || (open && f->hosts[host].state != MB_HOST_ACTIVE))
+			continue;
+		for (uint32_t k = 0; k < n; k++)
 			mb += f->vms[members[k]].host == host ? f->vms[members[k]].memory_mb : 0;
-		if (mb > best_mb || (mb && mb == best_mb && host < best)) {
+		if (best == MB_NOWHERE || mb > best_mb || (mb == best_mb && host < best)) {
 			best = host;
 			best_mb = mb;
 		}
 	}
 	return best;
+}
+
+/* Where the rest of it has to go: to a host that takes VMs, if one of them is on such a one. */
+static uint32_t host_of(const struct mb_units *u, const struct mb_fleet_view *f, uint32_t unit)
+{
+	const uint32_t *members = u->members + u->first_of[unit];
+	uint32_t host = MB_NOWHERE;
+	bool split = false;
+
+	for (uint32_t i = 1; i < mb_unit_size(u, unit); i++)
+		split |= f->vms[members[i]].host != f->vms[members[0]].host;
+	if (split)
+		host = majority_host(u, f, unit, true);
+	return host != MB_NOWHERE ? host : majority_host(u, f, unit, false);
 }
 
 static void add_vm(struct mb_plan_vm *to, const struct mb_plan_vm *vm)
@@ -95,6 +111,9 @@ static void add_vm(struct mb_plan_vm *to, const struct mb_plan_vm *vm)
 	to->pages += vm->pages;
 	to->distinct += vm->distinct;
 	to->pinned |= vm->pinned;
+	/* Of several domains: a host of one takes them as little as a VM of none. */
+	if (to->trust != vm->trust)
+		to->trust = 0;
 	for (unsigned int r = 0; r < MB_RESOURCES; r++) {
 		to->mean[r] += vm->mean[r];
 		to->peak[r] += vm->peak[r];
@@ -115,7 +134,7 @@ static void make_vms(struct mb_units *u, const struct mb_fleet_view *f, uint32_t
 		snprintf(u->names[i], sizeof(u->names[i]), "%.80s (with %u more)", to->name,
 			 mb_unit_size(u, i) - 1);
 		to->name = u->names[i];
-		to->host = majority_host(u, f, i);
+		to->host = host_of(u, f, i);
 	}
 }
 

@@ -4,7 +4,7 @@
  * such rules is its own view of units.
  *
  * A unit that is spread over hosts counts as running where its pinned VM is, else where most of its
- * memory is; the rest of it then has to move there.
+ * memory is, of the active hosts if it is on any; the rest of it then has to move there.
  */
 #ifndef MB_PLAN_UNIT_H
 #define MB_PLAN_UNIT_H

@@ -9,6 +9,7 @@
 
 #define COUNT_MAX    (1u << 22)		 /* VMs, hosts, rules */
 #define LABEL_MAX    (1u << 20)		 /* tenants, trust domains: their squares are summed */
+#define PERCENT_MAX  10000		 /* of a capacity */
 #define CAPACITY_MAX ((uint64_t)1 << 40) /* of a resource, in its unit */
 /* Memory is added up as signed 64-bit hundredths of pages. */
 #define MB_SUM_MAX (INT64_MAX / (MB_PLAN_PAGES_PER_MB * 100) / 4)
@@ -72,6 +73,10 @@ static int check_sizes(const struct mb_fleet_view *f, const struct mb_plan_optio
 	if (o->count_sharing_percent > 100)
 		return mb_fail(err, EINVAL, "%u %% of what is shared counts as room",
 			       o->count_sharing_percent);
+	if (o->mean_percent > PERCENT_MAX || o->peak_percent > PERCENT_MAX)
+		return mb_fail(err, EINVAL, "%s loads may fill %u %% of a capacity",
+			       o->mean_percent > PERCENT_MAX ? "mean" : "peak",
+			       MB_MAX(o->mean_percent, o->peak_percent));
 	for (uint32_t h = 0; h < f->n_hosts; h++)
 		if ((r = check_host(&f->hosts[h], o, err)) < 0)
 			return r;

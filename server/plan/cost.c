@@ -8,6 +8,11 @@
 #define ROUNDS_MAX	    30 /* QEMU's pre-copy gives up before: what is left is copied at a stop */
 #define STOP_MB		    16 /* so little left is copied while the VM stands still */
 
+static uint64_t to_u64(double x)
+{
+	return x < 0x1p64 ? (uint64_t)x : UINT64_MAX;
+}
+
 void mb_plan_cost(struct mb_move *move, const struct mb_plan_vm *vm,
 		  const struct mb_plan_options *options)
 {
@@ -27,13 +32,13 @@ void mb_plan_cost(struct mb_move *move, const struct mb_plan_vm *vm,
 		left = left <= STOP_MB ? 0 : MB_MIN(left * ratio, (double)vm->memory_mb);
 	}
 	sum += left;
-	move->copy_mb = (uint64_t)(sum + 0.5);
-	move->time_s = (uint64_t)(sum / mb_s) + 1;
+	move->copy_mb = to_u64(sum + 0.5);
+	move->time_s = to_u64(sum / mb_s + 1);
 }
 
 uint64_t mb_plan_merge_s(const struct mb_plan_vm *vm, const struct mb_plan_options *options)
 {
 	uint64_t mb_s = options->merge_mb_s ? options->merge_mb_s : MERGE_MB_S_DEFAULT;
 
-	return (vm->memory_mb + mb_s - 1) / mb_s;
+	return vm->memory_mb / mb_s + (vm->memory_mb % mb_s != 0);
 }

@@ -34,7 +34,7 @@ static const char *makes_room_for(const struct mb_fleet_view *fleet, const struc
 				  size_t i)
 {
 	for (size_t k = i + 1; k < plan->n_moves; k++)
-		if (plan->moves[k].to == plan->moves[i].from)
+		if (plan->moves[k].feasible && plan->moves[k].to == plan->moves[i].from)
 			return fleet->vms[plan->moves[k].vm].name;
 	return NULL;
 }
@@ -93,7 +93,7 @@ void mb_plan_explain(const struct mb_fleet_view *fleet, const struct mb_plan *pl
 	if (m->gain_pages >= 0)
 		say(&t, "; saves %.1f MB", mb((uint64_t)m->gain_pages));
 	else
-		say(&t, "; gives up %.1f MB", mb((uint64_t)-m->gain_pages));
+		say(&t, "; gives up %.1f MB", mb(-(uint64_t)m->gain_pages));
 	if (m->from == MB_NOWHERE)
 		return;
 	say(&t, "; copies %llu MB in about %llu s", (unsigned long long)m->copy_mb,

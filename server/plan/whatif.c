@@ -57,20 +57,37 @@ static void check_rules(struct mb_whatif_host *ret, struct mb_tally *t,
 				 (long long)((-t->room[host[v]] + MB_TALLY_MB - 1) / MB_TALLY_MB));
 		}
 	}
-	for (uint32_t i = 0; i < fleet->n_rules; i++) {
-		const struct mb_plan_rule *rule_i = &fleet->rules[i];
+}
 
-		for (uint32_t k = 0; k < rule_i->n_vms && rule_i->kind == MB_RULE_TOGETHER; k++) {
-			uint32_t at = host[rule_i->vms[k]], other = host[rule_i->vms[k ? 0 : 1]];
+/* Are the rule's VMs on several hosts? Out of the picture is not elsewhere. */
+static bool is_split(const struct mb_plan_rule *rule, const uint32_t *host)
+{
+	uint32_t first = MB_NOWHERE;
 
-			/* Out of the picture is not elsewhere. */
-			if (at == MB_NOWHERE || other == MB_NOWHERE || at == other || !ret[at].fits)
-				continue;
-			ret[at].fits = false;
-			snprintf(ret[at].reason, sizeof(ret[at].reason),
-				 "rule \"%.60s\" wants VM \"%.60s\" together with others",
-				 rule_i->name, fleet->vms[rule_i->vms[k]].name);
-		}
+	for (uint32_t k = 0; k < rule->n_vms; k++) {
+		uint32_t at = host[rule->vms[k]];
+
+		if (at == MB_NOWHERE)
+			continue;
+		if (first != MB_NOWHERE && at != first)
+			return true;
+		first = at;
+	}
+	return false;
+}
+
+static void check_together(struct mb_whatif_host *ret, const struct mb_fleet_view *fleet,
+			   const struct mb_plan_rule *rule, const uint32_t *host)
+{
+	for (uint32_t k = 0; k < rule->n_vms; k++) {
+		uint32_t at = host[rule->vms[k]];
+
+		if (at == MB_NOWHERE || !ret[at].fits)
+			continue;
+		ret[at].fits = false;
+		snprintf(ret[at].reason, sizeof(ret[at].reason),
+			 "rule \"%.60s\" wants VM \"%.60s\" together with others", rule->name,
+			 fleet->vms[rule->vms[k]].name);
 	}
 }
 
@@ -79,21 +96,26 @@ int mb_plan_whatif(struct mb_whatif_host *ret, const struct mb_fleet_view *fleet
 		   const uint64_t *zero_pages, struct mb_err *err)
 {
 	mb_autofree uint64_t *unions = calloc((size_t)fleet->n_hosts + 1, sizeof(*unions));
-	mb_autofree struct mb_plan_vm *nowhere = calloc((size_t)fleet->n_vms + 1, sizeof(*nowhere));
+	mb_autofree struct mb_plan_vm *free_to_go =
+		calloc((size_t)fleet->n_vms + 1, sizeof(*free_to_go));
 	mb_cleanup(mb_tally_deinit) struct mb_tally t = { 0 };
 	struct mb_fleet_view exact = *fleet;
 	int r = mb_plan_check(fleet, options, err);
 
 	if (r < 0)
 		return r;
-	if (!unions || !nowhere)
+	if (!unions || !free_to_go)
 		return mb_fail_mem(err, "a question");
-	/* Rules are about who is where in question, not about who is where now. */
+	for (uint32_t v = 0; v < fleet->n_vms; v++)
+		if (host[v] != MB_NOWHERE && host[v] >= fleet->n_hosts)
+			return mb_fail(err, EINVAL, "VM \"%.80s\" on host %u of %u",
+				       fleet->vms[v].name, host[v], fleet->n_hosts);
+	/* The question is where they would be; pins say where they are. */
 	for (uint32_t v = 0; v < fleet->n_vms; v++) {
-		nowhere[v] = fleet->vms[v];
-		nowhere[v].pinned = false;
+		free_to_go[v] = fleet->vms[v];
+		free_to_go[v].pinned = false;
 	}
-	exact.vms = nowhere;
+	exact.vms = free_to_go;
 	exact.score_groups = NULL;
 	r = mb_tally_init(&t, &exact, options, err);
 	if (r < 0)
@@ -107,5 +129,8 @@ int mb_plan_whatif(struct mb_whatif_host *ret, const struct mb_fleet_view *fleet
 			ret[h].pages - ret[h].zero_pages - ret[h].self_pages - unions[h];
 	}
 	check_rules(ret, &t, fleet, host);
+	for (uint32_t i = 0; i < fleet->n_rules; i++)
+		if (fleet->rules[i].kind == MB_RULE_TOGETHER && is_split(&fleet->rules[i], host))
+			check_together(ret, fleet, &fleet->rules[i], host);
 	return 0;
 }

@@ -15,7 +15,8 @@
 #define ON(host)	      ", \"host\": \"" host "\""
 #define PINNED(host)	      ON(host) ", \"pinned\": true"
 #define RULE(name, kind, vms) "{\"name\": \"" name "\", \"kind\": \"" kind "\", \"vms\": [" vms "]}"
-#define ABCD		      VM("a", PINNED("h0")) "," VM("b", PINNED("h1")) "," VM("c", "") "," VM("d", "")
+#define TWO_PINNED	      VM("a", PINNED("h0")) "," VM("b", PINNED("h1"))
+#define ABCD		      TWO_PINNED "," VM("c", "") "," VM("d", "")
 
 static void test_contradictions(void **state)
 {

@@ -42,6 +42,11 @@ static void test_contradictions(void **state)
 				      "s", "together", "\"b\", \"d\"") ",\n" RULE("t", "together",
 										  "\"d\", \"c\"")),
 		  "line 6: rules[2]: rule \"t\" puts \"a\" and \"b\" together, which are pinned" },
+		/* The first of a rule learns from the others where all are bound to. */
+		{ FLEET(VM("e", "") "," TWO_PINNED,
+			RULE("r", "together", "\"e\", \"a\"") ",\n" RULE("s", "together",
+									 "\"e\", \"b\"")),
+		  "line 5: rules[1]: rule \"s\" puts \"a\" and \"b\" together, which are pinned" },
 		{ FLEET(ABCD, RULE("r", "apart", "\"d\", \"c\", \"a\"") ",\n" RULE("s", "together",
 										   "\"c\", \"d\"")),
 		  "line 4: rules[0]: rule \"r\" puts \"c\" and \"d\" apart, rule \"s\" puts them "

@@ -118,6 +118,7 @@ static void test_everything_of_the_file_arrives(void **state)
 	assert_int_equal(f.vms[2].peak[MB_CPU_MILLICORES], 2);
 	assert_int_equal(f.vms[2].dirty_kb_s, 1024);
 	assert_int_equal(f.vms[2].swap_pages_s, 3);
+	assert_true(f.vms[2].settled_s == UINT64_MAX && f.vms[3].settled_s == UINT64_MAX);
 	/* VMs by the view's numbers, ascending; the file has them in another order. */
 	assert_int_equal(f.view.n_rules, 2);
 	assert_string_equal(f.view.rules[0].name, "r");
@@ -146,10 +147,13 @@ static void test_who_moved_of_late(void **state)
 	strcpy(vms[0].moved_from, "h2");
 	vms[1].moved_ns = mb_now_ns() - 50 * 1000000000ull;
 	strcpy(vms[1].moved_from, "gone");
+	/* Later by number, earlier by time. */
+	vms[2].moved_ns = mb_now_ns() - 500 * 1000000000ull;
+	strcpy(vms[2].moved_from, "h2");
 	assert_ok(mb_live_fleet_init(&f, &view, &file, &err), &err);
 	assert_in_range(f.vms[0].settled_s, 100, 130);
 	assert_in_range(f.vms[1].settled_s, 50, 80);
-	assert_true(f.vms[2].settled_s == UINT64_MAX);
+	assert_in_range(f.vms[2].settled_s, 500, 530);
 	assert_true(f.hosts[0].cooled_s == UINT64_MAX);
 	assert_in_range(f.hosts[1].cooled_s, 100, 130);
 	assert_in_range(f.hosts[2].cooled_s, 100, 130);

@@ -14,10 +14,12 @@ struct ranking {
 	const struct mb_planner *planner;
 	const struct mb_fleet_view *fleet;
 	struct mb_stage stage;
-	struct mb_tally tally; /* over the stage's units, the one in question nowhere */
+	struct mb_tally tally;	    /* over the stage's units, the one in question nowhere */
+	struct mb_fleet_view asked; /* the units, the one in question nowhere as ever */
+	struct mb_plan_vm *asked_vms;
 	uint32_t unit;
 	uint64_t *gain;	  /* [0, n_hosts): distinct pages of the VM that others there have */
-	uint64_t *unions; /* [0, n_hosts): without the unit */
+	uint64_t *after;  /* [0, n_hosts): pages after sharing, with the unit */
 	uint64_t *shared; /* [0, n_vms): with the VM */
 	uint32_t vm;
 };
@@ -27,11 +29,15 @@ static void deinit(struct ranking *r)
 	mb_tally_deinit(&r->tally);
 	mb_stage_deinit(&r->stage);
 	free(r->gain);
-	free(r->unions);
+	free(r->after);
+	free(r->asked_vms);
 	free(r->shared);
 }
 
-/* Exact, whatever the score goes by. `at` says where the others are. */
+/*
+ * Exact, whatever the score goes by. `at` says where the others are: what they have of the VM, and
+ * what the hosts save of the whole unit.
+ */
 static int count_shared(struct ranking *r, const uint32_t *at, struct mb_err *err)
 {
 	const struct mb_groups *g = r->fleet->groups;
@@ -41,18 +47,25 @@ static int count_shared(struct ranking *r, const uint32_t *at, struct mb_err *er
 		return mb_fail_mem(err, "ranking the hosts");
 	for (size_t i = 0; i < g->n_groups; i++) {
 		const uint32_t *vms = g->vms + g->groups[i].first_vm;
-		bool has = false;
+		uint64_t weight = g->groups[i].weight_pages;
+		bool of_vm = false, of_unit = false;
 
-		for (uint32_t k = 0; k < g->groups[i].n_vms; k++)
-			has |= vms[k] == r->vm;
-		for (uint32_t k = 0; k < g->groups[i].n_vms && has; k++) {
-			if (at[vms[k]] == MB_NOWHERE)
+		for (uint32_t k = 0; k < g->groups[i].n_vms; k++) {
+			of_vm |= vms[k] == r->vm;
+			of_unit |= r->stage.units.unit_of[vms[k]] == r->unit;
+		}
+		for (uint32_t k = 0; k < g->groups[i].n_vms && of_unit; k++) {
+			uint32_t host = at[vms[k]];
+
+			if (host == MB_NOWHERE)
 				continue;
-			r->shared[vms[k]] += g->groups[i].weight_pages;
+			r->shared[vms[k]] += of_vm ? weight : 0;
 			/* Once a host, however many there have it. */
-			if (seen[at[vms[k]]] != i + 1)
-				r->gain[at[vms[k]]] += g->groups[i].weight_pages;
-			seen[at[vms[k]]] = i + 1;
+			if (seen[host] == i + 1)
+				continue;
+			r->gain[host] += of_vm ? weight : 0;
+			r->after[host] -= weight;
+			seen[host] = i + 1;
 		}
 	}
 	return 0;
@@ -81,16 +94,37 @@ static void explain(const struct ranking *r, const uint32_t *at, struct mb_rank 
 			      "it has room, and is empty");
 }
 
+/* One of the VM's affinity group that cannot come to a host; MB_NOWHERE: all can. */
+static uint32_t pinned_elsewhere(const struct ranking *r, uint32_t host)
+{
+	const struct mb_units *u = &r->stage.units;
+
+	for (uint32_t i = u->first_of[r->unit]; i < u->first_of[r->unit + 1]; i++) {
+		const struct mb_plan_vm *vm = &r->fleet->vms[u->members[i]];
+
+		if (u->members[i] != r->vm && vm->pinned && vm->host != host)
+			return u->members[i];
+	}
+	return MB_NOWHERE;
+}
+
 static void look_at(const struct ranking *r, const uint32_t *at, uint32_t host, struct mb_rank *ret)
 {
 	const struct mb_tally *t = &r->tally;
-	uint64_t after = r->unions[host] + r->fleet->vms[r->vm].distinct - r->gain[host];
+	uint32_t pinned = pinned_elsewhere(r, host);
 
 	*ret = (struct mb_rank){ .host = host,
 				 .wakes = r->fleet->hosts[host].state == MB_HOST_POOL,
 				 .gain_pages = r->gain[host],
-				 .used_after_mb = after / MB_PLAN_PAGES_PER_MB,
+				 .used_after_mb = r->after[host] / MB_PLAN_PAGES_PER_MB,
 				 .value = r->planner->value(t, r->unit, host) };
+	if (pinned != MB_NOWHERE) {
+		snprintf(ret->reason, sizeof(ret->reason),
+			 "\"%.60s\", which it must be with, is pinned to \"%.60s\"",
+			 r->fleet->vms[pinned].name,
+			 r->fleet->hosts[r->fleet->vms[pinned].host].name);
+		return;
+	}
 	if (!mb_room_allows(&t->rules, r->unit, host, MB_NOWHERE, ret->reason, sizeof(ret->reason)))
 		return;
 	if (t->full[r->unit] > t->room[host] || !mb_tally_fits(t, r->unit, host)) {
@@ -117,6 +151,31 @@ static int compare(const void *a, const void *b)
 	return (x->host > y->host) - (x->host < y->host);
 }
 
+/* Opens the pool, and takes the unit off its host as if it had never been there. */
+static int ask(struct ranking *r, const struct mb_plan_options *options, struct mb_err *err)
+{
+	const struct mb_fleet_view *f = r->fleet;
+	uint32_t n_units;
+	int e = mb_stage_init(&r->stage, f, options, false, err);
+
+	if (e < 0)
+		return e;
+	for (uint32_t h = 0; h < f->n_hosts; h++)
+		if (r->stage.hosts[h].state == MB_HOST_POOL)
+			r->stage.hosts[h].state = MB_HOST_ACTIVE;
+	r->unit = r->stage.units.unit_of[r->vm];
+	r->asked = r->stage.units.view;
+	n_units = r->asked.n_vms;
+	r->asked_vms = malloc(n_units * sizeof(*r->asked_vms));
+	if (!r->asked_vms)
+		return mb_fail_mem(err, "ranking the hosts");
+	memcpy(r->asked_vms, r->asked.vms, n_units * sizeof(*r->asked_vms));
+	r->asked_vms[r->unit].host = MB_NOWHERE;
+	r->asked_vms[r->unit].pinned = false;
+	r->asked.vms = r->asked_vms;
+	return mb_tally_init(&r->tally, &r->asked, options, err);
+}
+
 static int rank(struct ranking *r, const struct mb_plan_options *options, struct mb_rank *ret,
 		struct mb_err *err)
 {
@@ -127,26 +186,22 @@ static int rank(struct ranking *r, const struct mb_plan_options *options, struct
 	int e;
 
 	r->gain = calloc(n_hosts, sizeof(*r->gain));
-	r->unions = calloc(n_hosts, sizeof(*r->unions));
+	r->after = calloc(n_hosts, sizeof(*r->after));
 	r->shared = calloc(n, sizeof(*r->shared));
-	if (!at || !unit_host || !r->gain || !r->unions || !r->shared)
+	if (!at || !unit_host || !r->gain || !r->after || !r->shared)
 		return mb_fail_mem(err, "ranking the hosts");
-	e = mb_stage_init(&r->stage, f, options, false, err);
+	e = ask(r, options, err);
 	if (e < 0)
 		return e;
-	/* A pooled host would be woken. */
-	for (uint32_t h = 0; h < f->n_hosts; h++)
-		if (r->stage.hosts[h].state == MB_HOST_POOL)
-			r->stage.hosts[h].state = MB_HOST_ACTIVE;
-	e = mb_tally_init(&r->tally, &r->stage.units.view, options, err);
-	if (e < 0)
-		return e;
-	r->unit = r->stage.units.unit_of[r->vm];
-	for (uint32_t u = 0; u < r->stage.units.view.n_vms; u++)
-		unit_host[u] = u == r->unit ? MB_NOWHERE : r->stage.units.view.vms[u].host;
+	for (uint32_t u = 0; u < r->asked.n_vms; u++)
+		unit_host[u] = r->asked_vms[u].host;
 	mb_tally_load(&r->tally, unit_host);
-	mb_units_expand(&r->stage.units, f->n_vms, unit_host, at);
-	mb_score_unions(f, at, r->unions);
+	/* Exact figures go by where the others are, spread groups included. */
+	for (uint32_t v = 0; v < f->n_vms; v++)
+		at[v] = r->stage.units.unit_of[v] == r->unit ? MB_NOWHERE : f->vms[v].host;
+	mb_score_unions(f, at, r->after);
+	for (uint32_t h = 0; h < f->n_hosts; h++)
+		r->after[h] += r->asked_vms[r->unit].distinct;
 	e = count_shared(r, at, err);
 	for (uint32_t h = 0; h < f->n_hosts && e == 0; h++)
 		look_at(r, at, h, &ret[h]);

@@ -59,6 +59,14 @@ static void random_vm(struct rng *r, struct mb_plan_vm *vm)
 	vm->settled_s = UINT64_MAX;
 }
 
+static bool names(const struct mb_plan_rule *rule, uint32_t vm)
+{
+	for (uint32_t k = 0; k < rule->n_vms; k++)
+		if (rule->vms[k] == vm)
+			return true;
+	return false;
+}
+
 void model_random(struct rng *r, struct model *m, uint32_t n_vms, uint32_t n_hosts)
 {
 	*m = (struct model){ .o = { .seed = 1 } };
@@ -77,6 +85,15 @@ void model_random(struct rng *r, struct model *m, uint32_t n_vms, uint32_t n_hos
 		random_vm(r, &m->f.vms[v]);
 	for (uint64_t i = rng_below(r, MODEL_RULES_MAX + 1); i > 0; i--)
 		random_rule(r, m);
+	/* A group is as large as its memory or its pages, whichever is more: in all, not by VM. */
+	for (uint32_t v = 0; v < n_vms; v++) {
+		bool grouped = false;
+
+		for (uint32_t u = 0; u < n_vms; u++)
+			grouped |= u != v && model_together(m, u, v);
+		if (grouped)
+			m->f.vms[v].memory_mb += m->f.vms[v].pages / MB_PLAN_PAGES_PER_MB;
+	}
 }
 
 void model_scatter(struct rng *r, struct model *m)
@@ -90,14 +107,6 @@ void model_scatter(struct rng *r, struct model *m)
 void model_deinit(struct model *m)
 {
 	fleet_deinit(&m->f);
-}
-
-static bool names(const struct mb_plan_rule *rule, uint32_t vm)
-{
-	for (uint32_t k = 0; k < rule->n_vms; k++)
-		if (rule->vms[k] == vm)
-			return true;
-	return false;
 }
 
 bool model_together(const struct model *m, uint32_t a, uint32_t b)

@@ -78,7 +78,7 @@ static void look(struct consolidation *c, uint32_t low_percent)
 			MB_PLAN_PAGES_PER_MB * mb_plan_capacity_mb(&f->hosts[h], c->options);
 
 		c->tried[h] |= !c->vms_on[h] || f->hosts[h].state != MB_HOST_ACTIVE ||
-			       c->used[h] >= pages / 100 * low_percent;
+			       c->used[h] * 100 >= pages * low_percent;
 		/* Nobody wants VMs on a host that can be switched off. */
 		if (!c->vms_on[h] && f->hosts[h].state == MB_HOST_ACTIVE)
 			c->stage.hosts[h].state = MB_HOST_EMPTYING;
@@ -94,6 +94,23 @@ static uint32_t next_host(const struct consolidation *c)
 		if (!c->tried[h] && (best == MB_NOWHERE || c->used[h] < c->used[best]))
 			best = h;
 	return best;
+}
+
+/* Goes there at full size: where most is saved, else where each is known to find room. */
+static int go(struct consolidation *c, bool *ret, struct mb_err *err)
+{
+	struct mb_tally *t = &c->search.tally;
+	int r;
+
+	memcpy(c->host, t->host, t->fleet->n_vms * sizeof(*c->host));
+	if (c->planner == &mb_planner_best) {
+		mb_evict_improve(&c->search, c->moved);
+		r = mb_stage_go(&c->stage, c->options, t->host, c->plan, ret, err);
+		if (r < 0 || *ret)
+			return r;
+		mb_tally_load(t, c->host);
+	}
+	return mb_stage_go(&c->stage, c->options, t->host, c->plan, ret, err);
 }
 
 static int try_to_empty(struct consolidation *c, uint32_t host, bool *ret, struct mb_err *err)
@@ -116,7 +133,7 @@ static int try_to_empty(struct consolidation *c, uint32_t host, bool *ret, struc
 	for (uint32_t i = 0; i < n; i++)
 		mb_tally_take(&c->search.tally, c->evicted[i]);
 	if (mb_evict(&c->search, c->planner, c->evicted, n, c->moved, &no)) {
-		r = mb_stage_go(&c->stage, c->options, c->search.tally.host, c->plan, ret, err);
+		r = go(c, ret, err);
 		if (r < 0 || *ret)
 			return r;
 	}
@@ -131,11 +148,15 @@ static int consolidate(struct consolidation *c, const struct mb_fleet_view *flee
 		       uint32_t low_percent, bool *emptied, struct mb_err *err)
 {
 	mb_autofree enum mb_move_why *why = malloc(((size_t)fleet->n_vms + 1) * sizeof(*why));
+	size_t done = 0;
 	uint32_t h;
 	int r = mb_plan_check(fleet, c->options, err);
 
 	if (r < 0)
 		return r;
+	if (low_percent > 100)
+		return mb_fail(err, EINVAL, "hosts that use less than %u %% of their memory",
+			       low_percent);
 	if (!why)
 		return mb_fail_mem(err, "a consolidation");
 	if ((r = init(c, fleet, err)) < 0 ||
@@ -154,9 +175,8 @@ static int consolidate(struct consolidation *c, const struct mb_fleet_view *flee
 		if (!emptied[h])
 			continue;
 		/* Who took in VMs keeps them: none is to move twice. */
-		for (uint32_t u = 0; u < c->stage.units.view.n_vms; u++)
-			if (c->search.tally.host[u] != c->unit_host[u])
-				c->tried[c->search.tally.host[u]] = true;
+		for (; done < c->plan->n_moves; done++)
+			c->tried[c->plan->moves[done].to] = true;
 		look(c, low_percent);
 	}
 	mb_stage_rewind(&c->stage, fleet, c->plan->host);

@@ -18,6 +18,16 @@ static int compare_larger(const void *a, const void *b, void *tally)
 	return (va > vb) - (va < vb);
 }
 
+static int compare_smaller(const void *a, const void *b, void *tally)
+{
+	const struct mb_tally *t = tally;
+	uint32_t va = *(const uint32_t *)a, vb = *(const uint32_t *)b;
+
+	if (t->full[va] != t->full[vb])
+		return t->full[va] < t->full[vb] ? -1 : 1;
+	return (va > vb) - (va < vb);
+}
+
 /* On arrival it has its full size. */
 static bool arrives(const struct mb_tally *t, uint32_t v, uint32_t host)
 {
@@ -72,23 +82,22 @@ static bool two_steps(struct mb_search *s, const struct mb_planner *planner, uin
 	for (uint32_t w = 0; w < t->fleet->n_vms; w++)
 		if (t->host[w] != MB_NOWHERE && !mb_tally_pinned(t, w) && !moved[w])
 			s->order[n++] = w;
-	qsort_r(s->order, n, sizeof(*s->order), compare_larger, t);
-	while (n-- > 0)
-		if (push(t, planner, v, s->order[n])) {
-			moved[s->order[n]] = true;
+	qsort_r(s->order, n, sizeof(*s->order), compare_smaller, t);
+	for (uint32_t i = 0; i < n; i++)
+		if (push(t, planner, v, s->order[i])) {
+			moved[s->order[i]] = true;
 			return true;
 		}
 	return false;
 }
 
-/* Only those that move anyway are looked at again. */
-static void improve(struct mb_search *s, bool *moved)
+/* That there is room on hosts which must be empty is no news to who empties them. */
+static void tell_no_fit(struct mb_tally *t, uint32_t v, struct mb_no_fit *ret)
 {
-	for (uint32_t v = 0; v < s->tally.fleet->n_vms; v++)
-		moved[v] = !moved[v];
-	s->tally.fixed = moved;
-	mb_search_improve(s, IMPROVE_WORK);
-	s->tally.fixed = NULL;
+	for (uint32_t h = 0; h < t->fleet->n_hosts; h++)
+		if (t->fleet->hosts[h].state == MB_HOST_EMPTYING)
+			t->room[h] = MB_MIN(t->room[h], (int64_t)0);
+	mb_search_no_fit(t, v, ret);
 }
 
 bool mb_evict(struct mb_search *s, const struct mb_planner *planner, uint32_t *vms, uint32_t n,
@@ -106,11 +115,24 @@ bool mb_evict(struct mb_search *s, const struct mb_planner *planner, uint32_t *v
 		if (host != MB_NOWHERE) {
 			mb_tally_put(t, vms[i], host);
 		} else if (!two_steps(s, planner, vms[i], moved)) {
-			mb_search_no_fit(t, vms[i], ret_no);
+			tell_no_fit(t, vms[i], ret_no);
 			return false;
 		}
 	}
-	if (planner == &mb_planner_best)
-		improve(s, moved);
 	return true;
+}
+
+void mb_evict_improve(struct mb_search *s, bool *moved)
+{
+	for (uint32_t v = 0; v < s->tally.fleet->n_vms; v++)
+		/* The search does not know of units that stay nowhere. */
+		if (s->tally.host[v] == MB_NOWHERE)
+			return;
+	for (uint32_t v = 0; v < s->tally.fleet->n_vms; v++)
+		moved[v] = !moved[v];
+	s->tally.fixed = moved;
+	mb_search_improve(s, IMPROVE_WORK);
+	s->tally.fixed = NULL;
+	for (uint32_t v = 0; v < s->tally.fleet->n_vms; v++)
+		moved[v] = !moved[v];
 }

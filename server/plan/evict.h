@@ -11,11 +11,17 @@
 #include "server/plan/search.h"
 
 /*
- * Places all units of `search->tally` that are nowhere and that vms[0, n) names. `search` is over
- * the view of units; `moved` is scratch of n_vms. False: *ret_no says who found no place, and the
- * tally is to be loaded again.
+ * Places all units of `search->tally` that are nowhere and that vms[0, n) names, each at full size
+ * when its turn comes. `search` is over the view of units; moved[0, n_vms) gets who moves. False:
+ * *ret_no says who found no place, and the tally is to be loaded again.
  */
 bool mb_evict(struct mb_search *search, const struct mb_planner *planner, uint32_t *vms, uint32_t n,
 	      bool *moved, struct mb_no_fit *ret_no);
+
+/*
+ * Looks again at those that moved, and at nobody else, for what saves more. Whether they can get
+ * there at full size is not looked at.
+ */
+void mb_evict_improve(struct mb_search *search, bool *moved);
 
 #endif

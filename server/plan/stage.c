@@ -13,6 +13,8 @@ void mb_stage_deinit(struct mb_stage *s)
 	mb_units_deinit(&s->units);
 	free(s->vms);
 	free(s->hosts);
+	free(s->vms_at_first);
+	free(s->unit_host);
 	*s = (struct mb_stage){ 0 };
 }
 
@@ -52,6 +54,28 @@ int mb_stage_wrongs(const struct mb_stage *s, const struct mb_plan_options *opti
 	return r;
 }
 
+/*
+ * Units keep the VMs of the beginning: how many came to a host is counted from there, however far
+ * the stage has gone.
+ */
+static int init_units(struct mb_stage *s, struct mb_err *err)
+{
+	struct mb_fleet_view at_first = s->view;
+	size_t n = (size_t)s->view.n_vms + 1;
+	int r;
+
+	s->vms_at_first = malloc(n * sizeof(*s->vms_at_first));
+	s->unit_host = malloc(n * sizeof(*s->unit_host));
+	if (!s->vms_at_first || !s->unit_host)
+		return mb_fail_mem(err, "a plan");
+	memcpy(s->vms_at_first, s->vms, s->view.n_vms * sizeof(*s->vms));
+	at_first.vms = s->vms_at_first;
+	r = mb_units_init(&s->units, &at_first, err);
+	for (uint32_t u = 0; u < s->units.view.n_vms && r == 0; u++)
+		s->unit_host[u] = s->units.view.vms[u].host;
+	return r;
+}
+
 int mb_stage_init(struct mb_stage *s, const struct mb_fleet_view *fleet,
 		  const struct mb_plan_options *options, bool hold, struct mb_err *err)
 {
@@ -84,7 +108,49 @@ int mb_stage_init(struct mb_stage *s, const struct mb_fleet_view *fleet,
 			s->vms[fleet->rules[i].vms[k]].pinned =
 				fleet->vms[fleet->rules[i].vms[k]].pinned;
 	}
-	return mb_units_init(&s->units, &s->view, err);
+	return init_units(s, err);
+}
+
+/* Does one of a unit's VMs have to leave where it is? */
+static bool must_leave(const struct mb_stage *s, uint32_t u)
+{
+	for (uint32_t i = s->units.first_of[u]; i < s->units.first_of[u + 1]; i++) {
+		uint32_t host = s->vms[s->units.members[i]].host;
+
+		if (host != MB_NOWHERE && s->hosts[host].state == MB_HOST_EMPTYING)
+			return true;
+	}
+	return false;
+}
+
+void mb_stage_target(const struct mb_stage *s, const uint32_t *unit_host, uint32_t *ret_host)
+{
+	for (uint32_t u = 0; u < s->units.view.n_vms; u++) {
+		bool goes = unit_host[u] != MB_NOWHERE &&
+			    (unit_host[u] != s->unit_host[u] || must_leave(s, u));
+
+		for (uint32_t i = s->units.first_of[u]; i < s->units.first_of[u + 1]; i++) {
+			uint32_t v = s->units.members[i];
+
+			ret_host[v] = goes ? unit_host[u] : s->vms[v].host;
+		}
+	}
+}
+
+/* The limit is one plan's, not one step's. */
+static bool too_much_inflow(const struct mb_stage *s, const struct mb_plan_options *options,
+			    const struct mb_plan *plan, const struct mb_move *moves, size_t n,
+			    uint32_t *inflow)
+{
+	bool too_much = false;
+
+	for (size_t i = 0; i < plan->n_moves; i++)
+		inflow[plan->moves[i].to] += plan->moves[i].from != MB_NOWHERE;
+	for (size_t i = 0; i < n; i++)
+		inflow[moves[i].to] += moves[i].from != MB_NOWHERE;
+	for (uint32_t h = 0; h < s->view.n_hosts; h++)
+		too_much |= options->inflow_max && inflow[h] > options->inflow_max;
+	return too_much;
 }
 
 int mb_stage_go(struct mb_stage *s, const struct mb_plan_options *options,
@@ -92,19 +158,21 @@ int mb_stage_go(struct mb_stage *s, const struct mb_plan_options *options,
 {
 	uint32_t n_vms = s->view.n_vms;
 	mb_autofree uint32_t *target = malloc(((size_t)n_vms + 1) * sizeof(*target));
+	mb_autofree uint32_t *inflow = calloc((size_t)s->view.n_hosts + 1, sizeof(*inflow));
 	mb_autofree struct mb_move *moves = NULL;
 	size_t n = 0;
 	void *p;
 	int r;
 
-	if (!target)
+	if (!target || !inflow)
 		return mb_fail_mem(err, "a plan");
-	mb_units_expand(&s->units, n_vms, unit_host, target);
+	mb_stage_target(s, unit_host, target);
 	r = mb_moves_order(&s->view, &s->units, options, target, &moves, &n, err);
 	if (r < 0)
 		return r;
 	/* The infeasible ones stand at the end. */
-	*ret = !n || moves[n - 1].feasible;
+	*ret = !n ||
+	       (moves[n - 1].feasible && !too_much_inflow(s, options, plan, moves, n, inflow));
 	if (!n || !*ret)
 		return 0;
 	p = reallocarray(plan->moves, plan->n_moves + n, sizeof(*plan->moves));
@@ -115,6 +183,7 @@ int mb_stage_go(struct mb_stage *s, const struct mb_plan_options *options,
 	plan->n_moves += n;
 	for (uint32_t v = 0; v < n_vms; v++)
 		s->vms[v].host = target[v];
+	memcpy(s->unit_host, unit_host, s->units.view.n_vms * sizeof(*unit_host));
 	return 0;
 }
 

@@ -12,7 +12,9 @@ struct mb_stage {
 	struct mb_fleet_view view;
 	struct mb_plan_vm *vms; /* the view's; owned */
 	struct mb_plan_host *hosts;
-	struct mb_units units; /* of the view as it was made; its hosts are the stage's */
+	struct mb_plan_vm *vms_at_first;
+	struct mb_units units; /* of the VMs as they were at first; its hosts are the stage's */
+	uint32_t *unit_host;   /* where each unit counts as being now */
 };
 
 /*
@@ -26,6 +28,12 @@ void mb_stage_deinit(struct mb_stage *s);
 /* How many VMs run nowhere or where they must not, and how many rules are broken, as it is now. */
 int mb_stage_wrongs(const struct mb_stage *s, const struct mb_plan_options *options, uint32_t *ret,
 		    struct mb_err *err);
+
+/*
+ * Where the VMs are when the units have gone to unit_host[]. A spread unit that stays is not
+ * brought together on the way: that is for who rebalances. But none of it stays where nobody may.
+ */
+void mb_stage_target(const struct mb_stage *s, const uint32_t *unit_host, uint32_t *ret_host);
 
 /*
  * Goes on: moves the units to unit_host[], if every move on the way is feasible; then they are

@@ -17,6 +17,7 @@
 
 #include "proto/base/cleanup.h"
 #include "proto/multiset_hash.h"
+#include "server/plan/sample.h"
 #include "server/plan/search.h"
 
 /*
@@ -27,6 +28,8 @@
 #define WORK_FOR_CANDIDATES 120000000
 #define KICKS_MAX	    200
 #define ROUNDS_MAX	    8
+/* Above so many entries of sharing groups the search goes by a sample of this size. */
+#define SAMPLE_MEMBERS 1000000
 
 static const unsigned int open_percents[] = { 0, 40, 60, 80 };
 /* Those, the three of other planners, a packing, the kicked one. */
@@ -34,6 +37,10 @@ static const unsigned int open_percents[] = { 0, 40, 60, 80 };
 
 struct best {
 	const struct mb_fleet_view *fleet;
+	/* What the search goes by: the fleet, or a sample of its sharing, checked at the end. */
+	struct mb_fleet_view seen;
+	struct mb_groups sample;
+	bool sampled, now_obeys;
 	const struct mb_plan_options *options;
 	struct mb_search search;
 	uint32_t *candidates[CANDIDATES_MAX]; /* placements */
@@ -50,11 +57,17 @@ struct best {
 static void best_deinit(struct best *b)
 {
 	mb_search_deinit(&b->search);
+	mb_groups_deinit(&b->sample);
 	for (size_t i = 0; i < CANDIDATES_MAX; i++)
 		free(b->candidates[i]);
 	free(b->now);
 	free(b->start);
 	free(b->host);
+}
+
+static const struct mb_groups *goes_by(const struct mb_fleet_view *fleet)
+{
+	return fleet->score_groups ? fleet->score_groups : fleet->groups;
 }
 
 static int best_init(struct best *b, const struct mb_fleet_view *fleet,
@@ -75,7 +88,18 @@ static int best_init(struct best *b, const struct mb_fleet_view *fleet,
 		return mb_fail_mem(err, "the search for a placement");
 	for (uint32_t v = 0; v < fleet->n_vms; v++)
 		b->now[v] = fleet->vms[v].host;
-	return mb_search_init(&b->search, fleet, options, err);
+	b->seen = *fleet;
+	/* Where sharing counts as room it must be exact. */
+	if (goes_by(fleet)->n_vms > 2 * SAMPLE_MEMBERS && !options->count_sharing_percent) {
+		int r = mb_groups_sample(&b->sample, goes_by(fleet), SAMPLE_MEMBERS, options->seed,
+					 err);
+
+		if (r < 0)
+			return r;
+		b->seen.score_groups = &b->sample;
+		b->sampled = true;
+	}
+	return mb_search_init(&b->search, &b->seen, options, err);
 }
 
 /* --- candidates that do not depend on where the VMs are --------------------------------------- */
@@ -224,16 +248,52 @@ static void consider_now(struct best *b)
 	if (!mb_search_fill(&b->search, 0))
 		return;
 	memcpy(b->start, t->host, b->fleet->n_vms * sizeof(*b->start));
+	b->now_obeys = memcmp(b->start, b->now, b->fleet->n_vms * sizeof(*b->start)) == 0;
 	consider(b);
 	mb_tally_load(t, b->start);
 	mb_search_improve(&b->search, WORK_PER_START);
 	consider(b);
 }
 
+/* By all groups, whatever the search went by. */
+static int64_t exact_worth(const struct best *b, const uint32_t *host)
+{
+	struct mb_fleet_view exact = *b->fleet;
+	uint64_t cost = 0;
+
+	exact.groups = goes_by(b->fleet);
+	for (uint32_t v = 0; v < b->fleet->n_vms; v++)
+		cost += b->now[v] != MB_NOWHERE && host[v] != b->now[v] ?
+				b->options->min_gain_pages :
+				0;
+	return (int64_t)(mb_score_inter_pages(&exact, host) - cost);
+}
+
+/* A sample may err: the winner has to win by the exact figures, too. */
+static void check_winner(struct best *b)
+{
+	const uint32_t *winner = b->host;
+	int64_t worth = exact_worth(b, b->host), other;
+
+	for (size_t i = 0; i < b->n_candidates; i++) {
+		other = exact_worth(b, b->candidates[i]);
+		if (other > worth) {
+			worth = other;
+			winner = b->candidates[i];
+		}
+	}
+	if (b->now_obeys && exact_worth(b, b->now) >= worth)
+		winner = b->now;
+	if (winner == b->host)
+		return;
+	b->moves = winner != b->now;
+	memcpy(b->host, winner, b->fleet->n_vms * sizeof(*b->host));
+}
+
 /* True when another placement than `now` wins. */
 static bool choose(struct best *b)
 {
-	b->found = false;
+	b->found = b->now_obeys = false;
 	consider_now(b);
 	for (size_t i = 0; i < b->n_candidates; i++) {
 		if (b->found && (int64_t)b->savings[i] < b->worth)
@@ -241,6 +301,8 @@ static bool choose(struct best *b)
 		mb_tally_load(&b->search.tally, b->candidates[i]);
 		consider(b);
 	}
+	if (b->found && b->sampled)
+		check_winner(b);
 	return b->found && b->moves;
 }
 

@@ -144,7 +144,10 @@ static int reasons(struct mb_plan *plan, const struct mb_fleet_view *fleet,
 	for (size_t i = 0; i < plan->n_moves && r == 0; i++) {
 		struct mb_move *m = &plan->moves[i];
 
-		m->why = why && !m->detour ? why[m->vm] : reason(plan, fleet, units, obeys, i);
+		/* Who runs nowhere leaves no host, whatever the question. */
+		m->why = why && !m->detour && m->from != MB_NOWHERE ?
+				 why[m->vm] :
+				 reason(plan, fleet, units, obeys, i);
 	}
 	return r;
 }

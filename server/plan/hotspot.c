@@ -42,7 +42,10 @@ static void measure(struct mitigation *m)
 	const struct mb_fleet_view *f = &m->stage.view;
 
 	for (uint32_t h = 0; h < f->n_hosts; h++)
-		m->heat[h] = (struct heat){ .free_mb = f->hosts[h].free_mb };
+		/* Nobody measures a host that is off: all of it is free. */
+		m->heat[h].free_mb = f->hosts[h].state == MB_HOST_POOL ?
+					     f->hosts[h].memory_mb - f->hosts[h].reserve_mb :
+					     f->hosts[h].free_mb;
 	for (uint32_t v = 0; v < f->n_vms; v++) {
 		if (f->vms[v].host == MB_NOWHERE)
 			continue;
@@ -71,21 +74,29 @@ static bool is_hot(const struct heat *heat, const struct mb_hotspot_limits *l, c
 	return true;
 }
 
-/* Would it help if this unit left? Only if it has a part in the cause. */
-static bool helps(const struct mitigation *m, uint32_t host, uint32_t unit)
+/* What a unit's VMs bring along. */
+static struct heat heat_of(const struct mitigation *m, uint32_t unit)
 {
-	const struct heat *heat = &m->heat[host];
-	const struct mb_hotspot_limits *l = m->limits;
-	uint64_t swap = 0, lost = 0;
+	struct heat heat = { .free_mb = (uint64_t)(m->tally.full[unit] / MB_TALLY_MB) };
 
 	for (uint32_t i = m->stage.units.first_of[unit]; i < m->stage.units.first_of[unit + 1];
 	     i++) {
-		swap += m->stage.vms[m->stage.units.members[i]].swap_pages_s;
-		lost += m->stage.vms[m->stage.units.members[i]].lost_pages;
+		heat.swap_pages_s += m->stage.vms[m->stage.units.members[i]].swap_pages_s;
+		heat.lost_pages += m->stage.vms[m->stage.units.members[i]].lost_pages;
 	}
-	return (l->free_mb && heat->free_mb < l->free_mb) ||
-	       (l->swap_pages_s && heat->swap_pages_s > l->swap_pages_s && swap) ||
-	       (l->lost_pages && heat->lost_pages > l->lost_pages && lost);
+	return heat;
+}
+
+/* Would it help if this unit left? Only if it has a part in the cause. */
+static bool helps(struct mitigation *m, uint32_t host, uint32_t unit)
+{
+	const struct heat *heat = &m->heat[host], own = heat_of(m, unit);
+	const struct mb_hotspot_limits *l = m->limits;
+
+	return (l->free_mb && heat->free_mb < l->free_mb &&
+		m->tally.fleet->vms[unit].distinct > mb_tally_own(&m->tally, unit)) ||
+	       (l->swap_pages_s && heat->swap_pages_s > l->swap_pages_s && own.swap_pages_s) ||
+	       (l->lost_pages && heat->lost_pages > l->lost_pages && own.lost_pages);
 }
 
 /* Memory is cooler by what the unit does not share there, and warmer where it comes at full size.
@@ -93,35 +104,34 @@ static bool helps(const struct mitigation *m, uint32_t host, uint32_t unit)
 static void carry_heat(struct mitigation *m, uint32_t unit, uint32_t from, uint32_t to,
 		       uint64_t freed_mb)
 {
-	struct heat *a = &m->heat[from], *b = &m->heat[to];
-	uint64_t full_mb = (uint64_t)(m->tally.full[unit] / MB_TALLY_MB);
+	struct heat *a = &m->heat[from], *b = &m->heat[to], own = heat_of(m, unit);
 
-	for (uint32_t i = m->stage.units.first_of[unit]; i < m->stage.units.first_of[unit + 1];
-	     i++) {
-		const struct mb_plan_vm *vm = &m->stage.vms[m->stage.units.members[i]];
-
-		a->swap_pages_s -= vm->swap_pages_s;
-		b->swap_pages_s += vm->swap_pages_s;
-		a->lost_pages -= vm->lost_pages;
-		b->lost_pages += vm->lost_pages;
-	}
+	a->swap_pages_s -= own.swap_pages_s;
+	b->swap_pages_s += own.swap_pages_s;
+	a->lost_pages -= own.lost_pages;
+	b->lost_pages += own.lost_pages;
 	if (a->free_mb != UINT64_MAX)
 		a->free_mb += freed_mb;
 	if (b->free_mb != UINT64_MAX)
-		b->free_mb -= MB_MIN(b->free_mb, full_mb);
+		b->free_mb -= MB_MIN(b->free_mb, own.free_mb);
 }
 
-/* A destination must not become hot for want of memory by taking the unit in. */
+/* A destination must not become hot by taking the unit in. */
 static bool stays_cool(const struct mitigation *m, uint32_t unit, uint32_t host)
 {
 	char reason[MB_REASON_BYTES];
-	uint64_t full_mb = (uint64_t)(m->tally.full[unit] / MB_TALLY_MB);
-	const struct heat *heat = &m->heat[host];
+	struct heat heat = m->heat[host], own = heat_of(m, unit);
 
-	if (is_hot(heat, m->limits, reason))
+	if (is_hot(&heat, m->limits, reason))
 		return false;
-	return heat->free_mb == UINT64_MAX ||
-	       (heat->free_mb >= full_mb && heat->free_mb - full_mb >= m->limits->free_mb);
+	if (heat.free_mb != UINT64_MAX) {
+		if (heat.free_mb < own.free_mb)
+			return false;
+		heat.free_mb -= own.free_mb;
+	}
+	heat.swap_pages_s += own.swap_pages_s;
+	heat.lost_pages += own.lost_pages;
+	return !is_hot(&heat, m->limits, reason);
 }
 
 struct choice {
@@ -158,61 +168,95 @@ static struct choice choose(struct mitigation *m, uint32_t host)
 	return best;
 }
 
-/* The smallest pooled host that is not awake yet. */
-static uint32_t wake(struct mitigation *m)
+/* The pooled host after `last`, smallest first. */
+static uint32_t next_pooled(const struct mitigation *m, uint32_t last)
 {
+	const struct mb_plan_host *hosts = m->stage.hosts;
 	uint32_t best = MB_NOWHERE;
 
-	for (uint32_t h = 0; h < m->stage.view.n_hosts; h++)
-		if (m->stage.hosts[h].state == MB_HOST_POOL &&
-		    (best == MB_NOWHERE ||
-		     m->stage.hosts[h].memory_mb < m->stage.hosts[best].memory_mb))
+	for (uint32_t h = 0; h < m->stage.view.n_hosts; h++) {
+		if (hosts[h].state != MB_HOST_POOL ||
+		    (last != MB_NOWHERE &&
+		     (hosts[h].memory_mb < hosts[last].memory_mb ||
+		      (hosts[h].memory_mb == hosts[last].memory_mb && h <= last))))
+			continue;
+		if (best == MB_NOWHERE || hosts[h].memory_mb < hosts[best].memory_mb)
 			best = h;
-	if (best != MB_NOWHERE)
-		m->stage.hosts[best].state = MB_HOST_ACTIVE;
+	}
 	return best;
+}
+
+/* Wakes the smallest pooled host that helps; the others sleep on. */
+static uint32_t wake(struct mitigation *m, uint32_t hot)
+{
+	uint32_t h = MB_NOWHERE;
+
+	while ((h = next_pooled(m, h)) != MB_NOWHERE) {
+		m->stage.hosts[h].state = MB_HOST_ACTIVE;
+		if (choose(m, hot).unit != MB_NOWHERE)
+			return h;
+		m->stage.hosts[h].state = MB_HOST_POOL;
+	}
+	return MB_NOWHERE;
+}
+
+/* Exact: pages after sharing. */
+static uint64_t used_pages(const struct mitigation *m, uint32_t host, uint32_t *at)
+{
+	for (uint32_t v = 0; v < m->stage.view.n_vms; v++)
+		at[v] = m->stage.vms[v].host;
+	return mb_score_union_pages(&m->stage.view, at, host);
+}
+
+static int move_off(struct mitigation *m, uint32_t host, struct choice c, struct mb_err *err)
+{
+	struct mb_tally *t = &m->tally;
+	mb_autofree uint32_t *at = malloc(((size_t)m->stage.view.n_vms + 1) * sizeof(*at));
+	uint64_t before;
+	bool went;
+	int r;
+
+	if (!at)
+		return mb_fail_mem(err, "the hotspots");
+	before = used_pages(m, host, at);
+	memcpy(m->unit_host, t->host, t->fleet->n_vms * sizeof(*m->unit_host));
+	m->unit_host[c.unit] = c.to;
+	r = mb_stage_go(&m->stage, m->options, m->unit_host, m->plan, &went, err);
+	if (r < 0)
+		return r;
+	m->moved[c.unit] = true;
+	if (!went)
+		return 0;
+	mb_search_move(t, c.unit, c.to);
+	carry_heat(m, c.unit, host, c.to,
+		   (before - used_pages(m, host, at)) / MB_PLAN_PAGES_PER_MB);
+	return 0;
 }
 
 static int relieve(struct mitigation *m, struct mb_hotspot *spot, struct mb_err *err)
 {
-	struct mb_tally *t = &m->tally;
 	char reason[MB_REASON_BYTES];
 
 	while (is_hot(&m->heat[spot->host], m->limits, reason)) {
 		struct choice c = choose(m, spot->host);
-		uint64_t freed;
-		bool went;
 		int r;
 
-		if (c.unit == MB_NOWHERE) {
-			uint32_t woken = spot->woken == MB_NOWHERE ? wake(m) : MB_NOWHERE;
-
-			if (woken == MB_NOWHERE)
-				return 0;
-			spot->woken = woken;
-			if (choose(m, spot->host).unit != MB_NOWHERE)
-				continue;
-			/* It does not help: let it sleep. */
-			m->stage.hosts[woken].state = MB_HOST_POOL;
-			spot->woken = MB_NOWHERE;
-			return 0;
+		if (c.unit == MB_NOWHERE && spot->woken == MB_NOWHERE) {
+			spot->woken = wake(m, spot->host);
+			c = choose(m, spot->host);
 		}
-		freed = (uint64_t)(MB_TALLY_PAGE *
-				   (int64_t)(t->fleet->vms[c.unit].distinct -
-					     mb_tally_own(t, c.unit)) /
-				   MB_TALLY_MB);
-		memcpy(m->unit_host, t->host, t->fleet->n_vms * sizeof(*m->unit_host));
-		m->unit_host[c.unit] = c.to;
-		r = mb_stage_go(&m->stage, m->options, m->unit_host, m->plan, &went, err);
+		if (c.unit == MB_NOWHERE)
+			break;
+		r = move_off(m, spot->host, c, err);
 		if (r < 0)
 			return r;
-		m->moved[c.unit] = true;
-		if (!went)
-			continue;
-		mb_search_move(t, c.unit, c.to);
-		carry_heat(m, c.unit, spot->host, c.to, freed);
 	}
-	spot->relieved = true;
+	spot->relieved = !is_hot(&m->heat[spot->host], m->limits, reason);
+	/* Nobody got there in the end: let it sleep. */
+	if (spot->woken != MB_NOWHERE && !m->tally.rules.n_vms[spot->woken]) {
+		m->stage.hosts[spot->woken].state = MB_HOST_POOL;
+		spot->woken = MB_NOWHERE;
+	}
 	return 0;
 }
 

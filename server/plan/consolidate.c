@@ -24,6 +24,7 @@ struct consolidation {
 	uint64_t *used;		 /* [0, n_hosts): pages after sharing */
 	uint32_t *vms_on;	 /* [0, n_hosts) */
 	bool *tried, *moved;
+	bool *gone; /* units that have moved: none is to move twice */
 	uint32_t *unit_host, *evicted, *host;
 };
 
@@ -35,6 +36,7 @@ static void deinit(struct consolidation *c)
 	free(c->vms_on);
 	free(c->tried);
 	free(c->moved);
+	free(c->gone);
 	free(c->unit_host);
 	free(c->evicted);
 	free(c->host);
@@ -49,11 +51,12 @@ static int init(struct consolidation *c, const struct mb_fleet_view *fleet, stru
 	c->vms_on = calloc(n_hosts, sizeof(*c->vms_on));
 	c->tried = calloc(n_hosts, sizeof(*c->tried));
 	c->moved = calloc(n, sizeof(*c->moved));
+	c->gone = calloc(n, sizeof(*c->gone));
 	c->unit_host = calloc(n, sizeof(*c->unit_host));
 	c->evicted = calloc(n, sizeof(*c->evicted));
 	c->host = calloc(n, sizeof(*c->host));
-	if (!c->plan->host || !c->used || !c->vms_on || !c->tried || !c->moved || !c->unit_host ||
-	    !c->evicted || !c->host)
+	if (!c->plan->host || !c->used || !c->vms_on || !c->tried || !c->moved || !c->gone ||
+	    !c->unit_host || !c->evicted || !c->host)
 		return mb_fail_mem(err, "a consolidation");
 	return 0;
 }
@@ -163,6 +166,7 @@ static int consolidate(struct consolidation *c, const struct mb_fleet_view *flee
 	    (r = mb_stage_init(&c->stage, fleet, c->options, true, err)) < 0 ||
 	    (r = mb_search_init(&c->search, &c->stage.units.view, c->options, err)) < 0)
 		return r;
+	c->search.tally.fixed = c->gone;
 	look(c, low_percent);
 	for (uint32_t u = 0; u < c->stage.units.view.n_vms; u++)
 		c->unit_host[u] = c->stage.units.view.vms[u].host;
@@ -175,8 +179,13 @@ static int consolidate(struct consolidation *c, const struct mb_fleet_view *flee
 		if (!emptied[h])
 			continue;
 		/* Who took in VMs keeps them: none is to move twice. */
-		for (; done < c->plan->n_moves; done++)
-			c->tried[c->plan->moves[done].to] = true;
+		for (; done < c->plan->n_moves; done++) {
+			const struct mb_move *move = &c->plan->moves[done];
+
+			c->tried[move->to] = true;
+			c->gone[c->stage.units.unit_of[move->vm]] = true;
+			c->stage.vms[move->vm].pinned = true;
+		}
 		look(c, low_percent);
 	}
 	mb_stage_rewind(&c->stage, fleet, c->plan->host);

@@ -191,7 +191,7 @@ void mb_stage_rewind(struct mb_stage *s, const struct mb_fleet_view *fleet, uint
 {
 	for (uint32_t v = 0; v < fleet->n_vms; v++) {
 		ret_host[v] = s->vms[v].host;
-		s->vms[v].host = fleet->vms[v].host;
+		s->vms[v] = s->vms_at_first[v];
 	}
 	for (uint32_t h = 0; h < fleet->n_hosts; h++)
 		s->hosts[h].state = fleet->hosts[h].state;

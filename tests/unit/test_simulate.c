@@ -290,6 +290,62 @@ static void test_moves_win_back_what_churn_took(void **state)
 	mb_sim_result_deinit(&moved);
 }
 
+static void test_the_first_refusal_is_remembered(void **state)
+{
+	struct mb_sim_result r;
+	struct game g;
+
+	(void)state;
+	game_init(&g, 1, 600, 4, 1, 0);
+	g.vms[3].memory_mb = 80;
+	g.vms[3].pages = g.vms[3].distinct = g.synth[3].distinct = 80 * MB_PLAN_PAGES_PER_MB;
+	play(&g, &first_fit, &r);
+	assert_int_equal(r.before_refusal, 2);
+	assert_int_equal(r.steps[0].vms, 3);
+	mb_sim_result_deinit(&r);
+}
+
+static void test_self_sharing_is_no_inter_sharing(void **state)
+{
+	struct mb_sim_result r;
+	struct game g;
+
+	(void)state;
+	game_init(&g, 1, 1024, 3, 1, 0);
+	for (uint32_t v = 0; v < 3; v++)
+		g.vms[v].distinct = g.synth[v].distinct = VM_PAGES / 2;
+	play(&g, &first_fit, &r);
+	assert_int_equal(r.steps[0].vms, 3);
+	assert_int_equal(r.steps[0].used_mb, 3 * VM_MB / 2);
+	assert_int_equal(r.steps[0].inter_pages, 0);
+	mb_sim_result_deinit(&r);
+}
+
+/* Of images that VMs have in part, other data is another part. */
+static void test_changed_and_new_vms_have_other_parts(void **state)
+{
+	struct mb_sim_result r;
+	struct game g;
+
+	(void)state;
+	game_init(&g, 1, 8 * VM_MB, 4, 1, 0);
+	g.images[0] = (struct mb_synth_image){ VM_PAGES, 30, 50 };
+	for (uint32_t v = 0; v < 4; v++)
+		g.data[v].n_images = 0;
+	g.rules.n_steps = 1;
+	g.rules.change_percent = 100;
+	play(&g, &first_fit, &r);
+	assert_int_equal(r.steps[1].changed, 4);
+	assert_int_not_equal(r.steps[1].inter_pages, r.steps[0].inter_pages);
+	mb_sim_result_deinit(&r);
+	g.rules.change_percent = 0;
+	g.rules.leave_percent = g.rules.arrive_percent = 100;
+	play(&g, &first_fit, &r);
+	assert_int_equal(r.steps[1].arrived, 4);
+	assert_int_not_equal(r.steps[1].inter_pages, r.steps[0].inter_pages);
+	mb_sim_result_deinit(&r);
+}
+
 static void test_no_plan_is_told_and_survived(void **state)
 {
 	struct mb_sim_result r;
@@ -385,6 +441,9 @@ int main(void)
 		cmocka_unit_test(test_leaving_and_arriving),
 		cmocka_unit_test(test_changed_data_is_shared_no_more),
 		cmocka_unit_test(test_moves_win_back_what_churn_took),
+		cmocka_unit_test(test_the_first_refusal_is_remembered),
+		cmocka_unit_test(test_self_sharing_is_no_inter_sharing),
+		cmocka_unit_test(test_changed_and_new_vms_have_other_parts),
 		cmocka_unit_test(test_no_plan_is_told_and_survived),
 		cmocka_unit_test(test_same_seed_same_game),
 		cmocka_unit_test(test_recorded_memory),

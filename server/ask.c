@@ -238,7 +238,9 @@ static int answer(struct asked *a, json_t **ret, struct mb_err *err)
 		return r;
 	a->forgotten = forget_unknown_hosts(a->ask->fleet);
 	if (!a->ask->fleet->view.n_hosts)
-		return mb_fail(err, ENOSPC, "no hosts are known: the fleet file names none");
+		return mb_fail(
+			err, ENOSPC,
+			"no hosts are known: no fleet file names one (mbserver --fleet FILE)");
 	r = mb_live_fleet_weigh(a->ask->fleet, a->ask->durable,
 				(uint32_t)all.value[MB_OPTION_VOLATILE], err);
 	if (r == 0)

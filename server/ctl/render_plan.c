@@ -66,11 +66,10 @@ static void render_question(const json_t *root, FILE *to)
 	}
 }
 
-/* Servers of before did not tell. */
+/* First placements copy nothing, and servers of before did not tell. */
 static void render_cost(const json_t *root, FILE *to)
 {
-	if (json_array_size(json_object_get(root, "moves")) &&
-	    json_is_integer(json_object_get(root, "copy_mb")))
+	if (integer(root, "copy_mb"))
 		fprintf(to, "to copy: %lld MB, about %lld s\n", integer(root, "copy_mb"),
 			integer(root, "time_s"));
 }

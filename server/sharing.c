@@ -80,8 +80,11 @@ static int append_groups(struct mb_groups *to, const struct mb_groups *from,
 	return 0;
 }
 
-/* Slices of the digest space in which durable digests are copied: memory for one at a time. */
-#define SLICES 16
+/*
+ * Slices of the digest space in which durable digests are copied: memory for one at a time. Each
+ * costs a merge of all groups.
+ */
+#define SLICES 4
 
 /* The durable digests of [first, last], of every VM; `room` is [0, digests of all lists in it). */
 static void filter_slice(const struct mb_sharing_view *v, const struct mb_comparable *set,

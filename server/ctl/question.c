@@ -45,12 +45,14 @@ static void set_param(struct command *c, const char *key, const char *value)
 	c->n_params += i == c->n_params;
 }
 
-/* "min_gain_mb" as it is typed: "min-gain-mb". The string lives as long as the program. */
-static const char *dashed(const char *name)
+/* "min_gain_mb" as it is typed: "--min-gain-mb". The string lives as long as the program. */
+static const char *typed(const char *name)
 {
-	char *text = strdup(name);
+	char *text;
 
-	for (char *p = text; p && *p; p++)
+	if (asprintf(&text, "--%s", name) < 0)
+		return "--";
+	for (char *p = text; *p; p++)
 		*p = *p == '_' ? '-' : *p;
 	return text;
 }
@@ -61,12 +63,10 @@ static void parse_option_of_plans(struct command *c, int i, const char *arg,
 	const struct mb_option_info *info = &mb_option_infos[i];
 	struct mb_fleet_options checked;
 	struct mb_err err;
-	char shown[60] = "--";
 
-	strncat(shown, info->alias ? info->alias : info->name, sizeof(shown) - 3);
-	for (char *p = shown; *p; p++)
-		*p = *p == '_' ? '-' : *p;
-	if (mb_fleet_options_set(&checked, (enum mb_option)i, shown, arg ? arg : "1", &err) < 0)
+	if (mb_fleet_options_set(&checked, (enum mb_option)i,
+				 typed(info->alias ? info->alias : info->name), arg ? arg : "1",
+				 &err) < 0)
 		argp_error(state, "%s", err.text);
 	set_param(c, info->name, arg ? arg : "1");
 }
@@ -86,8 +86,8 @@ static void parse_own(struct command *c, int i, const char *arg, struct argp_sta
 		set_param(c, own->words, c->texts[i] ? c->texts[i] : "");
 		return;
 	}
-	if (arg && mb_parse_u64(arg, 0, UINT32_MAX, own->name, &n, &err) < 0)
-		argp_error(state, "--%s", err.text);
+	if (arg && mb_parse_u64(arg, 0, UINT32_MAX, typed(own->name), &n, &err) < 0)
+		argp_error(state, "%s", err.text);
 	set_param(c, own->name, arg ? arg : "1");
 }
 
@@ -219,18 +219,18 @@ static void make_options(const struct mb_ctl_question *q, struct argp_option *to
 					      "it brings and what it costs",
 					      1 };
 	for (int i = 0; q->own && q->own[i].name; i++)
-		*to++ = (struct argp_option){ dashed(q->own[i].name), KEY_OWN + i,
-					      q->own[i].arg,	      0,
-					      q->own[i].help,	      2 };
+		*to++ = (struct argp_option){
+			typed(q->own[i].name) + 2, KEY_OWN + i, q->own[i].arg, 0, q->own[i].help, 2
+		};
 	*to++ = (struct argp_option){ .doc = "For this question, instead of what the fleet file "
 					     "says:",
 				      .group = 3 };
 	for (int i = 0; i < MB_OPTIONS; i++) {
 		const struct mb_option_info *info = &mb_option_infos[i];
 
-		*to++ = (struct argp_option){ dashed(info->name), KEY_OPTION + i,
-					      info->unit,	  0,
-					      info->help,	  3 };
+		*to++ = (struct argp_option){
+			typed(info->name) + 2, KEY_OPTION + i, info->unit, 0, info->help, 3
+		};
 		if (info->alias)
 			*to++ = (struct argp_option){ .name = info->alias,
 						      .key = KEY_OPTION + i,

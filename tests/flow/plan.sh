@@ -61,7 +61,8 @@ is "$(jq -n --slurpfile s "$tmp/seed" --slurpfile b "$tmp/best" '
 	$b[0].after_mb <= $s[0].after_mb and
 	$b[0].saving.after_pages >= $s[0].saving.after_pages')" true "best is no worse than seed"
 is "$(jq 'all(.moves[]; .feasible)' "$tmp/best")" true "moves of best are feasible"
-for planner in seed best; do
+"$mbctl" plan --fleet "$tmp/fleet.json" --planner paper --json >"$tmp/paper"
+for planner in seed paper best; do
 	# Whoever follows the moves gets the placement.
 	is "$(jq '(reduce .hosts[] as $h ({}; . + ([$h.vms_before[] | {(.): $h.name}] | add // {}))) as $at |
 		reduce .moves[] as $m ($at; .[$m.vm] = $m.to) == .placement' "$tmp/$planner")" true \
@@ -76,3 +77,16 @@ grep -q '^memory used: 3206 MB -> 2867 MB, 339 MB saved$' "$tmp/text" || die "te
 inter=$(jq -r '.saving | .inter_before_pages, .inter_after_pages' "$tmp/seed" | awk '
 	{ mb[NR] = sprintf("%.1f MB", $1 / 256) } END { print mb[1] " -> " mb[2] }')
 grep -qFx "inter-VM sharing: $inter" "$tmp/text" || die "text, not $inter: $(cat "$tmp/text")"
+
+# The other questions, on the same memory: VM2 goes to VM4 (facts of the report's table: 339 MB in common).
+"$mbctl" place VM2 --fleet "$tmp/fleet.json" --json >"$tmp/place"
+is "$(jq -c '.hosts[0] | [.name, (.gain_pages / 256 | floor)]' "$tmp/place")" '["H2",339]' "best host for VM2"
+"$mbctl" drain H1 --fleet "$tmp/fleet.json" --json >"$tmp/drain"
+is "$(jq -c '[.placement.VM2, .saved_mb]' "$tmp/drain")" '["H2",339]' "drained"
+is "$("$mbctl" consolidate --low-percent 40 --fleet "$tmp/fleet.json" --json | jq -c .emptied)" '["H1"]' emptied
+"$mbctl" whatif VM2=H2 --fleet "$tmp/fleet.json" --json >"$tmp/whatif"
+is "$(jq -c '[.hosts[].after.distinct_pages / 256 | floor] | add' "$tmp/whatif")" \
+	"$(jq .after_mb "$tmp/drain")" "what if is what drain does"
+is "$("$mbctl" whatif --vms VM0,VM1 --fleet "$tmp/fleet.json" --json |
+	jq '[.hosts[].after.inter_pages] | add / 256 | floor')" 254 "VM0 and VM1 together"
+"$mbctl" plan explain --fleet "$tmp/fleet.json" | grep -q 'most of them in "VM4"' || die "explain"

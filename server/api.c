@@ -9,6 +9,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/version.h"
 #include "server/ask.h"
+#include "server/executions.h"
 
 /* What every answer starts from: the up-to-date view, locked, with the fleet file read. */
 struct scene {
@@ -172,8 +173,19 @@ static int share(const struct scene *s, json_t **ret, struct mb_err *err)
 
 /* --- questions to planners -------------------------------------------------------------------- */
 
-static int ask(struct scene *s, const char *question, mb_api_query query, void *ctx, json_t **ret,
-	       struct mb_err *err)
+static int carry_out(void *ctx, const struct mb_fleet_view *fleet,
+		     const struct mb_plan_options *options, const struct mb_plan *p, json_t *report,
+		     struct mb_err *err)
+{
+	struct mb_executions_keeper keeper = { .store = ctx };
+
+	return mb_apply_dry(fleet, options, p, mb_unix_ns() / 1000000, report, mb_executions_keep,
+			    &keeper, err);
+}
+
+/* `keep`: where to carry it out to; NULL: only a question. */
+static int ask(struct scene *s, const char *question, mb_api_query query, void *ctx,
+	       struct mb_store *keep, json_t **ret, struct mb_err *err)
 {
 	const struct mb_ask a = {
 		.fleet = &s->fleet,
@@ -181,6 +193,8 @@ static int ask(struct scene *s, const char *question, mb_api_query query, void *
 		.options = &s->file.options,
 		.query = query,
 		.ctx = ctx,
+		.on_plan = keep ? carry_out : NULL,
+		.on_plan_ctx = keep,
 	};
 	const char *time = mb_option_infos[MB_OPTION_DURABLE].name;
 
@@ -296,6 +310,35 @@ static int history(struct mb_api *api, const struct scene *s, mb_api_query query
 	return mb_store_history(api->store, vm, (uint32_t)limit, history_row, &h, err);
 }
 
+/* --- /v1/executions --------------------------------------------------------------------------- */
+
+static int executions(struct mb_api *api, mb_api_query query, void *ctx, json_t **ret,
+		      struct mb_err *err)
+{
+	uint64_t limit = MB_EXECUTIONS_KEPT, id = 0;
+	int r;
+
+	if ((r = get_number(query, ctx, "limit", 100000, &limit, err)) < 0 ||
+	    (r = get_number(query, ctx, "id", INT64_MAX, &id, err)) < 0)
+		return r;
+	if (query(ctx, "id"))
+		return mb_executions_get(api->store, (int64_t)id, ret, err);
+	return mb_executions_list(api->store, (uint32_t)limit, ret, err);
+}
+
+int mb_api_post(struct mb_api *api, const char *path, mb_api_query query, void *ctx,
+		json_t **ret_json, struct mb_err *err)
+{
+	mb_cleanup(scene_close) struct scene s = { 0 };
+	int r;
+
+	*ret_json = NULL;
+	if (strncmp(path, "/v1/", 4) != 0 || !mb_ask_plans(path + 4))
+		return mb_fail(err, EOPNOTSUPP, "nothing can be changed there");
+	r = scene_open(api, &s, err);
+	return r < 0 ? r : ask(&s, path + 4, query, ctx, api->store, ret_json, err);
+}
+
 int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *ctx,
 	       json_t **ret_json, struct mb_err *err)
 {
@@ -314,11 +357,13 @@ int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *c
 		r = r < 0 ? r : history(api, &s, query, ctx, ret_json, err);
 	} else if (strncmp(path, "/v1/", 4) == 0 && mb_ask_knows(path + 4)) {
 		r = scene_open(api, &s, err);
-		r = r < 0 ? r : ask(&s, path + 4, query, ctx, ret_json, err);
+		r = r < 0 ? r : ask(&s, path + 4, query, ctx, NULL, ret_json, err);
+	} else if (strcmp(path, "/v1/executions") == 0) {
+		r = executions(api, query, ctx, ret_json, err);
 	} else {
 		r = mb_fail(err, ENOENT,
 			    "no %.100s (/v1/status, /v1/share, /v1/plan, /v1/history, /v1/place, "
-			    "/v1/drain, /v1/consolidate, /v1/hotspot, /v1/whatif)",
+			    "/v1/drain, /v1/consolidate, /v1/hotspot, /v1/whatif, /v1/executions)",
 			    path);
 	}
 	if (r == 0 && !*ret_json)

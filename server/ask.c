@@ -106,8 +106,14 @@ static uint32_t forget_unknown_hosts(struct mb_live_fleet *f)
 
 static int report(const struct asked *a, const struct mb_plan *p, json_t **ret, struct mb_err *err)
 {
-	*ret = mb_report_plan(&a->ask->fleet->view, p, a->planner, &a->options);
-	return *ret ? 0 : mb_fail_mem(err, "an answer");
+	const struct mb_ask *ask = a->ask;
+
+	*ret = mb_report_plan(&ask->fleet->view, p, a->planner, &a->options);
+	if (!*ret || json_object_set_new(*ret, "question", json_string(a->question)) < 0)
+		return mb_fail_mem(err, "an answer");
+	return !ask->on_plan ?
+		       0 :
+		       ask->on_plan(ask->on_plan_ctx, &ask->fleet->view, &a->options, p, *ret, err);
 }
 
 static int answer_plan(const struct asked *a, json_t **ret, struct mb_err *err)
@@ -205,10 +211,11 @@ static int answer_whatif(const struct asked *a, json_t **ret, struct mb_err *err
 static const struct question {
 	const char *name;
 	int (*answer)(const struct asked *a, json_t **ret, struct mb_err *err);
+	bool plans;
 } questions[] = {
-	{ "plan", answer_plan },       { "place", answer_place },
-	{ "drain", answer_drain },     { "consolidate", answer_consolidate },
-	{ "hotspot", answer_hotspot }, { "whatif", answer_whatif },
+	{ "plan", answer_plan, true },	     { "place", answer_place, false },
+	{ "drain", answer_drain, true },     { "consolidate", answer_consolidate, true },
+	{ "hotspot", answer_hotspot, true }, { "whatif", answer_whatif, false },
 };
 
 static const struct question *find(const char *name)
@@ -222,6 +229,13 @@ static const struct question *find(const char *name)
 bool mb_ask_knows(const char *question)
 {
 	return find(question);
+}
+
+bool mb_ask_plans(const char *question)
+{
+	const struct question *q = find(question);
+
+	return q && q->plans;
 }
 
 static int answer(struct asked *a, json_t **ret, struct mb_err *err)

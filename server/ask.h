@@ -19,10 +19,17 @@ struct mb_ask {
 	const struct mb_fleet_options *options; /* those not in the query */
 	mb_ask_query query;
 	void *ctx;
+	/* A plan that was made, and its report, which may be added to; NULL: just report it. */
+	int (*on_plan)(void *ctx, const struct mb_fleet_view *fleet,
+		       const struct mb_plan_options *options, const struct mb_plan *plan,
+		       json_t *report, struct mb_err *err);
+	void *on_plan_ctx;
 };
 
 /* Is there a question of that name? "plan", "place", "drain", ... */
 bool mb_ask_knows(const char *question);
+/* Does its answer have a plan, so that there is something to carry out? */
+bool mb_ask_plans(const char *question);
 /*
  * *ret is a new reference. -ENOENT: no such VM or host; -EINVAL: a bad parameter, or a fleet that
  * cannot be; -ENOSPC, -ERANGE: no placement is possible.

@@ -190,7 +190,7 @@ void mb_execution_located(struct mb_execution *x, uint32_t move, enum mb_located
 void mb_execution_begun(struct mb_execution *x, uint32_t move, enum mb_begun said,
 			const char *reason, uint64_t now_ms);
 void mb_execution_polled(struct mb_execution *x, uint32_t move, enum mb_polled said,
-			 const struct mb_progress *progress, const char *reason, uint64_t now_ms);
+			 const struct mb_copied *progress, const char *reason, uint64_t now_ms);
 void mb_execution_cancelled(struct mb_execution *x, uint32_t move, enum mb_cancelled said,
 			    const char *reason, uint64_t now_ms);
 

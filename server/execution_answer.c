@@ -199,7 +199,7 @@ void mb_execution_begun(struct mb_execution *x, uint32_t move, enum mb_begun sai
 
 /* It goes on; does it go on for too long, or against the operator's wish? */
 static void goes_on(struct mb_execution *x, struct mb_execution_move *m,
-		    const struct mb_progress *progress, uint64_t now_ms)
+		    const struct mb_copied *progress, uint64_t now_ms)
 {
 	uint64_t pause = MB_MAX(progress->ask_in_ms, x->options.poll_ms);
 	uint64_t deadline = m->begun_ms + mb_execution_deadline_ms(x, m);
@@ -230,7 +230,7 @@ static void goes_on(struct mb_execution *x, struct mb_execution_move *m,
 }
 
 void mb_execution_polled(struct mb_execution *x, uint32_t move, enum mb_polled said,
-			 const struct mb_progress *progress, const char *reason, uint64_t now_ms)
+			 const struct mb_copied *progress, const char *reason, uint64_t now_ms)
 {
 	struct mb_execution_move *m = answered(x, move);
 

@@ -48,7 +48,7 @@ static void locate(struct drive *d, uint32_t move, const struct mb_migration *g)
 
 static void poll(struct drive *d, uint32_t move, const struct mb_migration *g)
 {
-	struct mb_progress progress = { 0 };
+	struct mb_copied progress = { 0 };
 	struct mb_err why = { 0 };
 	enum mb_polled said = d->mover->ops->poll(d->mover, g, d->now_ms, &progress, &why);
 

@@ -22,6 +22,8 @@ static unsigned int status_of(int r)
 		return MHD_HTTP_OK;
 	case -ENOENT:
 		return MHD_HTTP_NOT_FOUND;
+	case -EOPNOTSUPP:
+		return MHD_HTTP_METHOD_NOT_ALLOWED;
 	case -EINVAL:
 		return MHD_HTTP_BAD_REQUEST;
 	case -ENOSPC:
@@ -46,7 +48,8 @@ static json_t *reason(struct mb_err *err)
 	return json_pack("{s:s}", "error", err->text);
 }
 
-static enum MHD_Result answer(struct MHD_Connection *c, unsigned int status, json_t *json)
+static enum MHD_Result answer(struct MHD_Connection *c, unsigned int status, json_t *json,
+			      const char *allow)
 {
 	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	struct MHD_Response *response;
@@ -63,17 +66,25 @@ static enum MHD_Result answer(struct MHD_Connection *c, unsigned int status, jso
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET");
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, allow);
 	r = MHD_queue_response(c, status, response);
 	MHD_destroy_response(response);
 	return r;
+}
+
+static enum MHD_Result refuse(struct MHD_Connection *c, unsigned int status, const char *why,
+			      const char *allow)
+{
+	return answer(c, status, json_pack("{s:s}", "error", why), allow);
 }
 
 static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *url,
 			      const char *method, const char *version, const char *upload,
 			      size_t *upload_size, void **request)
 {
-	static int headers_seen;
+	static int headers_seen, has_body;
+	bool post = strcmp(method, MHD_HTTP_METHOD_POST) == 0;
+	const char *allow = post ? "GET" : "GET, POST";
 	struct mb_http *h = ctx;
 	struct mb_err err = { 0 };
 	json_t *json = NULL;
@@ -86,17 +97,25 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *u
 		*request = &headers_seen;
 		return MHD_YES;
 	}
+	/* None is kept, however long it is. */
 	if (*upload_size) {
 		*upload_size = 0;
+		*request = &has_body;
 		return MHD_YES;
 	}
-	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0)
-		return answer(c, MHD_HTTP_METHOD_NOT_ALLOWED,
-			      json_pack("{s:s}", "error", "only GET is known here"));
-	r = mb_api_get(h->api, url, query, c, &json, &err);
+	if (!post && strcmp(method, MHD_HTTP_METHOD_GET) != 0)
+		return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and POST are known here",
+			      allow);
+	if (*request == &has_body)
+		return refuse(c, MHD_HTTP_CONTENT_TOO_LARGE,
+			      "no body is expected: parameters are in the URL", allow);
+	/* A browser names the page that made it ask: no page may have something done here. */
+	if (post && MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN))
+		return refuse(c, MHD_HTTP_FORBIDDEN, "not for web pages", allow);
+	r = (post ? mb_api_post : mb_api_get)(h->api, url, query, c, &json, &err);
 	if (r < 0)
 		json = reason(&err);
-	return answer(c, status_of(r), json);
+	return answer(c, status_of(r), json, allow);
 }
 
 /* Bound here rather than by the library, so that a failure has its reason. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The HTTP side of the API (libmicrohttpd, a thread of its own). GET only; nothing can be changed.
+ * The HTTP side of the API (libmicrohttpd, a thread of its own). GET asks, POST
+ * carries out; no request has a body.
  */
 #ifndef MB_SERVER_HTTP_H
 #define MB_SERVER_HTTP_H

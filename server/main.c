@@ -16,6 +16,7 @@
 #include "proto/base/log.h"
 #include "proto/base/version.h"
 #include "proto/frame.h"
+#include "server/executions.h"
 #include "server/fleet_file.h"
 #include "server/historian.h"
 #include "server/http.h"
@@ -189,6 +190,10 @@ static int open_data(struct server *s, struct mb_err *err)
 	    (r = mb_sharing_create(s->fleet, &s->sharing, err)) < 0)
 		return r;
 	mb_fleet_set_durable(s->fleet, durable_s * 1000000000);
+	/* What a server before us was carrying out. */
+	r = mb_executions_resume(s->api.store, mb_unix_ns() / 1000000, err);
+	if (r < 0)
+		return r;
 	mb_info("database %s: %u VMs, %u damaged", o->db, s->loaded, s->damaged);
 	return 0;
 }

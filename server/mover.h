@@ -65,7 +65,7 @@ enum mb_located {
 	MB_LOCATED_UNKNOWN,
 };
 
-struct mb_progress {
+struct mb_copied {
 	uint64_t copied_mb, left_mb; /* left may grow: the VM dirties its memory meanwhile */
 	uint64_t ask_in_ms;	     /* nothing new before that; 0: the caller knows best */
 };
@@ -91,7 +91,7 @@ struct mb_mover_ops {
 	 * job; LOST on VIR_ERR_NO_CONNECT, VIR_ERR_RPC and the like.
 	 */
 	enum mb_polled (*poll)(struct mb_mover *m, const struct mb_migration *g, uint64_t now_ms,
-			       struct mb_progress *ret_progress, struct mb_err *err);
+			       struct mb_copied *ret_progress, struct mb_err *err);
 	/*
 	 * Only asks. May be called again when nothing happens. The reason of LOST in err. Libvirt:
 	 * virDomainAbortJob() on `from`; LATE when there is no job.

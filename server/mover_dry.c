@@ -40,7 +40,7 @@ static enum mb_begun dry_begin(struct mb_mover *m, const struct mb_migration *g,
 }
 
 static enum mb_polled dry_poll(struct mb_mover *m, const struct mb_migration *g, uint64_t now_ms,
-			       struct mb_progress *ret_progress, struct mb_err *err)
+			       struct mb_copied *ret_progress, struct mb_err *err)
 {
 	uint64_t end = end_ms(g), ran = now_ms > g->begun_ms ? now_ms - g->begun_ms : 0;
 

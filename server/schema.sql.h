@@ -70,6 +70,24 @@ static const char *const mb_schema[] = {
 	" stale INTEGER NOT NULL);"
 	"CREATE INDEX audit_by_vm ON audit (vm, acked_unix_ns);"
 	"CREATE INDEX audit_by_age ON audit (acked_unix_ns);",
+
+	/*
+	 * 3: plans that were carried out. ended_unix_ns NULL: under way. plan and execution are
+	 * JSON (docs/json.md); of a dry run's the times are those expected. The view has a row per
+	 * move, in the plan's order.
+	 */
+	"CREATE TABLE execution ("
+	" id INTEGER PRIMARY KEY, at_unix_ns INTEGER NOT NULL, ended_unix_ns INTEGER,"
+	" mover TEXT NOT NULL, question TEXT NOT NULL, planner TEXT NOT NULL,"
+	" state TEXT NOT NULL, moves INTEGER NOT NULL, done INTEGER NOT NULL,"
+	" plan TEXT NOT NULL, execution TEXT NOT NULL);"
+	"CREATE VIEW execution_move AS SELECT e.id AS execution, m.key + 1 AS move,"
+	" m.value ->> 'vm' AS vm, m.value ->> 'from' AS from_host, m.value ->> 'to' AS to_host,"
+	" m.value ->> 'state' AS state, m.value ->> 'reason' AS reason,"
+	" m.value ->> 'tries' AS tries,"
+	" (m.value ->> 'begun_unix_ms') * 1000000 AS begun_unix_ns,"
+	" (m.value ->> 'ended_unix_ms') * 1000000 AS ended_unix_ns"
+	" FROM execution e, json_each(e.execution, '$.moves') m;",
 };
 
 enum { MB_SCHEMA_VERSION = sizeof(mb_schema) / sizeof(*mb_schema) };

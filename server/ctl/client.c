@@ -119,7 +119,7 @@ static int parse(const char *server, long status, const struct mb_buf *body, jso
 	return r;
 }
 
-int mb_ctl_get(const char *server, const char *path, const struct mb_ctl_param *params,
+static int ask(const char *server, const char *path, const struct mb_ctl_param *params, bool post,
 	       json_t **ret, struct mb_err *err)
 {
 	mb_cleanup(curl_closep) CURL *curl = curl_easy_init();
@@ -144,10 +144,24 @@ int mb_ctl_get(const char *server, const char *path, const struct mb_ctl_param *
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)ANSWER_SECONDS);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &a);
+	if (post)
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, "");
 	code = curl_easy_perform(curl);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	r = code == CURLE_OK ? parse(server, status, &a.body, ret, err) :
 			       why_no_answer(code, server, &a, err);
 	mb_buf_deinit(&a.body);
 	return r;
+}
+
+int mb_ctl_get(const char *server, const char *path, const struct mb_ctl_param *params,
+	       json_t **ret, struct mb_err *err)
+{
+	return ask(server, path, params, false, ret, err);
+}
+
+int mb_ctl_post(const char *server, const char *path, const struct mb_ctl_param *params,
+		json_t **ret, struct mb_err *err)
+{
+	return ask(server, path, params, true, ret, err);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The server's HTTP API as seen by mbctl: one GET, one JSON answer. */
+/* The server's HTTP API as seen by mbctl: one request, one JSON answer. */
 #ifndef MB_CTL_CLIENT_H
 #define MB_CTL_CLIENT_H
 
@@ -28,5 +28,8 @@ int mb_ctl_server_check(const char *server, struct mb_err *err);
  */
 int mb_ctl_get(const char *server, const char *path, const struct mb_ctl_param *params,
 	       json_t **ret, struct mb_err *err);
+/* The same by POST: something is done. */
+int mb_ctl_post(const char *server, const char *path, const struct mb_ctl_param *params,
+		json_t **ret, struct mb_err *err);
 
 #endif

@@ -20,6 +20,7 @@ int mb_ctl_whatif(int argc, char **argv);
 int mb_ctl_status(int argc, char **argv);
 int mb_ctl_share(int argc, char **argv);
 int mb_ctl_history(int argc, char **argv);
+int mb_ctl_executions(int argc, char **argv);
 int mb_ctl_simulate(int argc, char **argv);
 
 /* To standard output: one line of JSON, or what `render` makes of it. */

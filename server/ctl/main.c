@@ -16,6 +16,8 @@ int main(int argc, char **argv)
 		{ "hotspot", "which hosts are short of memory, and what relieves them",
 		  mb_ctl_hotspot },
 		{ "whatif", "what would be shared if VMs ran elsewhere", mb_ctl_whatif },
+		{ "executions", "plans that were carried out, and what became of each move",
+		  mb_ctl_executions },
 		{ "history", "sharing and churn of one VM, epoch by epoch", mb_ctl_history },
 		{ "analyze", "what traces share, and what their deltas weigh (no server)",
 		  mb_ctl_analyze },

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "proto/base/cleanup.h"
+#include "proto/base/clock.h"
+#include "server/apply.h"
 #include "server/ask.h"
 #include "server/ctl/apart.h"
 #include "server/ctl/load.h"
@@ -107,8 +109,18 @@ static const char *query(void *ctx, const char *name)
 	return NULL;
 }
 
+/* Nobody keeps it: it is told, and that is all. */
+static int carry_out(void *ctx, const struct mb_fleet_view *fleet,
+		     const struct mb_plan_options *options, const struct mb_plan *plan,
+		     json_t *report, struct mb_err *err)
+{
+	(void)ctx;
+	return mb_apply_dry(fleet, options, plan, mb_unix_ns() / 1000000, report, NULL, NULL, err);
+}
+
 int mb_ctl_ask_offline(const char *fleet_path, const char *question,
-		       const struct mb_ctl_param *params, json_t **ret, struct mb_err *err)
+		       const struct mb_ctl_param *params, bool apply, json_t **ret,
+		       struct mb_err *err)
 {
 	void *ctx = (void *)(uintptr_t)params;
 	const char *time = query(ctx, mb_option_infos[MB_OPTION_DURABLE].name);
@@ -116,7 +128,11 @@ int mb_ctl_ask_offline(const char *fleet_path, const char *question,
 	mb_cleanup(mb_loads_deinit) struct mb_loads loads = { 0 };
 	mb_cleanup(mb_groups_deinit) struct mb_groups groups = { 0 }, durable = { 0 };
 	mb_cleanup(mb_live_fleet_deinit) struct mb_live_fleet fleet = { 0 };
-	struct mb_ask ask = { .fleet = &fleet, .options = &f.options, .query = query, .ctx = ctx };
+	struct mb_ask ask = { .fleet = &fleet,
+			      .options = &f.options,
+			      .query = query,
+			      .ctx = ctx,
+			      .on_plan = apply ? carry_out : NULL };
 	int r = mb_fleet_file_read(fleet_path, &f, err);
 
 	if (r == 0 && time)

@@ -17,12 +17,13 @@ enum {
 	KEY_OPTION = 0x1000,
 	KEY_OWN = 0x2000,
 	KEY_EXPLAIN = 0x3000,
+	KEY_APPLY,
 };
 
 struct command {
 	const struct mb_ctl_question *question;
 	const char *server, *fleet, *planner;
-	bool json, explain;
+	bool json, explain, apply;
 	struct mb_ctl_param params[PARAMS_MAX + 1];
 	size_t n_params;
 	char *texts[OWN_MAX + 1]; /* made here, for params; the arguments' last */
@@ -159,6 +160,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case KEY_EXPLAIN:
 		c->explain = true;
 		return 0;
+	case KEY_APPLY:
+		c->apply = true;
+		return 0;
 	case ARGP_KEY_ARG:
 		parse_argument(c, arg, state);
 		return 0;
@@ -211,6 +215,15 @@ static void make_options(const struct mb_ctl_question *q, struct argp_option *to
 	for (size_t i = 0; i < MB_ARRAY_LEN(common); i++)
 		*to++ = common[i];
 	if (q->explains)
+		*to++ = (struct argp_option){ "apply",
+					      KEY_APPLY,
+					      NULL,
+					      0,
+					      "Carry the plan out. So far there is the dry mover "
+					      "only, which moves nothing: it says what would be, "
+					      "and a server keeps it (mbctl executions)",
+					      1 };
+	if (q->explains)
 		*to++ = (struct argp_option){ "explain",
 					      KEY_EXPLAIN,
 					      NULL,
@@ -260,9 +273,9 @@ int mb_ctl_ask(const struct mb_ctl_question *q, int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &c);
 	snprintf(path, sizeof(path), "/v1/%s", q->name);
 	if (c.fleet)
-		r = mb_ctl_ask_offline(c.fleet, q->name, c.params, &root, &err);
+		r = mb_ctl_ask_offline(c.fleet, q->name, c.params, c.apply, &root, &err);
 	else
-		r = mb_ctl_get(c.server, path, c.params, &root, &err);
+		r = (c.apply ? mb_ctl_post : mb_ctl_get)(c.server, path, c.params, &root, &err);
 	if (r == 0)
 		r = mb_ctl_print(root, c.json, c.explain ? mb_render_explain : q->render, &err);
 	return mb_ctl_end(r, &err);

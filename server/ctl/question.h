@@ -26,7 +26,7 @@ struct mb_ctl_question {
 	const char *parameter; /* of the arguments, several of them separated by blanks; or NULL */
 	const char *what;      /* they name; one is required, unless an own option has words */
 	bool several;
-	bool explains;		      /* it has a plan: knows --explain */
+	bool explains;		      /* it has a plan: knows --explain and --apply */
 	const struct mb_ctl_own *own; /* or NULL */
 	mb_render_fn render;
 };
@@ -34,8 +34,12 @@ struct mb_ctl_question {
 /* argv[0] is "mbctl COMMAND"; an exit code is returned. */
 int mb_ctl_ask(const struct mb_ctl_question *q, int argc, char **argv);
 
-/* A question about a fleet file and its VMs' traces; `params` ends with a NULL key. */
+/*
+ * A question about a fleet file and its VMs' traces; `params` ends with a NULL key. `apply`: the
+ * plan is carried out by the dry mover.
+ */
 int mb_ctl_ask_offline(const char *fleet_path, const char *question,
-		       const struct mb_ctl_param *params, json_t **ret, struct mb_err *err);
+		       const struct mb_ctl_param *params, bool apply, json_t **ret,
+		       struct mb_err *err);
 
 #endif

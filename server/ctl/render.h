@@ -31,5 +31,8 @@ int mb_render_status(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_share(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_simulate(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_history(const json_t *root, FILE *to, struct mb_err *err);
+int mb_render_executions(const json_t *root, FILE *to, struct mb_err *err);
+/* What became of a plan, below it; nothing when it was not carried out. */
+void mb_render_execution(const json_t *root, FILE *to);
 
 #endif

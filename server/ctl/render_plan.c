@@ -161,5 +161,6 @@ int mb_render_plan(const json_t *root, FILE *to, struct mb_err *err)
 	render_notes(root, to);
 	render_hosts(hosts, to);
 	render_moves(moves, to);
+	mb_render_execution(root, to);
 	return 0;
 }

@@ -74,7 +74,7 @@ static void test_round_trip(void **state)
 			mb_execution_migration(&x, o.move, &g);
 			if (o.kind != MB_ORDER_LOCATE) {
 				mb_execution_polled(&x, o.move, MB_POLLED_DONE,
-						    &(struct mb_progress){ 0 }, "", now);
+						    &(struct mb_copied){ 0 }, "", now);
 				continue;
 			}
 			where = f.mover.ops->locate(&f.mover, &g, now, &host, &err);

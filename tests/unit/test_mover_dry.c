@@ -26,17 +26,17 @@ static const char *where(const struct mb_migration *g, uint64_t now_ms)
 	return host ? host : "nowhere";
 }
 
-static enum mb_polled poll(const struct mb_migration *g, uint64_t now_ms, struct mb_progress *p,
+static enum mb_polled poll(const struct mb_migration *g, uint64_t now_ms, struct mb_copied *p,
 			   struct mb_err *err)
 {
-	*p = (struct mb_progress){ 0 };
+	*p = (struct mb_copied){ 0 };
 	return mb_mover_dry.poll(&dry, g, now_ms, p, err);
 }
 
 static void test_takes_the_expected_time(void **state)
 {
 	struct mb_migration g = of("h1", 0);
-	struct mb_progress p;
+	struct mb_copied p;
 	struct mb_err err = { 0 };
 
 	(void)state;
@@ -67,7 +67,7 @@ static void test_first_placement(void **state)
 static void test_cancel(void **state)
 {
 	struct mb_migration g = of("h1", 1000);
-	struct mb_progress p;
+	struct mb_copied p;
 	struct mb_err err = { 0 };
 
 	(void)state;
@@ -87,7 +87,7 @@ static void test_cancel(void **state)
 static void test_times_beyond_all_clocks(void **state)
 {
 	struct mb_migration g = of("h1", 1000);
-	struct mb_progress p;
+	struct mb_copied p;
 	struct mb_err err = { 0 };
 
 	(void)state;

@@ -223,7 +223,7 @@ static enum mb_begun fake_begin(struct mb_mover *m, const struct mb_migration *g
 }
 
 static enum mb_polled answer(struct fake *f, struct fake_vm *vm, const struct mb_migration *g,
-			     uint64_t now_ms, struct mb_progress *ret_progress, struct mb_err *err)
+			     uint64_t now_ms, struct mb_copied *ret_progress, struct mb_err *err)
 {
 	if (vm->begun_ms != g->begun_ms) {
 		mb_fail(err, ENOENT, "no such migration");
@@ -251,7 +251,7 @@ static enum mb_polled answer(struct fake *f, struct fake_vm *vm, const struct mb
 }
 
 static enum mb_polled fake_poll(struct mb_mover *m, const struct mb_migration *g, uint64_t now_ms,
-				struct mb_progress *ret_progress, struct mb_err *err)
+				struct mb_copied *ret_progress, struct mb_err *err)
 {
 	struct fake *f = fake_of(m);
 	struct fake_vm *vm = &f->vms[index_of(g->vm)];

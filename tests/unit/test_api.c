@@ -438,6 +438,45 @@ static void test_bad_fleet_file(void **state)
 	scene_close(&s);
 }
 
+/* POST: the question's answer, and what became of its plan, kept. */
+static void test_carries_out(void **state)
+{
+	struct mb_err err = { 0 };
+	json_t *j = NULL, *kept;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	assert_ok(mb_api_post(&s.api, "/v1/plan", on_query, NULL, &j, &err), &err);
+	assert_string_equal(text_at(j, "question"), "plan");
+	assert_string_equal(text_at(j, "execution.state"), "done");
+	assert_string_equal(text_at(j, "execution.mover"), "dry");
+	assert_int_equal(number_at(j, "execution.id"), 1);
+	assert_int_equal(json_array_size(at(j, "execution.moves")),
+			 json_array_size(at(j, "moves")));
+	assert_true(json_array_size(at(j, "moves")) > 0);
+	kept = get(&s, "/v1/executions", "id\0001\0");
+	assert_true(json_equal(at(kept, "execution"), at(j, "execution")));
+	json_decref(kept);
+	kept = get(&s, "/v1/executions", NULL);
+	assert_int_equal(json_array_size(at(kept, "executions")), 1);
+	assert_keys(at(kept, "executions.0"),
+		    "id mover question planner state created_unix_ms ended_unix_ms moves done");
+	json_decref(kept);
+	json_decref(j);
+	/* To ask is not to do. */
+	json_decref(get(&s, "/v1/plan", NULL));
+	kept = get(&s, "/v1/executions", "limit\0009\0");
+	assert_int_equal(json_array_size(at(kept, "executions")), 1);
+	json_decref(kept);
+	refused(&s, "/v1/executions", "id\0002\0", ENOENT, "no execution 2");
+	refused(&s, "/v1/executions", "limit\0x\0", EINVAL, "limit");
+	assert_fails(mb_api_post(&s.api, "/v1/status", on_query, NULL, &j, &err), EOPNOTSUPP, &err,
+		     "nothing can be changed");
+	assert_null(j);
+	scene_close(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -448,6 +487,7 @@ int main(void)
 		cmocka_unit_test(test_history_of_audits),
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_bad_fleet_file),
+		cmocka_unit_test(test_carries_out),
 	};
 
 	return cmocka_run_group_tests_name("api", tests, NULL, NULL);

@@ -48,22 +48,28 @@ static void listen_on_any_port(struct server *s)
 	snprintf(s->url, sizeof(s->url), "http://127.0.0.1:%d/", ntohs(a.sin_port));
 }
 
-static int ask(const char *answer, char question[512], json_t **ret, struct mb_err *err)
+static int ask_by(__typeof__(mb_ctl_get) *how, const char *answer, char question[512], json_t **ret,
+		  struct mb_err *err)
 {
 	struct server s = { .answer = answer };
 	int r;
 
 	listen_on_any_port(&s);
 	assert_int_equal(pthread_create(&s.thread, NULL, serve, &s), 0);
-	r = mb_ctl_get(s.url, "/v1/x",
-		       (const struct mb_ctl_param[]){
-			       { "vm", "a b&c=d/\303\244" }, { "limit", "3" }, { NULL, NULL } },
-		       ret, err);
+	r = how(s.url, "/v1/x",
+		(const struct mb_ctl_param[]){
+			{ "vm", "a b&c=d/\303\244" }, { "limit", "3" }, { NULL, NULL } },
+		ret, err);
 	pthread_join(s.thread, NULL);
 	close(s.fd);
 	if (question)
 		memcpy(question, s.question, sizeof(s.question));
 	return r;
+}
+
+static int ask(const char *answer, char question[512], json_t **ret, struct mb_err *err)
+{
+	return ask_by(mb_ctl_get, answer, question, ret, err);
 }
 
 #define ANSWER(status, body) "HTTP/1.1 " status "\r\nConnection: close\r\n\r\n" body
@@ -80,6 +86,20 @@ static void test_asks_and_gets(void **state)
 	json_decref(j);
 	assert_non_null(
 		strstr(question, "GET /v1/x?vm=a%20b%26c%3Dd%2F%C3%A4&limit=3 HTTP/1.1\r\n"));
+}
+
+static void test_posts(void **state)
+{
+	struct mb_err err = { 0 };
+	char question[512];
+	json_t *j;
+
+	(void)state;
+	assert_ok(ask_by(mb_ctl_post, ANSWER("200 OK", "{}"), question, &j, &err), &err);
+	json_decref(j);
+	/* Parameters as ever, and no body. */
+	assert_non_null(strstr(question, "POST /v1/x?vm=a%20b%26c%3Dd%2F%C3%A4&limit=3 HTTP"));
+	assert_non_null(strstr(question, "Content-Length: 0\r\n"));
 }
 
 static void test_says_what_the_server_says(void **state)
@@ -157,6 +177,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_asks_and_gets),
+		cmocka_unit_test(test_posts),
 		cmocka_unit_test(test_says_what_the_server_says),
 		cmocka_unit_test(test_refuses_other_answers),
 		cmocka_unit_test(test_nobody_there),

@@ -46,16 +46,16 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* The answer's status; its body to `body`, parsed. */
-static int ask(const char *method, const char *target, json_t **body)
+/* The answer's status; its body to `body`, parsed. `more`: headers, and what is sent below them. */
+static int ask_with(const char *method, const char *target, const char *more, json_t **body)
 {
-	static const char close_it[] = "HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+	static const char close_it[] = "HTTP/1.1\r\nHost: x\r\nConnection: close";
 	int fd = socket(address.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), status = 0;
 	char text[65536];
 	ssize_t n = 0, got;
 
 	assert_int_equal(connect(fd, &address.sa, address.len), 0);
-	snprintf(text, sizeof(text), "%s %s %s", method, target, close_it);
+	snprintf(text, sizeof(text), "%s %s %s\r\n%s", method, target, close_it, more);
 	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
 	while ((got = recv(fd, text + n, sizeof(text) - 1 - (size_t)n, 0)) > 0)
 		n += got;
@@ -66,6 +66,31 @@ static int ask(const char *method, const char *target, json_t **body)
 	*body = json_loads(strstr(text, "\r\n\r\n"), 0, NULL);
 	assert_non_null(*body);
 	return status;
+}
+
+static int ask(const char *method, const char *target, json_t **body)
+{
+	return ask_with(method, target, "\r\n", body);
+}
+
+static void expect_refusal(const char *more, int status, const char *word)
+{
+	json_t *j;
+
+	assert_int_equal(ask_with("POST", "/v1/plan", more, &j), status);
+	assert_non_null(strstr(json_string_value(json_object_get(j, "error")), word));
+	json_decref(j);
+}
+
+/* What is done here is done for a program, not for a page that somebody looks at. */
+static void test_what_may_not_post(void **state)
+{
+	(void)state;
+	expect_refusal("Origin: http://evil.example\r\n\r\n", 403, "web pages");
+	expect_refusal("Origin: null\r\n\r\n", 403, "web pages");
+	expect_refusal("Content-Length: 2\r\n\r\n{}", 413, "no body");
+	/* Empty ones are none. */
+	expect_refusal("Content-Length: 0\r\n\r\n", 422, "hosts");
 }
 
 static void test_answers(void **state)
@@ -100,7 +125,14 @@ static void test_every_error_has_its_reason(void **state)
 		{ "GET", "/v1/plan?planner=%c3%a4", 400 },
 		{ "GET", "/v1/plan?strict=%80", 400 },
 		{ "POST", "/v1/status", 405 },
+		{ "POST", "/v1/executions", 405 },
+		{ "POST", "/v1/place?vm=web1", 405 },
+		{ "POST", "/v1/plan", 422 },
+		{ "POST", "/v1/plan?planner=%ff", 400 },
+		{ "PUT", "/v1/plan", 405 },
 		{ "DELETE", "/v1/status", 405 },
+		{ "GET", "/v1/executions?id=1", 404 },
+		{ "GET", "/v1/executions?id=x", 400 },
 	};
 	json_t *j;
 
@@ -129,6 +161,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_every_error_has_its_reason),
+		cmocka_unit_test(test_what_may_not_post),
 		cmocka_unit_test(test_address_in_use),
 	};
 

@@ -39,7 +39,8 @@ static void put_seconds(struct mb_table *t, const json_t *from, const json_t *at
 {
 	if (json_is_integer(at) && json_is_integer(from))
 		mb_table_put(t, "%.1f",
-			     (double)(json_integer_value(at) - json_integer_value(from)) / 1000);
+			     ((double)json_integer_value(at) - (double)json_integer_value(from)) /
+				     1000);
 	else
 		mb_table_put(t, "-");
 }
@@ -52,6 +53,7 @@ void mb_render_execution(const json_t *root, FILE *to)
 	const json_t *id = json_object_get(x, "id");
 	const char *mover = json_string_value(json_object_get(x, "mover"));
 	const char *state = json_string_value(json_object_get(x, "state"));
+	const char *reason;
 	size_t i;
 
 	moves = json_object_get(x, "moves");
@@ -79,7 +81,11 @@ void mb_render_execution(const json_t *root, FILE *to)
 		put_seconds(&t, begun, json_object_get(m, "ended_unix_ms"));
 		mb_cell_number(&t, m, "tries");
 		mb_cell_text(&t, m, "state");
-		mb_cell_text(&t, m, "reason");
+		reason = json_string_value(json_object_get(m, "reason"));
+		if (reason && *reason)
+			mb_cell_text(&t, m, "reason");
+		else
+			mb_table_put(&t, "%s", "");
 	}
 	mb_table_print(&t, to);
 }

@@ -551,11 +551,44 @@ static void test_analyze(void **state)
 		"x/a   y#4    64      1      256          40      40.00\n");
 }
 
+static void test_executions(void **state)
+{
+	static const char list[] =
+		"{\"executions\":[{\"id\":12,\"mover\":\"dry\",\"question\":\"drain\","
+		"\"planner\":\"best\",\"state\":\"incomplete\",\"created_unix_ms\":null,"
+		"\"ended_unix_ms\":null,\"moves\":2,\"done\":1}]}";
+	static const char one[] =
+		"{\"hosts\":[],\"moves\":[],\"execution\":{\"id\":12,\"mover\":\"dry\","
+		"\"state\":\"incomplete\",\"created_unix_ms\":5000,\"moves\":[{\"vm\":\"a\","
+		"\"from\":null,\"to\":\"h1\",\"begun_unix_ms\":5000,\"ended_unix_ms\":7500,"
+		"\"tries\":1,\"state\":\"done\",\"reason\":\"\"},{\"vm\":\"b\",\"from\":\"h1\","
+		"\"to\":\"h2\",\"begun_unix_ms\":null,\"ended_unix_ms\":7500,\"tries\":0,"
+		"\"state\":\"skipped\",\"reason\":\"no room\"}]}}";
+	char *text;
+
+	(void)state;
+	assert_renders(mb_render_executions, "{\"executions\":[]}",
+		       "No plan was carried out yet (mbctl plan --apply)\n");
+	assert_renders(
+		mb_render_executions, list,
+		"execution  begun  ended  question  planner  mover  moves  done\n"
+		"       12  -      -      drain     best     dry        2     1  incomplete\n");
+	text = render(mb_render_plan, parse(one));
+	assert_non_null(strstr(text,
+			       "\nExecution 12 by mover dry: incomplete (a dry run: nothing "
+			       "has been moved; times are those expected)\n"
+			       "move  VM  from  to  begin s  end s  tries  state\n"
+			       "   1  a   -     h1      0.0    2.5      1  done\n"
+			       "   2  b   h1    h2        -    2.5      0  skipped  no room\n"));
+	free(text);
+}
+
 /* What a server of another version might answer must not bring us down. */
 static void test_strange_answers(void **state)
 {
-	static const mb_render_fn all[] = { mb_render_analyze, mb_render_plan, mb_render_status,
-					    mb_render_share, mb_render_history };
+	static const mb_render_fn all[] = { mb_render_analyze, mb_render_plan,
+					    mb_render_status,  mb_render_share,
+					    mb_render_history, mb_render_executions };
 	static const char *const answers[] = {
 		"{}",
 		"{\"hosts\":3,\"vms\":3,\"files\":3,\"pairs\":{},\"rows\":\"\",\"identities\":"
@@ -572,6 +605,10 @@ static void test_strange_answers(void **state)
 		"9223372036854775807},\"y\":{\"stale\":-5}}}}],\"moves\":[{\"vm\":[]}],\"deltas\":["
 		"2],"
 		"\"identities\":[{\"vms\":[1,2,3],\"inter\":[[1],2,{}]}]}",
+		"{\"hosts\":[],\"moves\":[],\"execution\":{\"id\":\"\",\"mover\":[],"
+		"\"created_unix_ms\":-9223372036854775807,\"moves\":[1,{\"vm\":{},"
+		"\"begun_unix_ms\":9223372036854775807,\"ended_unix_ms\":\"\"}]},"
+		"\"executions\":[1,{\"id\":[],\"created_unix_ms\":9223372036854775807}]}",
 	};
 
 	(void)state;
@@ -598,6 +635,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plan),
 		cmocka_unit_test(test_explain),
+		cmocka_unit_test(test_executions),
 		cmocka_unit_test(test_plans_of_other_questions),
 		cmocka_unit_test(test_place),
 		cmocka_unit_test(test_whatif),

@@ -23,6 +23,7 @@ int main(int argc, char **argv)
 		  mb_ctl_analyze },
 		{ "simulate", "a planner against a scenario: arrivals, churn (no server)",
 		  mb_ctl_simulate },
+		{ "pki", "a small CA: certificates for server and agents", mb_ctl_pki },
 		{ NULL, NULL, NULL },
 	};
 

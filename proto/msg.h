@@ -41,6 +41,7 @@ enum mb_refusal {
 	MB_REFUSED_BUSY = 3,	 /* another agent is connected for this VM; try later */
 	MB_REFUSED_MESSAGE = 4,	 /* a frame or message that is not understood */
 	MB_REFUSED_SERVER = 5,	 /* the server cannot keep it (disk full ...); try later */
+	MB_REFUSED_RIGHT = 6,	 /* the agent's certificate does not give it this VM */
 };
 
 /* Identifies one numbering of epochs: made anew by every agent that opens a source. */

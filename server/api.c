@@ -97,6 +97,16 @@ static json_t *vm_status(const struct scene *s, uint32_t i)
 	return o;
 }
 
+static json_t *refusals(const struct mb_refusals *r)
+{
+	json_t *o = json_object();
+
+	for (int i = 0; i < MB_FOR_END; i++)
+		json_object_set_new(o, mb_refused_for_name((enum mb_refused_for)i),
+				    number(mb_refusals_get(r, (enum mb_refused_for)i)));
+	return o;
+}
+
 static int status(struct mb_api *api, const struct scene *s, json_t **ret)
 {
 	json_t *hosts = json_array(), *vms = json_array();
@@ -114,6 +124,8 @@ static int status(struct mb_api *api, const struct scene *s, json_t **ret)
 			 "uptime_s", (json_int_t)((mb_now_ns() - api->start_ns) / 1000000000), "db",
 			 api->db_path, "generation", (json_int_t)s->view->fleet.generation, "hosts",
 			 hosts, "vms", vms);
+	if (api->refusals && *ret)
+		json_object_set_new(*ret, "refused", refusals(api->refusals));
 	return 0;
 }
 

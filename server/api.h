@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "server/ask.h"
+#include "server/refusals.h"
 #include "server/sharing.h"
 #include "server/store.h"
 
@@ -14,6 +15,7 @@ struct mb_api {
 	struct mb_store *store; /* for history, and executions */
 	const char *db_path;
 	const char *fleet_path; /* read at every question, so that it can be edited; NULL: none */
+	const struct mb_refusals *refusals; /* NULL: there is no TLS */
 	uint64_t start_ns;
 };
 

@@ -32,18 +32,41 @@ struct options {
 	const char *listen[LISTEN_MAX];
 	int n_listen;
 	uint64_t sharing_ns, keep_ns, max_agents, frame_budget_mb;
-	bool verbose;
+	struct mb_tls_files tls;
+	bool insecure, verbose;
 };
 
-enum { OPT_HTTP = 1, OPT_SHARING, OPT_KEEP, OPT_AGENTS, OPT_BUDGET, OPT_FORGET };
+enum {
+	OPT_HTTP = 1,
+	OPT_SHARING,
+	OPT_KEEP,
+	OPT_AGENTS,
+	OPT_BUDGET,
+	OPT_FORGET,
+	OPT_TLS_CERT,
+	OPT_TLS_KEY,
+	OPT_TLS_CA,
+	OPT_TLS_CRL,
+	OPT_INSECURE
+};
 
 static const struct argp_option options[] = {
 	{ "db", 'd', "FILE", 0, "the database (memory-buddies.db)", 0 },
 	{ "listen", 'l', "ADDRESS", 0,
 	  "where agents connect: tcp:HOST:PORT, unix:PATH (QEMU's end of a guest's serial line, "
-	  "too) or vsock:any:PORT, up to 8 (tcp:127.0.0.1:9876). There is no encryption yet: other "
-	  "machines belong behind a tunnel; vsock reaches this host's guests only, but all of them",
+	  "too) or vsock:any:PORT, up to 8 (tcp:127.0.0.1:9876). TCP that other machines can "
+	  "reach needs --tls-cert; vsock reaches this host's guests only, but all of them",
 	  0 },
+	{ "tls-cert", OPT_TLS_CERT, "FILE", 0,
+	  "TLS 1.3 on all TCP, and agents must show certificates; this is ours, PEM "
+	  "(docs/security.md; mbctl pki makes them). SIGHUP: read these files again",
+	  0 },
+	{ "tls-key", OPT_TLS_KEY, "FILE", 0, "its private key (default: in the same file)", 0 },
+	{ "tls-ca", OPT_TLS_CA, "FILE", 0,
+	  "CAs that agents' certificates come from (default: in the same file)", 0 },
+	{ "tls-crl", OPT_TLS_CRL, "FILE", 0, "certificates that are revoked (none)", 0 },
+	{ "insecure", OPT_INSECURE, 0, 0,
+	  "without TLS listen where other machines can reach it all the same", 0 },
 	{ "http", OPT_HTTP, "HOST:PORT", 0, "where the API listens (127.0.0.1:9877)", 0 },
 	{ "fleet", 'f', "FILE", 0, "hosts, VMs and rules for plans (docs/fleet-file.md)", 0 },
 	{ "sharing-interval", OPT_SHARING, "TIME", 0,
@@ -96,10 +119,27 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_FORGET:
 		o->forget_vm = arg;
 		break;
+	case OPT_TLS_CERT:
+		o->tls.cert = arg;
+		break;
+	case OPT_TLS_KEY:
+		o->tls.key = arg;
+		break;
+	case OPT_TLS_CA:
+		o->tls.ca = arg;
+		break;
+	case OPT_TLS_CRL:
+		o->tls.crl = arg;
+		break;
+	case OPT_INSECURE:
+		o->insecure = true;
+		break;
 	case 'v':
 		o->verbose = true;
 		break;
 	case ARGP_KEY_END:
+		if (!o->tls.cert && (o->tls.key || o->tls.ca || o->tls.crl))
+			argp_error(state, "--tls-key, --tls-ca, --tls-crl: need --tls-cert");
 		if (!o->n_listen)
 			o->listen[o->n_listen++] = "tcp:127.0.0.1:9876";
 		break;
@@ -116,7 +156,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 struct server {
 	const struct options *options;
 	struct event_base *base;
-	struct event *stop[2];
+	struct event *stop[2], *reload;
+	struct mb_tls *tls; /* NULL: none */
+	struct mb_refusals refusals;
 	struct mb_fleet *fleet;
 	struct mb_ingest *ingest;
 	struct mb_store *ingest_store;
@@ -148,6 +190,23 @@ static void on_stop(evutil_socket_t signal, short what, void *ctx)
 	(void)what;
 	mb_info("ending on %s", strsignal((int)signal));
 	event_base_loopbreak(s->base);
+}
+
+/* All or nothing: a bad file must not lock out a fleet. */
+static void on_reload(evutil_socket_t signal, short what, void *ctx)
+{
+	struct server *s = ctx;
+	struct mb_err err = { 0 };
+
+	(void)signal;
+	(void)what;
+	if (!s->tls)
+		return;
+	if (mb_tls_reload(s->tls, &err) < 0) {
+		mb_error("certificates: %s; those of before stay in force", err.text);
+		return;
+	}
+	mb_info("certificates read again, %u sessions cut", mb_sessions_recheck(s->sessions));
 }
 
 static int on_load(void *ctx, struct mb_vm *vm, const char *damage, struct mb_err *err)
@@ -210,12 +269,13 @@ static int listen_all(struct server *s, struct mb_err *err)
 			return r;
 		mb_uri_format(&bound, uri, sizeof(uri));
 		mb_info("listening on %s", uri);
-		if (mb_address_is_local(&bound))
+		if (mb_address_is_local(&bound) || (s->tls && !mb_address_is_vsock(&bound)))
 			continue;
 		if (mb_address_is_vsock(&bound))
 			mb_warning("%s can be reached by every guest of this host", uri);
 		else
-			mb_warning("%s can be reached from other machines, without encryption",
+			mb_warning("%s can be reached from other machines, without encryption "
+				   "(--insecure)",
 				   uri);
 	}
 	snprintf(uri, sizeof(uri), "tcp:%s", s->options->http);
@@ -252,13 +312,15 @@ static uint32_t raise_descriptor_limit(uint64_t max_agents)
 static int start(struct server *s, struct mb_err *err)
 {
 	const struct options *o = s->options;
-	const struct mb_sessions_config c = {
+	struct mb_sessions_config c = {
 		.max_sessions = raise_descriptor_limit(o->max_agents),
 		/* What agents are told they may send must fit the budget, packed as badly as can
 		   be. */
 		.max_frame_bytes =
 			(uint32_t)MB_MIN(o->frame_budget_mb << 19, (uint64_t)MB_FRAME_RAW_MAX),
 		.frame_budget_bytes = o->frame_budget_mb << 20,
+		.insecure = o->insecure,
+		.refusals = &s->refusals,
 		.say = on_say,
 	};
 	const struct mb_historian_config history = {
@@ -272,17 +334,22 @@ static int start(struct server *s, struct mb_err *err)
 	s->base = event_base_new();
 	if (!s->base)
 		return mb_fail_mem(err, "the event loop");
+	if (o->tls.cert && (r = mb_tls_create(true, &o->tls, &s->tls, err)) < 0)
+		return r;
+	c.tls = s->tls;
 	r = open_data(s, err);
 	if (r < 0)
 		return r;
 	s->stop[0] = evsignal_new(s->base, SIGINT, on_stop, s);
 	s->stop[1] = evsignal_new(s->base, SIGTERM, on_stop, s);
-	if (!s->stop[0] || !s->stop[1] || event_add(s->stop[0], NULL) < 0 ||
-	    event_add(s->stop[1], NULL) < 0)
+	s->reload = evsignal_new(s->base, SIGHUP, on_reload, s);
+	if (!s->stop[0] || !s->stop[1] || !s->reload || event_add(s->stop[0], NULL) < 0 ||
+	    event_add(s->stop[1], NULL) < 0 || event_add(s->reload, NULL) < 0)
 		return mb_fail_mem(err, "the event loop");
 	s->api.sharing = s->sharing;
 	s->api.db_path = o->db;
 	s->api.fleet_path = o->fleet;
+	s->api.refusals = s->tls ? &s->refusals : NULL;
 	s->api.start_ns = mb_now_ns();
 	if ((r = mb_ingest_create(s->fleet, s->ingest_store, MB_FRAME_RAW_MAX, &s->ingest, err)) <
 		    0 ||
@@ -309,6 +376,9 @@ static void end(struct server *s)
 	for (int i = 0; i < 2; i++)
 		if (s->stop[i])
 			event_free(s->stop[i]);
+	if (s->reload)
+		event_free(s->reload);
+	mb_tls_destroy(s->tls);
 	mb_sharing_destroy(s->sharing);
 	mb_store_close(s->api.store);
 	mb_store_close(s->ingest_store);

@@ -3,16 +3,22 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/listener.h>
 #include <inttypes.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #include "proto/base/cleanup.h"
+#include "proto/base/clock.h"
 #include "proto/base/version.h"
 #include "proto/break.h"
 #include "proto/frame.h"
+#include "server/muffle.h"
+#include "server/vm_uri.h"
 
 enum {
 	HELLO_RAW_MAX = 65536,
@@ -33,11 +39,13 @@ struct session {
 	struct mb_sessions *all;
 	struct session *next, **link;
 	struct bufferevent *bev; /* NULL: hung up, but a job is still out */
+	struct ssl_st *tls;	 /* the bufferevent's; NULL: in clear */
 	struct event *deadline;
 	enum state state;
 	uint64_t id;
 	uint32_t vm;
 	bool greeted, peer_done;
+	bool shaken;	 /* TLS stands */
 	bool local;	 /* a unix socket: may be a line whose agent is not there yet */
 	bool silent;	 /* no word in time; it may take its time from now on */
 	bool line;	 /* began with a break: others may follow, anywhere */
@@ -62,6 +70,7 @@ struct mb_sessions {
 	struct session *first;
 	uint32_t n;
 	uint64_t last_id, reserved_bytes;
+	struct mb_muffle muffle;
 };
 
 static void say(struct session *s, bool warning, const char *fmt, ...)
@@ -72,8 +81,8 @@ static void say(struct session *s, bool warning, const char *fmt, ...)
 	va_list ap;
 	int n;
 
-	n = snprintf(text, sizeof(text),
-		     s->named ? "VM %s: " : "agent %s: ", s->named ? s->name : "(unknown)");
+	n = snprintf(text, sizeof(text), s->named ? "VM %s: " : "agent %s: ",
+		     s->named || s->tls ? s->name : "(unknown)");
 	va_start(ap, fmt);
 	vsnprintf(text + n, sizeof(text) - (size_t)n, fmt, ap);
 	va_end(ap);
@@ -150,10 +159,19 @@ static void reply(struct session *s, const struct mb_msg *msg)
 }
 
 /*
- * Says why, and hangs up when the peer has had time to read it: closing with input unread would
- * send a reset, which can overtake the reason.
+ * How much is read ahead. libevent forgets what OpenSSL has of a record that did not fit: there it
+ * is one record more at most (16 KiB), and switching reading off is what holds a peer back.
  */
-static void refuse(struct session *s, enum mb_refusal code, const char *reason)
+static void read_ahead(struct session *s, size_t low, size_t high)
+{
+	bufferevent_setwatermark(s->bev, EV_READ, low, s->tls ? 0 : high);
+}
+
+/*
+ * Says why to the peer, and hangs up when it has had time to read it: closing with input unread
+ * would send a reset, which can overtake the reason.
+ */
+static void turn_away(struct session *s, enum mb_refusal code, const char *reason)
 {
 	struct mb_msg msg = { .type = MB_MSG_REFUSAL, .refusal = { (uint32_t)code, reason } };
 	struct evbuffer *in = bufferevent_get_input(s->bev);
@@ -164,13 +182,99 @@ static void refuse(struct session *s, enum mb_refusal code, const char *reason)
 	for (char *p = text; *p; p++)
 		*p = *p < 0x20 || *p > 0x7e ? '?' : *p;
 	msg.refusal.reason = text;
-	say(s, true, "refused: %s", reason);
 	s->state = CLOSING;
 	reply(s, &msg);
 	evbuffer_drain(in, evbuffer_get_length(in));
-	bufferevent_setwatermark(s->bev, EV_READ, 0, 0);
+	read_ahead(s, 0, 0);
 	bufferevent_enable(s->bev, EV_READ);
 	set_deadline(s, LINGER_S);
+}
+
+static void refuse(struct session *s, enum mb_refusal code, const char *reason)
+{
+	say(s, true, "refused: %s", reason);
+	turn_away(s, code, reason);
+}
+
+/* --- certificates ----------------------------------------------------------------------------- */
+
+/* Counts what anybody on the network can make happen, and says it, but not every time. */
+static void count_refusal(struct session *s, enum mb_refused_for why, const char *text)
+{
+	struct mb_sessions *all = s->all;
+	char peer[MB_NAME_MAX + 32], others[64] = "";
+	uint64_t held_back;
+	int n;
+
+	mb_refusals_count(all->config.refusals, why);
+	/* The port is another one every time. */
+	n = s->named ? (int)strlen(s->name) : (int)(strrchr(s->name, ':') - s->name);
+	snprintf(peer, sizeof(peer), "%.*s %s", n, s->name, mb_refused_for_name(why));
+	if (!mb_muffle_pass(&all->muffle, peer, mb_now_ns(), &held_back))
+		return;
+	if (held_back)
+		snprintf(others, sizeof(others), " (and %" PRIu64 " others before)", held_back);
+	say(s, true, "refused: %s%s", text, others);
+}
+
+static bool may_write(struct session *s, const char *vm)
+{
+	char cn[80], text[300];
+
+	if (!s->tls || mb_tls_peer_has_uri(s->tls, mb_vm_uri_allows, (void *)(uintptr_t)vm))
+		return true;
+	mb_tls_peer_name(s->tls, cn, sizeof(cn));
+	snprintf(text, sizeof(text), "certificate of \"%s\" does not name VM \"%s\"", cn, vm);
+	count_refusal(s, MB_FOR_OTHER_VM, text);
+	turn_away(s, MB_REFUSED_RIGHT, text);
+	return false;
+}
+
+static void on_read(struct bufferevent *bev, void *ctx);
+static void on_written(struct bufferevent *bev, void *ctx);
+static void on_event(struct bufferevent *bev, short what, void *ctx);
+
+/*
+ * TLS has told the peer why. It lingers as in turn_away(), for the same reason; what it goes on to
+ * send is not looked at.
+ */
+static void linger_in_clear(struct session *s)
+{
+	int fd = dup(bufferevent_getfd(s->bev));
+	struct bufferevent *raw = NULL;
+
+	if (fd >= 0)
+		raw = bufferevent_socket_new(s->all->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	if (!raw) {
+		if (fd >= 0)
+			close(fd);
+		hang_up(s);
+		return;
+	}
+	bufferevent_free(s->bev);
+	s->bev = raw;
+	s->tls = NULL;
+	s->state = CLOSING;
+	shutdown(fd, SHUT_WR);
+	bufferevent_setcb(raw, on_read, on_written, on_event, s);
+	bufferevent_enable(raw, EV_READ);
+	set_deadline(s, LINGER_S);
+}
+
+static void fail_handshake(struct session *s)
+{
+	char text[300];
+	enum mb_tls_fault fault;
+
+	/* Who only knocks: health checks do. */
+	if (!BIO_number_read(SSL_get_rbio(s->tls))) {
+		hang_up(s);
+		return;
+	}
+	fault = mb_tls_why(s->tls, bufferevent_get_openssl_error(s->bev), text, sizeof(text));
+
+	count_refusal(s, mb_refused_for_fault(fault), text);
+	linger_in_clear(s);
 }
 
 /* --- messages --------------------------------------------------------------------------------- */
@@ -208,6 +312,8 @@ static void greet(struct session *s, const struct mb_hello *h)
 		refuse(s, MB_REFUSED_BUSY, "this line is another VM's until it is closed");
 		return;
 	}
+	if (!may_write(s, h->vm))
+		return;
 	r = mb_fleet_greet(s->all->fleet, h, s->id, &msg.welcome, &s->vm, &err);
 	if (r < 0) {
 		if (r != -EBUSY)
@@ -353,7 +459,7 @@ static void forget_agent(struct session *s, size_t cut_bytes)
 	s->greeted = false;
 	s->state = HELLO;
 	s->frame_bytes = 0;
-	bufferevent_setwatermark(s->bev, EV_READ, 0, AHEAD_BYTES);
+	read_ahead(s, 0, AHEAD_BYTES);
 	bufferevent_enable(s->bev, EV_READ);
 	set_deadline(s, HELLO_WAIT_S);
 	if (s->reserved_bytes) {
@@ -424,12 +530,12 @@ static void advance(struct session *s)
 					     HELLO_WAIT_S);
 		/* Not more than this frame is buffered. A break may cut it anywhere, and end
 		   behind it. */
-		bufferevent_setwatermark(s->bev, EV_READ, s->line ? 0 : s->frame_bytes,
-					 s->frame_bytes + (s->line ? AHEAD_BYTES : 0));
+		read_ahead(s, s->line ? 0 : s->frame_bytes,
+			   s->frame_bytes + (s->line ? AHEAD_BYTES : 0));
 		bufferevent_enable(s->bev, EV_READ);
 	}
 	if (s->state == RECEIVING && evbuffer_get_length(in) >= s->frame_bytes) {
-		bufferevent_setwatermark(s->bev, EV_READ, 0, AHEAD_BYTES);
+		read_ahead(s, 0, AHEAD_BYTES);
 		take_frame(s);
 		if (s->state != BUSY)
 			release(s);
@@ -456,10 +562,14 @@ static void on_written(struct bufferevent *bev, void *ctx)
 
 	if (s->state != CLOSING)
 		return;
-	if (s->peer_done)
+	if (s->peer_done) {
 		hang_up(s);
-	else
-		shutdown(bufferevent_getfd(bev), SHUT_WR);
+		return;
+	}
+	/* Its last word, in TLS; should it not fit now, the end comes all the same. */
+	if (s->tls && SSL_shutdown(s->tls) < 0)
+		ERR_clear_error();
+	shutdown(bufferevent_getfd(bev), SHUT_WR);
 }
 
 static void on_event(struct bufferevent *bev, short what, void *ctx)
@@ -468,6 +578,14 @@ static void on_event(struct bufferevent *bev, short what, void *ctx)
 	bool in_frame = s->state == RECEIVING || evbuffer_get_length(bufferevent_get_input(bev));
 	const char *why = in_frame ? "agent hung up in the middle of a frame" : "agent hung up";
 
+	if (what & BEV_EVENT_CONNECTED) {
+		s->shaken = true;
+		return;
+	}
+	if (s->tls && !s->shaken && !(what & BEV_EVENT_EOF)) {
+		fail_handshake(s);
+		return;
+	}
 	if (what & BEV_EVENT_TIMEOUT)
 		why = "agent does not read what it is told";
 	else if (what & BEV_EVENT_ERROR)
@@ -570,6 +688,31 @@ static void name_peer(struct session *s, const struct sockaddr *peer, int len)
 	mb_uri_format(&a, s->name, sizeof(s->name));
 }
 
+static bool is_tcp(const struct sockaddr *a)
+{
+	return a->sa_family == AF_INET || a->sa_family == AF_INET6;
+}
+
+static struct bufferevent *new_bufferevent(struct mb_sessions *all, evutil_socket_t fd,
+					   const struct sockaddr *peer, struct ssl_st **ret_tls)
+{
+	struct bufferevent *bev;
+	struct ssl_st *tls;
+
+	if (!all->config.tls || !is_tcp(peer))
+		return bufferevent_socket_new(all->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	tls = mb_tls_accept(all->config.tls);
+	if (!tls)
+		return NULL;
+	bev = bufferevent_openssl_socket_new(all->base, fd, tls, BUFFEREVENT_SSL_ACCEPTING,
+					     BEV_OPT_CLOSE_ON_FREE);
+	if (bev)
+		*ret_tls = tls;
+	else
+		SSL_free(tls);
+	return bev;
+}
+
 static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *peer, int len,
 		      void *ctx)
 {
@@ -583,7 +726,7 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 	if (s)
 		s->deadline = evtimer_new(all->base, on_deadline, s);
 	if (s && s->deadline)
-		s->bev = bufferevent_socket_new(all->base, fd, BEV_OPT_CLOSE_ON_FREE);
+		s->bev = new_bufferevent(all, fd, peer, &s->tls);
 	if (!s || !s->bev) {
 		all->config.say(all->config.ctx, true,
 				"an agent was turned away: too many connections");
@@ -605,7 +748,7 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 	all->first = s;
 	all->n++;
 	bufferevent_setcb(s->bev, on_read, on_written, on_event, s);
-	bufferevent_setwatermark(s->bev, EV_READ, 0, AHEAD_BYTES);
+	read_ahead(s, 0, AHEAD_BYTES);
 	bufferevent_set_timeouts(s->bev, NULL, &write_wait);
 	set_deadline(s, HELLO_WAIT_S);
 	bufferevent_enable(s->bev, EV_READ | EV_WRITE);
@@ -633,6 +776,29 @@ static void on_accept_again(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	for (int i = 0; i < all->n_listeners; i++)
 		evconnlistener_enable(all->listeners[i]);
+}
+
+unsigned int mb_sessions_recheck(struct mb_sessions *all)
+{
+	struct mb_err err = { 0 };
+	unsigned int n = 0;
+
+	for (struct session *s = all->first, *next; s; s = next) {
+		next = s->next;
+		if (!s->bev || !s->tls || !s->shaken || s->state == CLOSING ||
+		    mb_tls_recheck(all->config.tls, s->tls, &err) == 0)
+			continue;
+		n++;
+		mb_fail_in(&err, -EACCES, "its certificate, by the files read now");
+		mb_refusals_count(all->config.refusals, MB_FOR_REVOKED);
+		say(s, true, "cut: %s", err.text);
+		/* What is under way is not acked any more. */
+		if (s->state == BUSY)
+			hang_up(s);
+		else
+			turn_away(s, MB_REFUSED_RIGHT, err.text);
+	}
+	return n;
 }
 
 int mb_sessions_create(struct event_base *base, struct mb_fleet *fleet, struct mb_ingest *ingest,
@@ -714,6 +880,12 @@ int mb_sessions_listen(struct mb_sessions *s, const struct mb_address *address,
 			err, EINVAL,
 			"a serial line ends at a unix: address on this side (QEMU's -chardev "
 			"socket,path=...,reconnect=1)");
+	if (is_tcp(&address->sa) && !mb_address_is_local(address) && !s->config.tls &&
+	    !s->config.insecure)
+		return mb_fail(
+			err, EPERM,
+			"other machines can reach it: needs TLS (--tls-cert; mbctl pki makes "
+			"certificates), or --insecure where a tunnel does that");
 	if (i == LISTENERS_MAX)
 		return mb_fail(err, ENOSPC, "more than %d addresses to listen on", LISTENERS_MAX);
 	old = umask(

@@ -10,6 +10,9 @@
  *only while the frames of all agents together fit the budget. An agent that finds no room waits
  *unread.
  *
+ * By TCP, where there is a `tls`, TLS comes first: a certificate of our CA, which must name the VM
+ *of the Hello (vm_uri.h). Other ways are as safe as the machine itself and stay as they are.
+ *
  * A connection that starts with a break is a line (FORMAT.md, 3.1): a further break ends what was
  * under way, and leads from any state but CLOSING back to HELLO; from BUSY when the result is told.
  */
@@ -18,15 +21,20 @@
 
 #include <event2/event.h>
 
+#include "proto/base/tls.h"
 #include "proto/base/uri.h"
 #include "server/fleet.h"
 #include "server/ingest.h"
+#include "server/refusals.h"
 
 struct mb_sessions_config {
 	uint32_t max_sessions;
-	uint32_t max_frame_bytes;    /* raw */
-	uint64_t frame_budget_bytes; /* compressed, all sessions together; at least max_frame_bytes
-				      */
+	uint32_t max_frame_bytes;     /* raw */
+	uint64_t frame_budget_bytes;  /* compressed, all sessions together; at least max_frame_bytes
+				       */
+	struct mb_tls *tls;	      /* NULL: TCP in clear, on loopback only ... */
+	bool insecure;		      /* ... or anywhere: the operator has a tunnel */
+	struct mb_refusals *refusals; /* required with `tls` */
 	/* What happened, for the program's log: "VM web1: ..."; required. */
 	void (*say)(void *ctx, bool warning, const char *text);
 	void *ctx;
@@ -45,5 +53,10 @@ void mb_sessions_destroy(struct mb_sessions *s);
  */
 int mb_sessions_listen(struct mb_sessions *s, const struct mb_address *address,
 		       struct mb_address *ret_bound, struct mb_err *err);
+
+/*
+ * After mb_tls_reload(): cuts the sessions that would be refused now. Returns how many that were.
+ */
+unsigned int mb_sessions_recheck(struct mb_sessions *s);
 
 #endif

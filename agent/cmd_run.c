@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* `mbagent run`: epoch after epoch to a server. */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "agent/pace.h"
 #include "agent/privileges.h"
 #include "agent/schedule.h"
+#include "agent/secure.h"
 #include "agent/tell.h"
 #include "agent/ticker.h"
 #include "agent/tracking.h"
@@ -25,6 +27,7 @@ struct options {
 	struct mb_agent_config agent;
 	struct mb_schedule schedule;
 	struct mb_tracking tracking;
+	struct mb_secure secure;
 	const char *server, *host;
 	uint64_t retry_ns;
 	bool verbose;
@@ -74,6 +77,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = &o->agent;
 		state->child_inputs[1] = &o->schedule;
 		state->child_inputs[2] = &o->tracking;
+		state->child_inputs[3] = &o->secure;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -174,6 +178,19 @@ static int stopped(const struct run *run, const struct options *o, struct mb_err
 		       o->schedule.epochs, run->agent.pass.epochs);
 }
 
+/* The connection goes on as it is: what was read counts from the next one on. */
+static void reload(const struct mb_secure *secure)
+{
+	struct mb_err err = { 0 };
+
+	if (!secure->tls)
+		return;
+	if (mb_tls_reload(secure->tls, &err) < 0)
+		mb_error("certificates: %s; those of before stay in force", err.text);
+	else
+		mb_info("certificates read again");
+}
+
 static int loop(struct run *run, const struct options *o, struct mb_err *err)
 {
 	for (;;) {
@@ -185,6 +202,9 @@ static int loop(struct run *run, const struct options *o, struct mb_err *err)
 		int r;
 
 		mb_ticker_take(&run->ticker);
+		if (run->ticker.reload)
+			reload(&o->secure);
+		run->ticker.reload = false;
 		if (done && idle)
 			return 0;
 		if (run->ticker.stop)
@@ -248,8 +268,12 @@ static int start(struct run *run, struct options *o, char *host_name, size_t siz
 	};
 	int r;
 
-	if ((r = mb_uri_parse(o->server, &c.address, err)) < 0 || (r = open_agent(run, o, err)) < 0)
+	if ((r = mb_uri_parse(o->server, &c.address, err)) < 0 ||
+	    (r = mb_secure_open(&o->secure, o->server, &c.address, err)) < 0 ||
+	    (r = open_agent(run, o, err)) < 0)
 		return r;
+	c.tls = o->secure.tls;
+	c.tls_name = o->secure.name;
 	if (!o->schedule.vm)
 		o->schedule.vm = *run->agent.info.vm ? run->agent.info.vm : host_name;
 	if (o->schedule.vm == host_name && gethostname(host_name, size - 1) < 0)
@@ -275,6 +299,7 @@ static int start(struct run *run, struct options *o, char *host_name, size_t siz
 	if ((r = mb_boot_make(&c.hello.boot, err)) < 0 ||
 	    (r = mb_ticker_open(&run->ticker, err)) < 0)
 		return r;
+	run->ticker.reloads = o->secure.tls;
 	say_boot(&c.hello.boot);
 	/* All is open. Others' memory (process:) is opened again when it changes. */
 	if (run->agent.info.this_machine &&
@@ -290,6 +315,7 @@ int mb_cmd_run(int argc, char **argv)
 	static const struct argp_child children[] = { { &mb_agent_argp, 0, NULL, 0 },
 						      { &mb_schedule_argp, 0, NULL, 0 },
 						      { &mb_tracking_argp, 0, NULL, 0 },
+						      { &mb_secure_argp, 0, NULL, 0 },
 						      { 0 } };
 	static const struct argp argp = {
 		run_options,
@@ -317,10 +343,13 @@ int mb_cmd_run(int argc, char **argv)
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
 	mb_log_init("mbagent", o.verbose ? MB_LOG_DEBUG : MB_LOG_INFO);
+	/* OpenSSL writes to sockets as to files. */
+	signal(SIGPIPE, SIG_IGN);
 	r = start(&run, &o, host_name, sizeof(host_name), &err);
 	if (r == 0)
 		r = loop(&run, &o, &err);
 	mb_uplink_destroy(run.uplink);
+	mb_secure_close(&o.secure);
 	mb_ticker_close(&run.ticker);
 	mb_agent_close(&run.agent);
 	return r < 0 ? mb_agent_failed(&err) : MB_EXIT_OK;

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/vm_sockets.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <termios.h>
@@ -115,12 +117,77 @@ void mb_line_close(struct mb_line *l)
 	/* Closing a tty may wait half a minute for what nobody takes. */
 	if (l->serial && isatty(l->fd))
 		tcflush(l->fd, TCIOFLUSH);
+	if (l->tls) {
+		/* A last word, if it fits. */
+		SSL_shutdown(l->tls);
+		ERR_clear_error();
+		SSL_free(l->tls);
+	}
 	close(l->fd);
 	*l = (struct mb_line){ .fd = -1 };
 }
 
-ssize_t mb_line_write(const struct mb_line *l, const void *data, size_t n)
+int mb_line_secure(struct mb_line *l, const struct mb_tls *tls, const char *name,
+		   struct mb_err *err)
 {
+	l->tls = mb_tls_connect(tls, l->fd, name);
+	return l->tls ? 0 : mb_fail(err, EINVAL, "TLS with a server called \"%s\"", name);
+}
+
+static ssize_t tls_result(struct mb_line *l, int r, bool reading)
+{
+	int saved = errno, why = SSL_get_error(l->tls, r);
+
+	l->wants_write = why == SSL_ERROR_WANT_WRITE;
+	if (!reading)
+		l->stalled = why == SSL_ERROR_WANT_READ;
+	if (r > 0)
+		return r;
+	switch (why) {
+	case SSL_ERROR_WANT_READ:
+	case SSL_ERROR_WANT_WRITE:
+		return -EAGAIN;
+	case SSL_ERROR_ZERO_RETURN:
+		return reading ? 0 : -EPIPE;
+	case SSL_ERROR_SYSCALL:
+		ERR_clear_error();
+		/* What the server said before is still to be read. */
+		return reading ? -saved : saved == ECONNRESET ? -EPIPE : saved ? -saved : -EPIPE;
+	default:
+		mb_tls_why(l->tls, ERR_get_error(), l->tls_error, sizeof(l->tls_error));
+		ERR_clear_error();
+		return -EPROTO;
+	}
+}
+
+static int tls_size(size_t n)
+{
+	return n > 1 << 30 ? 1 << 30 : (int)n;
+}
+
+static ssize_t tls_write(struct mb_line *l, const void *data, size_t n)
+{
+	ERR_clear_error();
+	errno = 0;
+	return tls_result(l, SSL_write(l->tls, data, tls_size(n)), false);
+}
+
+static ssize_t tls_read(struct mb_line *l, void *data, size_t n)
+{
+	ERR_clear_error();
+	errno = 0;
+	return tls_result(l, SSL_read(l->tls, data, tls_size(n)), true);
+}
+
+const char *mb_line_why(const struct mb_line *l, ssize_t error)
+{
+	return error == -EPROTO && l->tls ? l->tls_error : strerror((int)-error);
+}
+
+ssize_t mb_line_write(struct mb_line *l, const void *data, size_t n)
+{
+	if (l->tls)
+		return tls_write(l, data, n);
 	for (;;) {
 		ssize_t done =
 			l->serial ? write(l->fd, data, n) : send(l->fd, data, n, MSG_NOSIGNAL);
@@ -136,8 +203,10 @@ ssize_t mb_line_write(const struct mb_line *l, const void *data, size_t n)
 	}
 }
 
-ssize_t mb_line_read(const struct mb_line *l, void *data, size_t n)
+ssize_t mb_line_read(struct mb_line *l, void *data, size_t n)
 {
+	if (l->tls)
+		return tls_read(l, data, n);
 	for (;;) {
 		ssize_t got = read(l->fd, data, n);
 

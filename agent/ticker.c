@@ -14,6 +14,7 @@ int mb_ticker_open(struct mb_ticker *t, struct mb_err *err)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	t->fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	return t->fd < 0 ? mb_fail(err, errno, "signalfd: %m") : 0;
@@ -33,6 +34,8 @@ void mb_ticker_take(struct mb_ticker *t)
 	while (read(t->fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGUSR1)
 			t->epoch_now = true;
+		else if (info.ssi_signo == SIGHUP && t->reloads)
+			t->reload = true;
 		else
 			t->stop = true;
 	}

@@ -175,11 +175,11 @@ static void go_away(struct mb_uplink *u, const char *why)
 {
 	uint64_t wait_ns = jitter(u->backoff_ns);
 
-	mb_line_close(&u->line);
 	/* A failure is news, the same one again is not. */
 	say(u, u->greeted || strcmp(u->last_failure, why) != 0 ? MB_LOG_WARNING : MB_LOG_DEBUG,
 	    "%s: %s; trying again in %.1f s", u->config.uri, why, (double)wait_ns / 1e9);
 	snprintf(u->last_failure, sizeof(u->last_failure), "%s", why);
+	mb_line_close(&u->line); /* the reason may be the line's */
 	u->state = AWAY;
 	u->greeted = false;
 	u->retry_ns = mb_now_ns() + wait_ns;
@@ -220,6 +220,16 @@ static void greet(struct mb_uplink *u)
 		wait_for_answer(u, u->line.serial ? SERIAL_GREET_WAIT_S : GREET_WAIT_S);
 }
 
+static void secure_and_greet(struct mb_uplink *u)
+{
+	struct mb_err err = { 0 };
+
+	if (u->config.tls && mb_line_secure(&u->line, u->config.tls, u->config.tls_name, &err) < 0)
+		go_away(u, err.text);
+	else
+		greet(u);
+}
+
 static void start_connect(struct mb_uplink *u)
 {
 	struct mb_err err = { 0 };
@@ -230,7 +240,7 @@ static void start_connect(struct mb_uplink *u)
 		u->state = CONNECTING;
 		wait_for_answer(u, CONNECT_WAIT_S);
 	} else {
-		greet(u);
+		secure_and_greet(u);
 	}
 }
 
@@ -241,7 +251,7 @@ static void finish_connect(struct mb_uplink *u)
 	if (mb_line_connected(&u->line, &u->config.address, &err) < 0)
 		go_away(u, err.text);
 	else
-		greet(u);
+		secure_and_greet(u);
 }
 
 /* --- messages --------------------------------------------------------------------------------- */
@@ -405,7 +415,7 @@ static void write_some(struct mb_uplink *u)
 			return;
 		}
 		if (n < 0) {
-			go_away(u, strerror((int)-n));
+			go_away(u, mb_line_why(&u->line, n));
 			return;
 		}
 		u->out_at += (size_t)n;
@@ -471,7 +481,7 @@ static int read_some(struct mb_uplink *u, struct mb_err *err)
 	if (n == -EAGAIN)
 		return 0;
 	if (n <= 0) {
-		go_away(u, n		  ? strerror((int)-n) :
+		go_away(u, n		  ? mb_line_why(&u->line, n) :
 			   u->line.serial ? "nobody at the other end of the line" :
 					    "server closed the connection");
 		return 0;
@@ -506,7 +516,8 @@ static int step(struct mb_uplink *u, struct mb_err *err)
 int mb_uplink_run(struct mb_uplink *u, uint64_t until_ns, int wake_fd, struct mb_err *err)
 {
 	int r = step(u, err);
-	bool writing = u->line.fd >= 0 && (u->state == CONNECTING || u->out_at < u->out.len);
+	bool writing = u->line.fd >= 0 && (u->state == CONNECTING || u->line.wants_write ||
+					   (u->out_at < u->out.len && !u->line.stalled));
 	struct pollfd fds[2] = {
 		{ .fd = wake_fd, .events = POLLIN },
 		{ .fd = u->line.fd, .events = (short)(POLLIN | (writing ? POLLOUT : 0)) },
@@ -525,9 +536,10 @@ int mb_uplink_run(struct mb_uplink *u, uint64_t until_ns, int wake_fd, struct mb
 		finish_connect(u);
 		return 0;
 	}
-	if (fds[1].revents & POLLOUT)
+	if (fds[1].revents & POLLOUT || u->line.stalled)
 		write_some(u);
-	if (u->line.fd >= 0 && fds[1].revents & (POLLIN | POLLHUP | POLLERR))
+	if (u->line.fd >= 0 &&
+	    (u->line.wants_write || fds[1].revents & (POLLIN | POLLHUP | POLLERR)))
 		return read_some(u, err);
 	return 0;
 }

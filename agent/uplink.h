@@ -22,12 +22,15 @@
 
 #include "agent/pass.h"
 #include "proto/base/log.h"
+#include "proto/base/tls.h"
 #include "proto/base/uri.h"
 #include "proto/msg.h"
 
 struct mb_uplink_config {
 	const char *uri;
 	struct mb_address address;
+	struct mb_tls *tls;    /* NULL: in clear */
+	const char *tls_name;  /* of the server, in its certificate; with `tls` */
 	struct mb_hello hello; /* strings borrowed */
 	uint64_t retry_min_ns, retry_max_ns;
 	/* What happened, for the program's log; required. */

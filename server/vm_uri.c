@@ -61,6 +61,9 @@ bool mb_vm_uri_name(const char *uri, char vm[MB_NAME_MAX])
 		}
 		if (*from != '%' || (high = digit(from[1])) < 0 || (low = digit(from[2])) < 0)
 			return false;
+		/* Or "web1%00x" would be web1. */
+		if (!(high | low))
+			return false;
 		vm[n++] = (char)(high << 4 | low);
 		from += 3;
 	}

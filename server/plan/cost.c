@@ -5,8 +5,9 @@
 
 #define LINK_MBIT_S_DEFAULT 10000
 #define MERGE_MB_S_DEFAULT  20 /* 100 pages every 20 ms */
-#define ROUNDS_MAX	    30 /* QEMU's pre-copy gives up before: what is left is copied at a stop */
-#define STOP_MB		    16 /* so little left is copied while the VM stands still */
+/* QEMU's pre-copy gives up before: what is left is copied at a stop. */
+#define ROUNDS_MAX 30
+#define STOP_MB	   16 /* so little left is copied while the VM stands still */
 
 static uint64_t to_u64(double x)
 {

@@ -31,7 +31,8 @@ enum { LOG_BYTES = 16 << 20 };
 /* libbpf says why by printing: its first warning is kept. */
 static __thread char warning[256];
 
-static int keep_warning(enum libbpf_print_level level, const char *fmt, va_list args)
+__attribute__((format(printf, 2, 0))) static int keep_warning(enum libbpf_print_level level,
+							      const char *fmt, va_list args)
 {
 	if (level == LIBBPF_WARN && !*warning) {
 		vsnprintf(warning, sizeof(warning), fmt, args);

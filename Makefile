@@ -19,13 +19,20 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototy
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 CFLAGS_debug := -O0 -g3
 CFLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+# Only clang has libFuzzer; it does not know the comments that tell gcc of a wanted fall-through.
+CFLAGS_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+	       -fno-sanitize-recover=all -Wno-implicit-fallthrough
 LDFLAGS_release := -Wl,-z,relro,-z,now
 LDFLAGS_asan := -fsanitize=address,undefined
+LDFLAGS_fuzz := -fsanitize=fuzzer,address,undefined
 ifeq ($(CFLAGS_$(MODE)),)
 $(error MODE=$(MODE): use release, debug or asan)
 endif
+ifeq ($(MODE),fuzz)
+CC := $(CLANG)
+endif
 ifeq ($(STATIC),1)
-ifeq ($(MODE),asan)
+ifneq ($(filter asan fuzz,$(MODE)),)
 $(error STATIC=1: sanitizers cannot be linked statically; use MODE=release or debug)
 endif
 ifneq ($(filter demo test unit flow lint tests,$(MAKECMDGOALS)),)
@@ -52,6 +59,8 @@ UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UTIL_SRC := $(wildcard tests/unit/util_*.c)
 EXACT_SRC := $(wildcard tests/exact/*.c)
 BENCH_SRC := $(wildcard tests/bench/bench_*.c)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_UTIL_SRC := $(wildcard tests/fuzz/util_*.c)
 TOOL_SRC := $(wildcard tests/flow/tool_*.c)
 GEN := $(BUILD)/gen/proto/membuddies.pb-c
 BPF := $(BUILD)/bpf/dirty_bits.bpf.o $(BUILD)/bpf/dirty_bytes.bpf.o
@@ -63,6 +72,7 @@ SERVER_LIB := $(BUILD)/libmbserver.a
 CTL_LIB := $(BUILD)/libmbctl.a
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/tests/%,$(BENCH_SRC))
+FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/tests/fuzz_%,$(FUZZ_SRC))
 TOOLS := $(patsubst tests/flow/%.c,$(BUILD)/tests/%,$(TOOL_SRC))
 ifeq ($(STATIC),1)
 PROGRAMS := $(BUILD)/mbagent
@@ -70,13 +80,13 @@ else
 PROGRAMS := $(BUILD)/mbagent $(BUILD)/mbserver $(BUILD)/mbctl
 endif
 OBJECTS := $(call obj,$(PROTO_SRC) $(AGENT_SRC) $(SERVER_SRC) $(CTL_SRC) $(UNIT_SRC) $(UTIL_SRC) \
-	   $(EXACT_SRC) $(BENCH_SRC) $(TOOL_SRC) agent/main.c server/main.c server/ctl/main.c) $(GEN).o
+	   $(EXACT_SRC) $(BENCH_SRC) $(FUZZ_SRC) $(FUZZ_UTIL_SRC) $(TOOL_SRC) agent/main.c server/main.c server/ctl/main.c) $(GEN).o
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all kmod bench help deps demo test test-vm test-kernels test-debug-kernel unit flow lint clean \
-	tests vm-guest
+.PHONY: all kmod bench help deps demo test test-vm test-kernels test-debug-kernel unit flow fuzz lint \
+	clean tests fuzzers vm-guest
 
 all: $(PROGRAMS) ## build mbagent, mbserver and mbctl into build/<mode>
 
@@ -97,10 +107,11 @@ demo: ## boot three guests, measure what they share, plan where they go
 	$(Q)$(MAKE) --no-print-directory STATIC=1 all
 	$(Q)tests/demo/run $(BUILD)
 
-test: ## every test: lint, unit, unit under ASan/UBSan, flow, guests of a kernel (KERNELS=6.1)
-	$(Q)ci/deps build test vm
+test: ## every test: lint, unit, unit under ASan/UBSan, fuzz, flow, guests of a kernel (KERNELS=6.1)
+	$(Q)ci/deps build test fuzz vm
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)$(MAKE) --no-print-directory MODE=asan tests
+	$(Q)$(MAKE) --no-print-directory MODE=fuzz fuzzers
 	$(Q)$(MAKE) --no-print-directory STATIC=1 all
 	$(Q)KERNELS="$(KERNELS)" ci/run-tests
 
@@ -109,6 +120,11 @@ unit: tests ## the unit tests of this MODE only (T=name for one)
 
 flow: all tests ## the flow tests only (T=name for one)
 	$(Q)BUILD=$(BUILD) ci/run-tests flow $(T)
+
+fuzz: ## feed readers of foreign bytes with what they do not expect (T=name, S=seconds each)
+	$(Q)ci/deps build fuzz
+	$(Q)$(MAKE) --no-print-directory MODE=fuzz fuzzers
+	$(Q)ci/run-tests fuzz $(or $(S),60) $(T)
 
 test-vm: ## the module in guests of any kernel: KERNEL=bzImage KDIR=headers (docs/testing.md)
 	$(Q)ci/deps build vm
@@ -133,6 +149,8 @@ lint: all tests ## the laws of the layout, shell scripts, SPDX lines
 	$(Q)ci/lint $(BUILD)
 
 tests: $(UNIT) $(TOOLS) $(BENCHES)
+
+fuzzers: $(FUZZERS)
 
 bench: ## what planners save, and what walk and tracking cost in a guest (K=6.1)
 	$(Q)ci/deps build vm test
@@ -224,6 +242,11 @@ $(BUILD)/tests/test_plan_exact: TEST_LIBS += -lglpk -lm
 $(BENCHES): $(BUILD)/tests/%: $(BUILD)/tests/bench/%.o $(CTL_LIB) $(SERVER_LIB) $(PROTO_LIB)
 	$(call say,LINK,$@)
 	$(call link,$(CTL_LIBS))
+# Of MODE=fuzz only: their main() is libFuzzer's.
+$(FUZZERS): $(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(call obj,$(FUZZ_UTIL_SRC)) $(AGENT_LIB) \
+	    $(SERVER_LIB) $(PROTO_LIB)
+	$(call say,LINK,$@)
+	$(call link,$(AGENT_LIBS) $(SERVER_LIBS))
 $(TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/flow/%.o $(PROTO_LIB)
 	$(call say,LINK,$@)
 	$(call link,$(PROTO_LIBS))

@@ -341,4 +341,5 @@ const struct mb_planner mb_planner_best = {
 	.summary = "highest exact saving: greedy starts, local search, never over-fills a host",
 	.place = place,
 	.value = value,
+	.open_percent = 60,
 };

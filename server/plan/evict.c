@@ -127,10 +127,6 @@ void mb_evict_improve(struct mb_search *s, bool *moved)
 	const bool *fixed = s->tally.fixed;
 
 	for (uint32_t v = 0; v < s->tally.fleet->n_vms; v++)
-		/* The search does not know of units that stay nowhere. */
-		if (s->tally.host[v] == MB_NOWHERE)
-			return;
-	for (uint32_t v = 0; v < s->tally.fleet->n_vms; v++)
 		moved[v] = !moved[v];
 	s->tally.fixed = moved;
 	mb_search_improve(s, IMPROVE_WORK);

@@ -174,6 +174,12 @@ struct mb_planner {
 	 * lower index on a tie. For placing, draining, consolidating, relieving.
 	 */
 	double (*value)(const struct mb_tally *t, uint32_t vm, uint32_t host);
+	/*
+	 * What an empty host is worth to a new VM, of all that it could share: whom it shares more
+	 * with may come there later. With 0, a page that all have makes hosts fill up in the order
+	 * in which VMs come.
+	 */
+	uint32_t open_percent;
 };
 
 extern const struct mb_planner mb_planner_seed, mb_planner_paper, mb_planner_best;

@@ -108,6 +108,20 @@ static uint32_t pinned_elsewhere(const struct ranking *r, uint32_t host)
 	return MB_NOWHERE;
 }
 
+/* With what an empty host may come to be worth. */
+static double value_of(const struct ranking *r, uint32_t host)
+{
+	const struct mb_tally *t = &r->tally;
+	double value = r->planner->value(t, r->unit, host);
+
+	if (t->rules.n_vms[host])
+		return value;
+	for (size_t i = t->first_of[r->unit]; i < t->first_of[r->unit + 1]; i++)
+		value += (double)t->groups->groups[t->groups_of[i]].weight_pages *
+			 r->planner->open_percent / 100;
+	return value;
+}
+
 static void look_at(const struct ranking *r, const uint32_t *at, uint32_t host, struct mb_rank *ret)
 {
 	const struct mb_tally *t = &r->tally;
@@ -117,7 +131,7 @@ static void look_at(const struct ranking *r, const uint32_t *at, uint32_t host, 
 				 .wakes = r->fleet->hosts[host].state == MB_HOST_POOL,
 				 .gain_pages = r->gain[host],
 				 .used_after_mb = r->after[host] / MB_PLAN_PAGES_PER_MB,
-				 .value = r->planner->value(t, r->unit, host) };
+				 .value = value_of(r, host) };
 	if (pinned != MB_NOWHERE) {
 		snprintf(ret->reason, sizeof(ret->reason),
 			 "\"%.60s\", which it must be with, is pinned to \"%.60s\"",

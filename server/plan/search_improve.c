@@ -9,12 +9,18 @@ void mb_search_refresh(struct mb_search *s, uint32_t host_a, uint32_t host_b)
 			s->own[v] = mb_tally_own(&s->tally, v);
 }
 
+/* Who runs nowhere stays there: placing is not improving. */
+static bool may_move(const struct mb_tally *t, uint32_t v)
+{
+	return t->host[v] != MB_NOWHERE && !mb_tally_pinned(t, v);
+}
+
 static bool try_move(struct mb_search *s, uint32_t v)
 {
 	struct mb_tally *t = &s->tally;
 	uint32_t from = t->host[v], to;
 
-	if (mb_tally_pinned(t, v))
+	if (!may_move(t, v))
 		return false;
 	to = mb_search_best_host(t, v);
 	if (to == MB_NOWHERE || mb_tally_gain(t, to, v) <= s->own[v])
@@ -78,8 +84,7 @@ static bool try_push(struct mb_search *s, uint32_t a, uint32_t b)
 	uint32_t on_a = t->host[a], on_b = t->host[b], to = MB_NOWHERE;
 	uint64_t before = t->saving;
 
-	if (on_a == on_b || mb_tally_pinned(t, a) || mb_tally_pinned(t, b) ||
-	    mb_tally_fits(t, a, on_b) || !mb_tally_may_replace(t, a, on_b, b))
+	if (on_a == on_b || mb_tally_fits(t, a, on_b) || !mb_tally_may_replace(t, a, on_b, b))
 		return false;
 	t->work += t->fleet->n_hosts;
 	for (uint32_t h = 0; h < t->fleet->n_hosts; h++)
@@ -109,7 +114,7 @@ void mb_search_improve(struct mb_search *s, uint64_t work)
 	bool improved = true;
 
 	for (uint32_t v = 0; v < n; v++)
-		s->own[v] = mb_tally_own(t, v);
+		s->own[v] = t->host[v] == MB_NOWHERE ? 0 : mb_tally_own(t, v);
 	while (improved) {
 		improved = false;
 		for (uint32_t v = 0; v < n; v++) {
@@ -121,16 +126,16 @@ void mb_search_improve(struct mb_search *s, uint64_t work)
 			t->work += n - a;
 			if (t->work > end)
 				return;
-			for (uint32_t b = a + 1; b < n; b++)
-				improved |= try_swap(s, a, b);
+			for (uint32_t b = a + 1; b < n && may_move(t, a); b++)
+				improved |= may_move(t, b) && try_swap(s, a, b);
 		}
 		/* The dearest last, and only when nothing else helps. */
 		for (uint32_t a = 0; a < n && !improved; a++) {
 			t->work += n;
 			if (t->work > end)
 				return;
-			for (uint32_t b = 0; b < n; b++)
-				improved |= try_push(s, a, b);
+			for (uint32_t b = 0; b < n && may_move(t, a); b++)
+				improved |= may_move(t, b) && try_push(s, a, b);
 		}
 	}
 }
@@ -147,7 +152,7 @@ void mb_search_climb(struct mb_search *s, uint64_t min_gain_pages, uint64_t work
 		uint64_t best_gain = min_gain_pages;
 
 		for (uint32_t v = 0; v < t->fleet->n_vms; v++) {
-			if (t->host[v] == MB_NOWHERE || mb_tally_pinned(t, v))
+			if (!may_move(t, v))
 				continue;
 			t->work += t->fleet->n_hosts;
 			for (uint32_t h = 0; h < t->fleet->n_hosts; h++)

@@ -133,18 +133,19 @@ static void test_order_and_reasons(void **state)
 	m.f.hosts[3].state = MB_HOST_POOL;
 	expect(&m, 0, 0, 0,
 	       "4.0 MB of its pages are there already, most of them, 4.0 MB, in \"v1\"");
-	expect(&m, 0, 1, 1, "1.0 MB of its pages are there already");
-	expect(&m, 0, 2, 2, "it has room, and is empty");
+	/* An empty host is worth 60 % of the 5 MB that it could share. */
+	expect(&m, 0, 1, 2, "it has room, and is empty");
+	expect(&m, 0, 2, 1, "1.0 MB of its pages are there already");
 	expect(&m, 0, 3, 3, "it has room, and is empty");
 	expect(&m, 0, 4, 4, "no room: it needs 4 MB on arrival, 2 MB are left");
 	expect(&m, 0, 5, 5, "no room: it needs 4 MB on arrival, 0 MB are left");
 	/* Where it runs already is ranked as the others are. */
 	m.f.vms[0].host = 1;
 	expect(&m, 0, 0, 0, "\"v1\"");
-	expect(&m, 0, 1, 1, "\"v2\"");
+	expect(&m, 0, 2, 1, "\"v2\"");
 	/* But not if it would not be let in again. */
 	m.f.hosts[1].state = MB_HOST_MAINTENANCE;
-	expect(&m, 0, 3, 1, "maintenance");
+	expect(&m, 0, 4, 1, "maintenance");
 	m.f.hosts[1].state = MB_HOST_ACTIVE;
 	assert_fails(mb_plan_rank(&got, &mb_planner_best, &m.f.view, &m.o, 4, &err), EINVAL, &err,
 		     "VM 4 of 4");

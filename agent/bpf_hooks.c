@@ -64,7 +64,8 @@ static bool has_fexit(int id)
 	return link >= 0;
 }
 
-static enum mb_hook_way way_to(const struct btf *kernel, const struct mb_hook *h, const char *name)
+static enum mb_hook_way way_to(const struct btf *kernel, bool fexit, const struct mb_hook *h,
+			       const char *name)
 {
 	char type[64];
 	int id;
@@ -74,14 +75,15 @@ static enum mb_hook_way way_to(const struct btf *kernel, const struct mb_hook *h
 		id = btf__find_by_name_kind(kernel, type, BTF_KIND_TYPEDEF);
 		return id > 0 ? MB_WAY_TRACEPOINT : MB_WAY_NONE;
 	}
-	id = btf__find_by_name_kind(kernel, name, BTF_KIND_FUNC);
+	id = fexit ? btf__find_by_name_kind(kernel, name, BTF_KIND_FUNC) : 0;
 	if (id > 0 && has_fexit(id))
 		return MB_WAY_FEXIT;
 	/* Whether there is one is known when it is tried. */
 	return MB_WAY_KPROBE;
 }
 
-int mb_hooks_probe(const struct btf *kernel, struct mb_hook_plan *ret, struct mb_err *err)
+int mb_hooks_probe(const struct btf *kernel, bool fexit, struct mb_hook_plan *ret,
+		   struct mb_err *err)
 {
 	bool folios = btf__find_by_name_kind(kernel, "folio", BTF_KIND_STRUCT) > 0;
 
@@ -92,7 +94,7 @@ int mb_hooks_probe(const struct btf *kernel, struct mb_hook_plan *ret, struct mb
 		ret->name[i] = folios ? h->folio : h->page;
 		if (!ret->name[i])
 			continue;
-		ret->way[i] = way_to(kernel, h, ret->name[i]);
+		ret->way[i] = way_to(kernel, fexit, h, ret->name[i]);
 		if (ret->way[i] == MB_WAY_NONE && h->need == MB_NEED_ALWAYS)
 			return mb_fail(err, EOPNOTSUPP, "this kernel has no %s", ret->name[i]);
 	}

@@ -42,9 +42,12 @@ struct mb_hook_plan {
 };
 
 struct btf;
-/* Asks the kernel, by programs that do nothing. -EOPNOTSUPP: one that is always needed is not
- * there. */
-int mb_hooks_probe(const struct btf *kernel, struct mb_hook_plan *ret, struct mb_err *err);
+/*
+ * Asks the kernel, by programs that do nothing; without `fexit` there are kprobes in its place.
+ * -EOPNOTSUPP: one that is always needed is not there.
+ */
+int mb_hooks_probe(const struct btf *kernel, bool fexit, struct mb_hook_plan *ret,
+		   struct mb_err *err);
 
 /* Those that are there for this only are not asked for. */
 void mb_hooks_leave_out(struct mb_hook_plan *plan, enum mb_hook_need need);

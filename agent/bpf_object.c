@@ -75,18 +75,23 @@ static const char *last_words(char *log)
 	return end;
 }
 
-int mb_bpf_kernel_types(struct btf **ret, struct mb_err *err)
+int mb_bpf_kernel_types(const char *file, struct btf **ret, struct mb_err *err)
 {
 	int code;
 
 	listen();
-	*ret = btf__load_vmlinux_btf();
+	*ret = file ? btf__parse(file, NULL) : btf__load_vmlinux_btf();
 	code = errno;
 	if (*ret)
 		return 0;
+	if (file)
+		return mb_fail(err, code ? code : EINVAL, "types of this kernel, %s: %s", file,
+			       said(code));
 	if (code == ENOENT || code == ESRCH)
 		return mb_fail(err, EOPNOTSUPP,
-			       "this kernel does not tell its types (CONFIG_DEBUG_INFO_BTF)");
+			       "this kernel does not tell its types (CONFIG_DEBUG_INFO_BTF), and "
+			       "none are given "
+			       "(--btf FILE)");
 	return mb_fail(err, code ? code : EOPNOTSUPP, "types of this kernel: %s", said(code));
 }
 
@@ -111,11 +116,11 @@ bool mb_bpf_has_atomic_or(void)
 	return fd >= 0;
 }
 
-int mb_bpf_object_open(bool bits, struct bpf_object **ret, struct mb_err *err)
+int mb_bpf_object_open(bool bits, const char *btf, struct bpf_object **ret, struct mb_err *err)
 {
 	const unsigned char *data = bits ? mb_bpf_bits : mb_bpf_bytes;
 	size_t n = (size_t)((bits ? mb_bpf_bits_end : mb_bpf_bytes_end) - data);
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "mb_dirty");
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "mb_dirty", .btf_custom_path = btf);
 	int code;
 
 	listen();

@@ -73,14 +73,12 @@ int mb_bpf_set_load(struct mb_bpf_set *set, const struct mb_hook_plan *plan, str
 	return load(set, plan, false, err);
 }
 
-int mb_bpf_set_load_second(struct mb_bpf_set *set, const struct mb_bpf_set *first, bool bits,
+int mb_bpf_set_load_second(struct mb_bpf_set *set, const struct mb_bpf_set *first,
 			   const struct mb_hook_plan *plan, struct mb_err *err)
 {
 	struct bpf_map *map;
-	int r = mb_bpf_object_open(bits, &set->object, err);
+	int r;
 
-	if (r < 0)
-		return r;
 	bpf_object__for_each_map(map, set->object)
 	{
 		const char *name = bpf_map__name(map);

@@ -31,10 +31,10 @@ struct mb_bpf_set {
 /* The programs that the plan names, of set->object, which is open and configured. */
 int mb_bpf_set_load(struct mb_bpf_set *set, const struct mb_hook_plan *plan, struct mb_err *err);
 /*
- * A second one, with the first one's maps; not attached. Only what is needed, and what is passed
- * over in this way.
+ * A second one, of an object that is open, with the first one's maps; not attached. Only what is
+ * needed, and what is passed over in this way.
  */
-int mb_bpf_set_load_second(struct mb_bpf_set *set, const struct mb_bpf_set *first, bool bits,
+int mb_bpf_set_load_second(struct mb_bpf_set *set, const struct mb_bpf_set *first,
 			   const struct mb_hook_plan *plan, struct mb_err *err);
 bool mb_bpf_set_is_in_second(const struct mb_hook_plan *plan, size_t hook);
 /* All of them; `plan` says then which hooks are not to be had. */

@@ -16,18 +16,33 @@
 #include "proto/base/cli.h"
 #include "proto/base/file.h"
 
+enum { OPT_BTF = 1 };
+
+struct options {
+	struct mb_tracker_options tracker;
+	bool json;
+};
+
 static const struct argp_option options[] = {
+	{ "btf", OPT_BTF, "FILE", 0, "the kernel's types for tracker bpf, as for mbagent run", 0 },
 	{ "json", 'j', 0, 0, "JSON instead of a table", 0 },
 	{ 0 },
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-	(void)arg;
-	if (key != 'j')
+	struct options *o = state->input;
+
+	switch (key) {
+	case OPT_BTF:
+		o->tracker.btf = arg;
+		return 0;
+	case 'j':
+		o->json = true;
+		return 0;
+	default:
 		return ARGP_ERR_UNKNOWN;
-	*(bool *)state->input = true;
-	return 0;
+	}
 }
 
 static json_t *fact(const char *kind, const char *name, bool ok, const char *text)
@@ -57,7 +72,7 @@ static json_t *ksm_fact(void)
 }
 
 /* In the order in which they are tried; nothing tells whether one works but to open it. */
-static void tracker_facts(json_t *facts)
+static void tracker_facts(json_t *facts, const struct mb_tracker_options *how)
 {
 	bool taken = false;
 
@@ -67,7 +82,7 @@ static void tracker_facts(json_t *facts)
 		struct mb_err err = { 0 };
 		char text[MB_DESCRIBE_MAX + 32], what[MB_DESCRIBE_MAX], why[1024];
 
-		if (ops->open(&t, &err) < 0) {
+		if (ops->open(how, &t, &err) < 0) {
 			mb_privileges_missing(ops->needs, what, sizeof(what));
 			snprintf(why, sizeof(why), "%s%s%s", err.text, *what ? "; missing: " : "",
 				 what);
@@ -83,7 +98,7 @@ static void tracker_facts(json_t *facts)
 	}
 }
 
-static json_t *gather(void)
+static json_t *gather(const struct mb_tracker_options *how)
 {
 	json_t *facts = json_array();
 	struct utsname u;
@@ -105,7 +120,7 @@ static json_t *gather(void)
 						  *found ? found :
 							   s->summary));
 	}
-	tracker_facts(facts);
+	tracker_facts(facts, how);
 	return facts;
 }
 
@@ -115,13 +130,13 @@ int mb_cmd_check(int argc, char **argv)
 		options, parse, NULL, "Says what this machine can do for the agent, and why not.",
 		NULL,	 NULL,	NULL,
 	};
-	bool json = false;
+	struct options o = { 0 };
 	json_t *facts, *f;
 	size_t i;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &json);
-	facts = gather();
-	if (json) {
+	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	facts = gather(&o.tracker);
+	if (o.json) {
 		json_dumpf(facts, stdout, JSON_INDENT(2));
 		putchar('\n');
 	} else {

@@ -20,17 +20,18 @@
 
 struct options {
 	uint64_t interval_ns, epochs, top;
-	const char *module;
+	const char *module, *btf;
 	bool json;
 };
 
-enum { OPT_EPOCHS = 1, OPT_TOP, OPT_MODULE };
+enum { OPT_EPOCHS = 1, OPT_TOP, OPT_MODULE, OPT_BTF };
 
 static const struct argp_option dirty_options[] = {
 	{ "interval", 'i', "TIME", 0, "length of an epoch (10s)", 0 },
 	{ "epochs", OPT_EPOCHS, "N", 0, "end after N epochs; 0: go on (1)", 0 },
 	{ "top", OPT_TOP, "N", 0, "so many rows an epoch, the rest in one (20)", 0 },
 	{ "module", OPT_MODULE, "FILE", 0, "the mbwalk.ko to load if none is loaded", 0 },
+	{ "btf", OPT_BTF, "FILE", 0, "the kernel's types, where it does not tell them", 0 },
 	{ "json", 'j', 0, 0, "JSON, a line an epoch", 0 },
 	{ 0 },
 };
@@ -53,6 +54,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_MODULE:
 		o->module = arg;
+		break;
+	case OPT_BTF:
+		o->btf = arg;
 		break;
 	case 'j':
 		o->json = true;
@@ -246,7 +250,7 @@ int mb_cmd_dirty(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
 	r = mb_mbwalk_open_loaded(o.module, &fd, &err);
 	if (r == 0)
-		r = mb_track_bpf_open(true, &t, &err);
+		r = mb_track_bpf.open(&(struct mb_tracker_options){ o.btf, .who = true }, &t, &err);
 	if (r == 0)
 		r = mb_ticker_open(&ticker, &err);
 	if (r == 0) {

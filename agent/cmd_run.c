@@ -241,7 +241,9 @@ static void on_refused(void *ctx, const char *name, const char *reason)
 
 static int open_agent(struct run *run, const struct options *o, struct mb_err *err)
 {
-	struct mb_tracker_wish wish = { .name = o->tracking.tracker, .refused = on_refused };
+	struct mb_tracker_wish wish = { .name = o->tracking.tracker,
+					.options.btf = o->tracking.btf,
+					.refused = on_refused };
 	struct mb_pass *pass = &run->agent.pass;
 	int r = mb_agent_open(&run->agent, &o->agent, &wish, err);
 
@@ -292,7 +294,7 @@ static int start(struct run *run, struct options *o, char *host_name, size_t siz
 			"no --key: whoever sees a digest can test a guess at the page's content");
 	/* Whoever has left it in the environment should know why figures are wrong. */
 	if (getenv("MB_DEBUG_TRACK"))
-		mb_warning("MB_DEBUG_TRACK=%s: tracking is broken on purpose",
+		mb_warning("MB_DEBUG_TRACK=%s: tracking is not as it should be, on purpose",
 			   getenv("MB_DEBUG_TRACK"));
 	mb_info("VM %s, %s; tracker %s", o->schedule.vm, run->agent.info.text,
 		run->agent.tracker->ops->name);

@@ -24,13 +24,19 @@ struct mb_tracker {
 	const struct mb_tracker_ops *ops; /* each tracker embeds this first */
 };
 
+struct mb_tracker_options {
+	const char *btf; /* a file with the kernel's types, where it does not tell them; or NULL */
+	bool who;	 /* say who dirties frames, where that can be told */
+};
+
 struct mb_tracker_ops {
 	const char *name;
 	enum mb_strength strength;
 	uint32_t follows;      /* bits 1 << enum mb_page_class: of other pages it knows nothing */
 	uint64_t needs, keeps; /* bits MB_CAP(): to open; from then on (privileges.h) */
 
-	int (*open)(struct mb_tracker **ret, struct mb_err *err);
+	int (*open)(const struct mb_tracker_options *options, struct mb_tracker **ret,
+		    struct mb_err *err);
 	void (*close)(struct mb_tracker *t);
 	/*
 	 * Takes what was flagged since the last call and arms for the next. *ret_dirty is the

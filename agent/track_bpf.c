@@ -228,9 +228,11 @@ static void bpf_close(struct mb_tracker *tracker)
 	free(t);
 }
 
-static int open_all(struct track_bpf *t, struct mb_err *err)
+static int open_all(struct track_bpf *t, const char *btf, struct mb_err *err)
 {
 	const char *debug = getenv("MB_DEBUG_TRACK");
+	/* A trampoline is asked for by numbers in the kernel's own types, which it then has. */
+	bool fexit = !btf && !(debug && strstr(debug, "no-fexit"));
 	struct mbwalk_info info;
 	struct btf *kernel;
 	int r;
@@ -240,10 +242,10 @@ static int open_all(struct track_bpf *t, struct mb_err *err)
 	r = ask_module(&info, err);
 	if (r < 0)
 		return r;
-	r = mb_bpf_kernel_types(&kernel, err);
+	r = mb_bpf_kernel_types(btf, &kernel, err);
 	if (r < 0)
 		return r;
-	r = mb_hooks_probe(kernel, &t->report.hooks, err);
+	r = mb_hooks_probe(kernel, fexit, &t->report.hooks, err);
 	btf__free(kernel);
 	if (r < 0)
 		return r;
@@ -251,7 +253,7 @@ static int open_all(struct track_bpf *t, struct mb_err *err)
 		mb_hooks_leave_out(&t->report.hooks, MB_NEED_WHO);
 	t->report.bits = mb_bpf_has_atomic_or();
 	t->report.knows_pinned = info.knows & MBWALK_KNOWS_PINNED;
-	r = mb_bpf_object_open(t->report.bits, &t->programs.object, err);
+	r = mb_bpf_object_open(t->report.bits, btf, &t->programs.object, err);
 	if (r == 0)
 		r = configure(t, &info, err);
 	if (r == 0)
@@ -266,15 +268,16 @@ static int open_all(struct track_bpf *t, struct mb_err *err)
 		return r;
 	t->ops.strength = strength(t);
 	/* Now, while we may; and it can be done without. */
-	if (mb_bpf_set_load_second(&t->second, &t->programs, t->report.bits, &t->report.hooks,
-				   NULL) < 0)
+	if (mb_bpf_object_open(t->report.bits, btf, &t->second.object, NULL) < 0 ||
+	    mb_bpf_set_load_second(&t->second, &t->programs, &t->report.hooks, NULL) < 0)
 		mb_bpf_set_close(&t->second);
 	/* Where the kernel cannot, nobody knows what the programs cost. */
 	t->stats = bpf_enable_stats(BPF_STATS_RUN_TIME);
 	return 0;
 }
 
-int mb_track_bpf_open(bool who, struct mb_tracker **ret, struct mb_err *err)
+static int bpf_open(const struct mb_tracker_options *options, struct mb_tracker **ret,
+		    struct mb_err *err)
 {
 	struct track_bpf *t = calloc(1, sizeof(*t));
 	int r;
@@ -283,21 +286,16 @@ int mb_track_bpf_open(bool who, struct mb_tracker **ret, struct mb_err *err)
 		return mb_fail_mem(err, "a tracker");
 	t->ops = mb_track_bpf;
 	t->stats = -1;
-	t->wants_who = who;
+	t->wants_who = options->who;
 	t->base.ops = &t->ops;
 	t->who = calloc(MB_WHO_MAX + 1, sizeof(*t->who));
-	r = t->who ? open_all(t, err) : mb_fail_mem(err, "a tracker");
+	r = t->who ? open_all(t, options->btf, err) : mb_fail_mem(err, "a tracker");
 	if (r < 0) {
 		bpf_close(&t->base);
 		return r;
 	}
 	*ret = &t->base;
 	return 0;
-}
-
-static int bpf_open(struct mb_tracker **ret, struct mb_err *err)
-{
-	return mb_track_bpf_open(false, ret, err);
 }
 
 /* --- epochs --- */

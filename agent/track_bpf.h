@@ -32,7 +32,8 @@
  * mb_track_bpf: PROOF. One that is open says HINT (in ops->strength) if a hook that this takes is
  * not to be had.
  *
- * MB_DEBUG_TRACK in the environment breaks it, for tests: "no-protect", "protect-first".
+ * MB_DEBUG_TRACK in the environment, for tests, breaks it ("no-protect", "protect-first") or has it
+ * do without what most kernels have ("no-fexit": kprobes and kretprobes instead).
  */
 
 struct mb_track_bpf_report {
@@ -61,12 +62,6 @@ struct mb_track_bpf_who {
 	struct mb_dirty_frames frames;
 	uint64_t total;
 };
-
-/*
- * As mb_track_bpf.open(), but with `who` it is also counted who dirties frames, which costs each
- * event as much again.
- */
-int mb_track_bpf_open(bool who, struct mb_tracker **ret, struct mb_err *err);
 
 /* Both: of an open tracker that is mb_track_bpf. */
 void mb_track_bpf_report(struct mb_tracker *t, struct mb_track_bpf_report *ret);

@@ -7,8 +7,10 @@
 
 static struct mb_tracker none;
 
-static int none_open(struct mb_tracker **ret, struct mb_err *err)
+static int none_open(const struct mb_tracker_options *options, struct mb_tracker **ret,
+		     struct mb_err *err)
 {
+	(void)options;
 	(void)err;
 	none.ops = &mb_track_none;
 	*ret = &none;

@@ -104,11 +104,13 @@ static int open_all(struct track_softdirty *t, struct mb_err *err)
 	return r;
 }
 
-static int softdirty_open(struct mb_tracker **ret, struct mb_err *err)
+static int softdirty_open(const struct mb_tracker_options *options, struct mb_tracker **ret,
+			  struct mb_err *err)
 {
 	struct track_softdirty *t = calloc(1, sizeof(*t));
 	int r;
 
+	(void)options;
 	if (!t)
 		return mb_fail_mem(err, "a tracker");
 	t->base.ops = &mb_track_softdirty;

@@ -13,13 +13,14 @@ const struct mb_tracker_ops *mb_tracker_at(size_t i)
 	return i < MB_ARRAY_LEN(trackers) ? trackers[i] : NULL;
 }
 
-static int open_one(const struct mb_tracker_ops *ops, const struct mb_source_info *source,
-		    struct mb_tracker **ret, struct mb_err *err)
+static int open_one(const struct mb_tracker_ops *ops, const struct mb_tracker_wish *wish,
+		    const struct mb_source_info *source, struct mb_tracker **ret,
+		    struct mb_err *err)
 {
 	if (!source->this_machine && ops != &mb_track_none)
 		return mb_fail(err, EOPNOTSUPP,
 			       "it follows this machine's memory, not the source's");
-	return ops->open(ret, err);
+	return ops->open(&wish->options, ret, err);
 }
 
 static int choose_best(const struct mb_tracker_wish *wish, const struct mb_source_info *source,
@@ -28,7 +29,7 @@ static int choose_best(const struct mb_tracker_wish *wish, const struct mb_sourc
 	int r = -EINVAL;
 
 	for (size_t i = 0; i < MB_ARRAY_LEN(trackers); i++) {
-		r = open_one(trackers[i], source, ret, err);
+		r = open_one(trackers[i], wish, source, ret, err);
 		if (r == 0)
 			return 0;
 		/* Who has another source does not wonder. */
@@ -54,7 +55,7 @@ int mb_tracker_choose(const struct mb_tracker_wish *wish, const struct mb_source
 			snprintf(names + n, sizeof(names) - n, ", %s", trackers[i]->name);
 			continue;
 		}
-		r = open_one(trackers[i], source, ret, err);
+		r = open_one(trackers[i], wish, source, ret, err);
 		return r < 0 ? mb_fail_in(err, r, "tracker %s", wish->name) : 0;
 	}
 	return mb_fail(err, EINVAL, "no tracker \"%.40s\", but: %s", wish->name, names);

@@ -13,6 +13,7 @@ const struct mb_tracker_ops *mb_tracker_at(size_t i);
 
 struct mb_tracker_wish {
 	const char *name; /* "auto": the first that works */
+	struct mb_tracker_options options;
 	/* For each that was not taken, with its reason; may be NULL. */
 	void (*refused)(void *ctx, const char *name, const char *reason);
 	void *ctx;

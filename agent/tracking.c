@@ -6,7 +6,7 @@
 #include "agent/rehash.h"
 #include "proto/base/cli.h"
 
-enum { OPT_TRACKER = 768, OPT_AUDIT, OPT_REHASH, OPT_BUDGET };
+enum { OPT_TRACKER = 768, OPT_AUDIT, OPT_REHASH, OPT_BUDGET, OPT_BTF };
 
 const struct mb_tracking mb_tracking_default = {
 	.tracker = "auto",
@@ -33,6 +33,10 @@ static const struct argp_option options[] = {
 	  "CPU time that all this may take in the long run, in percent of one core, from 0.001 on; "
 	  "the interval is stretched to keep to it, and that is said; 0: as much as it takes (1; "
 	  "0 with --interval 0, and for traces and core files)",
+	  0 },
+	{ "btf", OPT_BTF, "FILE", 0,
+	  "the kernel's types for tracker bpf, where the kernel does not tell them: of this very "
+	  "kernel, raw or in an ELF file; its hooks are kprobes then",
 	  0 },
 	{ 0 },
 };
@@ -81,6 +85,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_BUDGET:
 		r = parse_budget(arg, &t->budget, &err);
 		t->budget_given = true;
+		break;
+	case OPT_BTF:
+		t->btf = arg;
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

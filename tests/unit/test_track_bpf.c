@@ -21,7 +21,8 @@ static void test_no_module(void **state)
 
 	(void)state;
 	mb_mbwalk_machine.open = no_device;
-	assert_fails(mb_track_bpf.open(&t, &err), ENODEV, &err, "mbwalk");
+	assert_fails(mb_track_bpf.open(&(struct mb_tracker_options){ 0 }, &t, &err), ENODEV, &err,
+		     "mbwalk");
 	mb_mbwalk_machine = was;
 }
 
@@ -64,7 +65,7 @@ static void test_objects(void **state)
 		struct bpf_object *object;
 		struct mb_err err = { 0 };
 
-		assert_ok(mb_bpf_object_open(bits, &object, &err), &err);
+		assert_ok(mb_bpf_object_open(bits, NULL, &object, &err), &err);
 		for (size_t i = 0; i < mb_n_hooks; i++) {
 			assert_programs(object, &mb_hooks[i], mb_hooks[i].folio);
 			assert_programs(object, &mb_hooks[i], mb_hooks[i].page);

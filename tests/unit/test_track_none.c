@@ -13,7 +13,7 @@ static void test_knows_nothing(void **state)
 	(void)state;
 	assert_string_equal(mb_track_none.name, "none");
 	assert_int_equal(mb_track_none.strength, MB_STRENGTH_NONE);
-	assert_ok(mb_track_none.open(&t, &err), &err);
+	assert_ok(mb_track_none.open(&(struct mb_tracker_options){ 0 }, &t, &err), &err);
 	assert_ptr_equal(t->ops, &mb_track_none);
 	for (int i = 0; i < 3; i++) {
 		dirty = &mark;

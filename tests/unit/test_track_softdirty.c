@@ -17,7 +17,8 @@ static void test_no_module(void **state)
 
 	(void)state;
 	mb_mbwalk_machine.open = no_device;
-	assert_fails(mb_track_softdirty.open(&t, &err), ENODEV, &err, "mbwalk");
+	assert_fails(mb_track_softdirty.open(&(struct mb_tracker_options){ 0 }, &t, &err), ENODEV,
+		     &err, "mbwalk");
 	mb_mbwalk_machine = was;
 }
 
@@ -31,7 +32,7 @@ static void test_here(void **state)
 
 	(void)state;
 	fake_device_init(&range, 1);
-	r = mb_track_softdirty.open(&t, &err);
+	r = mb_track_softdirty.open(&(struct mb_tracker_options){ 0 }, &t, &err);
 	assert_int_equal(device.opened, device.closed);
 	if (r == -EOPNOTSUPP) {
 		assert_non_null(strstr(err.text, "CONFIG_MEM_SOFT_DIRTY"));

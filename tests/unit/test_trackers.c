@@ -27,8 +27,8 @@ static void test_all_are_whole(void **state)
 	for (; mb_tracker_at(n); n++) {
 		const struct mb_tracker_ops *ops = mb_tracker_at(n);
 
-		assert_true(ops->name && ops->open && ops->close && ops->epoch && ops->describe &&
-			    ops->cost_ns);
+		assert_true(ops->name && ops->open && ops->close && ops->epoch && ops->who &&
+			    ops->describe && ops->cost_ns);
 		assert_true(*mb_strength_name(ops->strength));
 	}
 	assert_true(n >= 2);
@@ -41,7 +41,7 @@ static void test_another_source(void **state)
 {
 	struct mb_source_info info = { .stable_frames = true };
 	struct refusals refused = { 0 };
-	struct mb_tracker_wish wish = { "auto", on_refused, &refused };
+	struct mb_tracker_wish wish = { .name = "auto", .refused = on_refused, .ctx = &refused };
 	struct mb_tracker *t = NULL;
 	struct mb_err err = { 0 };
 
@@ -59,7 +59,7 @@ static void test_names(void **state)
 {
 	struct mb_source_info info = { .this_machine = true };
 	struct refusals refused = { 0 };
-	struct mb_tracker_wish wish = { "none", on_refused, &refused };
+	struct mb_tracker_wish wish = { .name = "none", .refused = on_refused, .ctx = &refused };
 	struct mb_tracker *t = NULL;
 	struct mb_err err = { 0 };
 
@@ -78,7 +78,7 @@ static void test_fallback(void **state)
 {
 	struct mb_source_info info = { .this_machine = true };
 	struct refusals refused = { 0 };
-	struct mb_tracker_wish wish = { "auto", on_refused, &refused };
+	struct mb_tracker_wish wish = { .name = "auto", .refused = on_refused, .ctx = &refused };
 	struct mb_tracker *t = NULL;
 	struct mb_err err = { 0 };
 	int n = 0;

@@ -62,7 +62,7 @@ static void open_tracker(void)
 {
 	struct mb_err err = { 0 };
 
-	check(mb_track_bpf.open(&tracker, &err), &err);
+	check(mb_track_bpf.open(&(struct mb_tracker_options){ 0 }, &tracker, &err), &err);
 }
 
 static void close_tracker(void)
@@ -117,7 +117,7 @@ static void bench_passes(void)
 	uint64_t pages;
 
 	check(mb_source_open("kmod", &options, &source, &err), &err);
-	check(mb_track_none.open(&none, &err), &err);
+	check(mb_track_none.open(&(struct mb_tracker_options){ 0 }, &none, &err), &err);
 	open_tracker();
 	check(mb_pass_init(&all, source, none, 64, "", NULL, &err), &err);
 	check(mb_pass_init(&some, source, tracker, 64, "", NULL, &err), &err);

@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@
 
 #define OUT   "/tmp/fallback.out"
 #define EMPTY "/tmp/fallback.empty"
+#define BTF   "/tmp/fallback.btf"
 
 /* Each makes one thing impossible for this process, which is about to become mbagent. */
 
@@ -91,13 +93,15 @@ static const struct {
 	const char *taken; /* what auto takes */
 	/* What check must say of those before; NULL: nothing. */
 	const char *bpf, *softdirty;
+	bool types; /* the kernel's types are given as a file */
 } cases[] = {
-	{ "nothing missing", nothing, "bpf", NULL, NULL },
-	{ "bpf() refused", no_bpf, "softdirty", "not permitted", NULL },
-	{ "no BTF", no_btf, "softdirty", "BTF", NULL },
+	{ "nothing missing", nothing, "bpf", NULL, NULL, false },
+	{ "bpf() refused", no_bpf, "softdirty", "not permitted", NULL, false },
+	{ "no BTF", no_btf, "softdirty", "BTF", NULL, false },
+	{ "no BTF, but in a file", no_btf, "bpf", NULL, NULL, true },
 	{ "no soft-dirty bits", no_soft_dirty, "none", "CONFIG_MEM_SOFT_DIRTY",
-	  "CONFIG_MEM_SOFT_DIRTY" },
-	{ "neither", neither, "none", "not permitted", "CONFIG_MEM_SOFT_DIRTY" },
+	  "CONFIG_MEM_SOFT_DIRTY", false },
+	{ "neither", neither, "none", "not permitted", "CONFIG_MEM_SOFT_DIRTY", false },
 };
 
 /* Starts mbagent so; what it says goes to OUT. */
@@ -162,11 +166,14 @@ static void check_row(const char *tracker, const char *reason, bool taken)
 
 static void check_check(size_t i)
 {
-	static char *const words[] = { "mbagent", "check", NULL };
+	char *const words[] = { "mbagent", "check", cases[i].types ? "--btf=" BTF : NULL, NULL };
 	const char *taken = cases[i].taken;
 
 	CHECK(run(cases[i].make, words) == 0 && file_get(OUT, text, sizeof(text)));
 	check_row("bpf", cases[i].bpf, !strcmp(taken, "bpf"));
+	/* A trampoline is asked for by numbers in types that the kernel has itself. */
+	if (cases[i].types && !strstr(line_with("tracker  bpf "), ": 3 tracepoints, 0 fexit, "))
+		fail("not by kprobes: %s", text);
 	check_row("softdirty", cases[i].softdirty, !strcmp(taken, "softdirty"));
 	check_row("none", NULL, !strcmp(taken, "none"));
 }
@@ -174,10 +181,18 @@ static void check_check(size_t i)
 /* There is no server: who has taken an epoch and waits for one has come far enough. */
 static void check_run(size_t i)
 {
-	static char *const words[] = { "mbagent",    "run",	 "--source",
-				       "kmod",	     "--server", "unix:/tmp/nobody",
-				       "--interval", "0",	 "--vm",
-				       "v",	     NULL };
+	char *const words[] = { "mbagent",
+				"run",
+				"--source",
+				"kmod",
+				"--server",
+				"unix:/tmp/nobody",
+				"--interval",
+				"0",
+				"--vm",
+				"v",
+				cases[i].types ? "--btf=" BTF : NULL,
+				NULL };
 	int status, pid = start(cases[i].make, words);
 	double end = now() + 90;
 	char want[64];
@@ -214,6 +229,34 @@ static void check_named(void)
 		fail("--tracker bpf without BTF: %s", text);
 }
 
+/* A file that is none, and one that is not there: neither is passed over in silence. */
+static void check_bad_types(void)
+{
+	static const char *const options[] = { "--btf=/init", "--btf=/nowhere" };
+
+	for (int i = 0; i < 2; i++) {
+		char *const words[] = { "mbagent", "check", (char *)(uintptr_t)options[i], NULL };
+
+		CHECK(run(nothing, words) == 0 && file_get(OUT, text, sizeof(text)));
+		check_row("bpf", options[i] + strlen("--btf="), false);
+	}
+}
+
+static void copy(const char *from, const char *to)
+{
+	static char block[1 << 16];
+	int in = open(from, O_RDONLY | O_CLOEXEC), out;
+	ssize_t n;
+
+	out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (in < 0 || out < 0)
+		fail_errno("%s", from);
+	while ((n = read(in, block, sizeof(block))) > 0)
+		CHECK(write(out, block, (size_t)n) == n);
+	close(in);
+	close(out);
+}
+
 static void check_missing(void)
 {
 	static char *const words[] = { "mbagent", "check", NULL };
@@ -226,12 +269,14 @@ static void check_missing(void)
 
 int main(void)
 {
+	copy("/sys/kernel/btf/vmlinux", BTF);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		say("%s:", cases[i].name);
 		check_check(i);
 		check_run(i);
 	}
 	check_named();
+	check_bad_types();
 	check_missing();
 	return 0;
 }

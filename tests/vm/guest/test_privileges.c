@@ -157,7 +157,7 @@ int main(void)
 	module_fd = walk_open();
 	check("module", use_module, MB_KEEP_KMOD, MB_KEEP_KMOD);
 
-	r = mb_track_softdirty.open(&softdirty, &err);
+	r = mb_track_softdirty.open(&(struct mb_tracker_options){ 0 }, &softdirty, &err);
 	if (r < 0 && r != -EOPNOTSUPP)
 		fail("softdirty: %s", err.text);
 	if (r == 0) {
@@ -167,7 +167,7 @@ int main(void)
 		      MB_KEEP_SOFTDIRTY & ~MB_CAP(SYS_PTRACE));
 	}
 
-	r = mb_track_bpf.open(&bpf, &err);
+	r = mb_track_bpf.open(&(struct mb_tracker_options){ 0 }, &bpf, &err);
 	if (r == -EOPNOTSUPP)
 		skip("bpf: %s", err.text);
 	if (r < 0)

@@ -34,7 +34,7 @@ int main(void)
 	const struct judged *j;
 	struct mb_tracker *t;
 	struct mb_err err = { 0 };
-	int r = mb_track_softdirty.open(&t, &err);
+	int r = mb_track_softdirty.open(&(struct mb_tracker_options){ 0 }, &t, &err);
 
 	if (r == -EOPNOTSUPP)
 		skip("%s", err.text);

@@ -63,3 +63,21 @@ void mb_cgroup_name(const char *root, uint64_t id, char *ret, size_t size)
 	}
 	snprintf(ret, size, "?%" PRIu64, id);
 }
+
+const char *mb_cgroup_names_get(struct mb_cgroup_names *names, const char *root, uint64_t id)
+{
+	size_t at;
+
+	for (size_t i = 0; i < names->n; i++)
+		if (names->known[i].id == id)
+			return names->known[i].name;
+	if (names->n < MB_ARRAY_LEN(names->known)) {
+		at = names->n++;
+	} else {
+		at = names->oldest;
+		names->oldest = (names->oldest + 1) % names->n;
+	}
+	names->known[at].id = id;
+	mb_cgroup_name(root, id, names->known[at].name, sizeof(names->known[at].name));
+	return names->known[at].name;
+}

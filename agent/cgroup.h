@@ -12,4 +12,16 @@
  */
 void mb_cgroup_name(const char *root, uint64_t id, char *ret, size_t size);
 
+/* To look costs a walk through the tree: names that were found before. All zero: none yet. */
+struct mb_cgroup_names {
+	struct {
+		uint64_t id;
+		char name[128];
+	} known[64];
+	size_t n, oldest;
+};
+
+/* As above; valid until it is asked again. */
+const char *mb_cgroup_names_get(struct mb_cgroup_names *names, const char *root, uint64_t id);
+
 #endif

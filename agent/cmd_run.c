@@ -242,7 +242,8 @@ static void on_refused(void *ctx, const char *name, const char *reason)
 static int open_agent(struct run *run, const struct options *o, struct mb_err *err)
 {
 	struct mb_tracker_wish wish = { .name = o->tracking.tracker,
-					.options.btf = o->tracking.btf,
+					.options = { .btf = o->tracking.btf,
+						     .who = o->tracking.who > 0 },
 					.refused = on_refused };
 	struct mb_pass *pass = &run->agent.pass;
 	int r = mb_agent_open(&run->agent, &o->agent, &wish, err);
@@ -264,6 +265,7 @@ static int start(struct run *run, struct options *o, char *host_name, size_t siz
 		.uri = o->server,
 		.retry_min_ns = o->retry_ns,
 		.retry_max_ns = RETRY_MAX_NS,
+		.who_rows = o->tracking.who,
 		.say = on_say,
 		.acked = on_acked,
 		.ctx = run,

@@ -252,6 +252,7 @@ static bool ask_tracker(struct mb_pass *p, const struct mb_frame_set **ret_dirty
 		*ret_dirty = NULL;
 		doubt = err.text;
 	}
+	p->tracker->ops->who(p->tracker, &p->who);
 	*ret_doubt = NULL;
 	if (!doubt)
 		return armed;
@@ -380,6 +381,8 @@ int mb_pass_run(struct mb_pass *p, struct mb_epoch *ret, struct mb_err *err)
 	ret->info.tracker = p->tracker->ops->name;
 	ret->info.epochs = 1;
 	ret->doubt = doubt;
+	ret->who = p->who;
+	p->who = (struct mb_who){ 0 };
 	ret->info.duration_ns = mb_now_ns() - start_ns;
 	ret->info.cpu_ns = mb_cpu_ns() - start_cpu_ns;
 	return 0;

@@ -26,6 +26,7 @@
 #include "proto/digest.h"
 #include "proto/fingerprint.h"
 #include "proto/msg.h"
+#include "proto/who.h"
 
 struct mb_pass {
 	struct mb_source *source;   /* borrowed */
@@ -44,6 +45,7 @@ struct mb_pass {
 	uint64_t epochs;
 	uint64_t audit_every; /* epochs; 0: only when the tracker has doubts */
 	uint64_t unaudited;   /* epochs since */
+	struct mb_who who;    /* that has not gone out with an epoch yet */
 	bool lost; /* the last pass failed: what the tracker flagged for it is not read yet */
 	char doubt[160];
 	/* Called with every page that is read, in frame order: all, with no tracker. May be NULL.
@@ -58,6 +60,7 @@ struct mb_epoch {
 	struct mb_fingerprint fingerprint;
 	struct mb_pass_info info; /* tracker: a constant string */
 	uint64_t unread[MB_UNREAD_REASONS];
+	struct mb_who who; /* who dirtied frames up to now, if the tracker says so */
 	/* What the tracker doubts, in words that live until the next pass; or NULL. */
 	const char *doubt;
 };

@@ -11,6 +11,7 @@
 
 #include "agent/frame_set.h"
 #include "proto/base/err.h"
+#include "proto/who.h"
 
 enum mb_strength {
 	MB_STRENGTH_NONE,  /* knows nothing: every pass is a full walk */
@@ -46,6 +47,11 @@ struct mb_tracker_ops {
 	 */
 	int (*epoch)(struct mb_tracker *t, const struct mb_frame_set **ret_dirty,
 		     const char **ret_doubt, struct mb_err *err);
+	/*
+	 * Adds who has dirtied what the last epoch() took, if it was asked to say and can tell.
+	 * Asked once an epoch.
+	 */
+	void (*who)(struct mb_tracker *t, struct mb_who *to);
 	/* What it is made of here, and what it does not see, for people. */
 	void (*describe)(struct mb_tracker *t, char ret[MB_DESCRIBE_MAX]);
 	/*

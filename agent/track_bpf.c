@@ -15,9 +15,11 @@
 #include "agent/bpf_drain.h"
 #include "agent/bpf_object.h"
 #include "agent/bpf_set.h"
+#include "agent/cgroup.h"
 #include "agent/mbwalk.h"
 #include "agent/privileges.h"
 #include "agent/pagemap.h"
+#include "agent/printable.h"
 #include "proto/base/cleanup.h"
 #include "proto/base/clock.h"
 #include "proto/digest.h"
@@ -46,6 +48,7 @@ struct track_bpf {
 	bool no_protect, protect_first;
 	struct mb_track_bpf_who *who;
 	size_t n_who;
+	struct mb_cgroup_names cgroups;
 	struct mb_track_bpf_report report;
 	char doubt[160];
 };
@@ -57,13 +60,13 @@ static struct track_bpf *to_bpf(struct mb_tracker *t)
 
 const char *mb_dirty_kind_name(enum mb_dirty_kind kind)
 {
-	static const char *const names[] = {
-		"allocated",   "freed",	   "first write", "copy on write", "rewrite", "cache new",
-		"cache write", "migrated", "truncated",	  "writeback",	   "exec",
-	};
-
-	_Static_assert(MB_ARRAY_LEN(names) == MB_DIRTY_KINDS, "names");
-	return names[kind];
+	/* The wire's, which has one more in front. */
+	_Static_assert((int)MB_WHO_ALLOC == MB_DIRTY_ALLOC + 1 &&
+			       (int)MB_WHO_MIGRATE == MB_DIRTY_MIGRATE + 1 &&
+			       (int)MB_WHO_EXEC == MB_DIRTY_EXEC + 1 &&
+			       (int)MB_WHO_KINDS == MB_DIRTY_KINDS + 1,
+		       "kinds");
+	return mb_who_kind_name(kind + 1);
 }
 
 /* --- opening --- */
@@ -440,6 +443,7 @@ static int bpf_epoch(struct mb_tracker *tracker, const struct mb_frame_set **ret
 	uint64_t start_ns = mb_now_ns();
 	int r = 0;
 
+	t->n_who = 0;
 	if (t->protect_first)
 		r = protect(t, err);
 	if (r < 0)
@@ -462,6 +466,30 @@ static int bpf_epoch(struct mb_tracker *tracker, const struct mb_frame_set **ret
 	*ret_dirty = &t->dirty;
 	*ret_doubt = doubt(t);
 	return 0;
+}
+
+static void bpf_who(struct mb_tracker *tracker, struct mb_who *to)
+{
+	struct track_bpf *t = to_bpf(tracker);
+
+	to->counted = to->counted || t->wants_who;
+	for (size_t i = 0; i < t->n_who; i++) {
+		const struct mb_track_bpf_who *w = &t->who[i];
+		struct mb_who_row row = { 0 };
+
+		for (int k = 0; k < MB_DIRTY_KINDS; k++)
+			row.frames[k + 1] = w->frames.n[k];
+		/* Whose name will not be kept needs none. */
+		if (*w->by.comm && i < MB_WHO_ROWS_MAX) {
+			snprintf(row.process, sizeof(row.process), "%.*s", (int)sizeof(w->by.comm),
+				 w->by.comm);
+			snprintf(row.cgroup, sizeof(row.cgroup), "%s",
+				 mb_cgroup_names_get(&t->cgroups, NULL, w->by.cgroup));
+			mb_printable(row.process);
+			mb_printable(row.cgroup);
+		}
+		mb_who_put(to, &row);
+	}
 }
 
 static void bpf_describe(struct mb_tracker *tracker, char ret[MB_DESCRIBE_MAX])
@@ -513,6 +541,7 @@ const struct mb_tracker_ops mb_track_bpf = {
 	.open = bpf_open,
 	.close = bpf_close,
 	.epoch = bpf_epoch,
+	.who = bpf_who,
 	.describe = bpf_describe,
 	.cost_ns = bpf_cost_ns,
 };

@@ -32,6 +32,13 @@ static int none_epoch(struct mb_tracker *t, const struct mb_frame_set **ret_dirt
 	return 0;
 }
 
+/* It sees what was written, not who did. */
+static void none_who(struct mb_tracker *tracker, struct mb_who *to)
+{
+	(void)tracker;
+	(void)to;
+}
+
 static void none_describe(struct mb_tracker *t, char ret[MB_DESCRIBE_MAX])
 {
 	(void)t;
@@ -50,6 +57,7 @@ const struct mb_tracker_ops mb_track_none = {
 	.open = none_open,
 	.close = none_close,
 	.epoch = none_epoch,
+	.who = none_who,
 	.describe = none_describe,
 	.cost_ns = none_cost_ns,
 };

@@ -151,6 +151,13 @@ static int softdirty_epoch(struct mb_tracker *tracker, const struct mb_frame_set
 	return 0;
 }
 
+/* It sees what was written, not who did. */
+static void softdirty_who(struct mb_tracker *tracker, struct mb_who *to)
+{
+	(void)tracker;
+	(void)to;
+}
+
 static void softdirty_describe(struct mb_tracker *tracker, char ret[MB_DESCRIBE_MAX])
 {
 	(void)tracker;
@@ -177,6 +184,7 @@ const struct mb_tracker_ops mb_track_softdirty = {
 	.open = softdirty_open,
 	.close = softdirty_close,
 	.epoch = softdirty_epoch,
+	.who = softdirty_who,
 	.describe = softdirty_describe,
 	.cost_ns = softdirty_cost_ns,
 };

@@ -5,14 +5,16 @@
 
 #include "agent/rehash.h"
 #include "proto/base/cli.h"
+#include "proto/who.h"
 
-enum { OPT_TRACKER = 768, OPT_AUDIT, OPT_REHASH, OPT_BUDGET, OPT_BTF };
+enum { OPT_TRACKER = 768, OPT_AUDIT, OPT_REHASH, OPT_BUDGET, OPT_WHO, OPT_BTF };
 
 const struct mb_tracking mb_tracking_default = {
 	.tracker = "auto",
 	.audit_every = 60,
 	.rehash_every = 16,
 	.budget = .01,
+	.who = 16,
 };
 
 static const struct argp_option options[] = {
@@ -33,6 +35,12 @@ static const struct argp_option options[] = {
 	  "CPU time that all this may take in the long run, in percent of one core, from 0.001 on; "
 	  "the interval is stretched to keep to it, and that is said; 0: as much as it takes (1; "
 	  "0 with --interval 0, and for traces and core files)",
+	  0 },
+	{ "who", OPT_WHO, "N", 0,
+	  "tracker bpf counts which processes dirty memory; the names of the N that do most go to "
+	  "the server with each delta, at most 64, the rest in one; 0: it does not count, and "
+	  "costs "
+	  "less (16)",
 	  0 },
 	{ "btf", OPT_BTF, "FILE", 0,
 	  "the kernel's types for tracker bpf, where the kernel does not tell them: of this very "
@@ -70,6 +78,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct mb_tracking *t = state->input;
 	struct mb_err err = { 0 };
+	uint64_t n = 0;
 	int r = 0;
 
 	switch (key) {
@@ -85,6 +94,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_BUDGET:
 		r = parse_budget(arg, &t->budget, &err);
 		t->budget_given = true;
+		break;
+	case OPT_WHO:
+		r = mb_parse_u64(arg, 0, MB_WHO_ROWS_MAX, "--who", &n, &err);
+		t->who = (uint32_t)n;
 		break;
 	case OPT_BTF:
 		t->btf = arg;

@@ -13,6 +13,7 @@ struct mb_tracking {
 	uint32_t rehash_every; /* epochs: rehash.h's period */
 	double budget;	       /* share of a core; 0: none. Ask mb_tracking_budget() */
 	bool budget_given;
+	uint32_t who;	 /* rows that go out of who dirtied frames; 0: not counted */
 	const char *btf; /* as struct mb_tracker_options has it */
 };
 

@@ -30,6 +30,7 @@ struct held {
 	struct mb_fingerprint fp;
 	uint64_t epoch; /* 0: the empty fingerprint, which every server has */
 	struct mb_pass_info info;
+	struct mb_who who;
 };
 
 struct mb_uplink {
@@ -101,27 +102,29 @@ static void drop(struct held *h)
 	*h = (struct held){ 0 };
 }
 
-/* `to` was never seen by the server: its passes count with those of what replaces it. */
-static void add_info(struct mb_pass_info *to, const struct mb_pass_info *older)
+/* `older` was never seen by the server: its passes count with those of what replaces it. */
+static void add_passes(struct held *h, const struct held *older)
 {
-	struct mb_audit audit = older->audit;
+	struct mb_pass_info *to = &h->info;
+	struct mb_audit audit = older->info.audit;
 
 	/* In this order: the newer one says what is followed. */
 	mb_audit_add(&audit, &to->audit);
 	to->audit = audit;
-	to->duration_ns += older->duration_ns;
-	to->cpu_ns += older->cpu_ns;
-	to->pages_read += older->pages_read;
-	to->pages_changed += older->pages_changed;
-	to->epochs += older->epochs;
+	to->duration_ns += older->info.duration_ns;
+	to->cpu_ns += older->info.cpu_ns;
+	to->pages_read += older->info.pages_read;
+	to->pages_changed += older->info.pages_changed;
+	to->epochs += older->info.epochs;
+	mb_who_add(&h->who, &older->who);
 }
 
 void mb_uplink_offer(struct mb_uplink *u, struct mb_epoch *epoch)
 {
-	struct held h = { epoch->fingerprint, ++u->last_epoch, epoch->info };
+	struct held h = { epoch->fingerprint, ++u->last_epoch, epoch->info, epoch->who };
 
 	if (u->newest.epoch)
-		add_info(&h.info, &u->newest.info);
+		add_passes(&h, &u->newest);
 	drop(&u->newest);
 	u->newest = h;
 	epoch->fingerprint = (struct mb_fingerprint){ 0 };
@@ -138,7 +141,7 @@ static void unsend(struct mb_uplink *u)
 	if (!u->sent.epoch)
 		return;
 	if (u->newest.epoch) {
-		add_info(&u->newest.info, &u->sent.info);
+		add_passes(&u->newest, &u->sent);
 		drop(&u->sent);
 	} else {
 		u->newest = u->sent;
@@ -152,6 +155,8 @@ static void acked(struct mb_uplink *u)
 
 	drop(&u->base);
 	u->base = u->sent;
+	/* The server has counted it: whatever else is sent of this epoch, not that. */
+	u->base.who = (struct mb_who){ 0 };
 	u->sent = (struct held){ 0 };
 	u->state = READY;
 	u->backoff_ns = u->config.retry_min_ns;
@@ -259,7 +264,7 @@ static void finish_connect(struct mb_uplink *u)
 static int pack_delta(struct mb_uplink *u, struct mb_err *err)
 {
 	mb_cleanup(mb_delta_deinit) struct mb_delta delta = { 0 };
-	mb_cleanup(mb_buf_deinit) struct mb_buf fields = { 0 };
+	mb_cleanup(mb_buf_deinit) struct mb_buf fields = { 0 }, who = { 0 };
 	mb_cleanup(mb_buf_deinit) struct mb_buf raw = { 0 };
 	struct mb_msg msg = { .type = MB_MSG_DELTA };
 	int r;
@@ -267,9 +272,12 @@ static int pack_delta(struct mb_uplink *u, struct mb_err *err)
 	msg.delta.base_epoch = u->base.epoch;
 	msg.delta.epoch = u->newest.epoch;
 	msg.delta.pass = u->newest.info;
+	mb_who_encode(&u->newest.who, u->config.who_rows, &who);
+	msg.delta.pass.who = mb_buf_slice(&who);
 	mb_buf_clear(&u->out);
 	u->out_at = 0;
-	if ((r = mb_delta_make(&u->base.fp, &u->newest.fp, &delta, err)) < 0 ||
+	if ((r = mb_buf_check(&who, "who dirtied frames", err)) < 0 ||
+	    (r = mb_delta_make(&u->base.fp, &u->newest.fp, &delta, err)) < 0 ||
 	    (r = mb_delta_encode(&delta, u->config.hello.identity.bits, &fields, &msg.delta.fields,
 				 err)) < 0 ||
 	    (r = mb_msg_pack(&msg, &raw, err)) < 0)
@@ -332,7 +340,9 @@ static void take_welcome(struct mb_uplink *u, const struct mb_welcome *w)
 		say(u, MB_LOG_INFO, "%s: connected", u->config.uri);
 	/* What was acked and is gone at the server is in what we send next, if there is a next. */
 	if (!u->newest.epoch && u->base.epoch)
-		u->newest = (struct held){ u->base.fp, u->base.epoch, u->base.info };
+		u->newest = (struct held){ .fp = u->base.fp,
+					   .epoch = u->base.epoch,
+					   .info = u->base.info };
 	else
 		mb_fingerprint_deinit(&u->base.fp);
 	u->base = (struct held){ 0 };

@@ -33,6 +33,7 @@ struct mb_uplink_config {
 	const char *tls_name;  /* of the server, in its certificate; with `tls` */
 	struct mb_hello hello; /* strings borrowed */
 	uint64_t retry_min_ns, retry_max_ns;
+	uint32_t who_rows; /* of who dirtied frames so many names go out, the rest in one */
 	/* What happened, for the program's log; required. */
 	void (*say)(void *ctx, enum mb_log_level level, const char *text);
 	void (*acked)(void *ctx, uint64_t epoch, size_t wire_bytes); /* required */

@@ -7,6 +7,7 @@
 #include "proto/base/cleanup.h"
 #include "proto/frame.h"
 #include "proto/membuddies.pb-c.h"
+#include "proto/who.h"
 
 typedef Membuddies__Message Message;
 
@@ -134,6 +135,7 @@ static void put_pass(Membuddies__Pass *to, struct audit_parts *audit,
 	to->pages_changed = from->pages_changed;
 	to->pages_unread = from->pages_unread;
 	to->epochs = from->epochs;
+	to->who = borrow_bytes(from->who.data, from->who.len);
 }
 
 /* Every part a message may need, so that none is allocated. */
@@ -473,6 +475,7 @@ static int get_pass(const Membuddies__Pass *from, struct mb_pass_info *to, struc
 		.epochs = from->epochs,
 		.full = from->full,
 		.tracker = from->tracker,
+		.who = slice(from->who),
 	};
 	/* Kept as signed 64-bit integers by the store. */
 	if ((from->taken_unix_ns | from->duration_ns | from->cpu_ns | from->pages_read |
@@ -482,6 +485,9 @@ static int get_pass(const Membuddies__Pass *from, struct mb_pass_info *to, struc
 	r = get_audit(from->audit, &to->audit, err);
 	if (r < 0)
 		return r;
+	r = mb_who_check(to->who, err);
+	if (r < 0)
+		return mb_fail_in(err, r, "field pass.who");
 	return check_text(from->tracker, "pass.tracker", err);
 }
 

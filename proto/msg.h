@@ -80,6 +80,7 @@ struct mb_pass_info {
 	bool full;		/* full walk, not an incremental pass */
 	const char *tracker;
 	struct mb_audit audit;
+	struct mb_slice who; /* who.h, encoded; empty: not counted */
 };
 
 struct mb_delta_msg {

@@ -299,12 +299,62 @@ static int history_row(void *ctx, const struct mb_history_row *row)
 	return json_array_append_new(h->rows, o) < 0 ? -ENOMEM : 0;
 }
 
+/* Names are what those who run processes make them: so many of them, the rest in one. */
+enum { WHO_NAMES_MAX = 200 };
+
+struct who {
+	json_t *by;
+	struct mb_who_row others;
+};
+
+static json_t *who_json(const struct mb_who_row *row)
+{
+	json_t *kinds = json_object();
+
+	for (unsigned int k = 0; k < MB_WHO_KINDS; k++)
+		if (row->frames[k])
+			json_object_set_new(kinds, mb_who_kind_name(k), number(row->frames[k]));
+	return json_pack("{s:o, s:o, s:I, s:o}", "process",
+			 *row->process ? json_string(row->process) : json_null(), "cgroup",
+			 *row->process ? json_string(row->cgroup) : json_null(), "frames",
+			 (json_int_t)mb_who_frames(row->frames), "kinds", kinds);
+}
+
+static int who_row(void *ctx, const struct mb_who_row *row)
+{
+	struct who *w = ctx;
+
+	if (*row->process && json_array_size(w->by) < WHO_NAMES_MAX)
+		return json_array_append_new(w->by, who_json(row)) < 0 ? -ENOMEM : 0;
+	for (int k = 0; k < MB_WHO_KINDS; k++)
+		w->others.frames[k] += row->frames[k];
+	return 0;
+}
+
+static int history_who(struct mb_api *api, const char *vm, uint32_t limit, json_t *to,
+		       struct mb_err *err)
+{
+	struct who w = { .by = json_array() };
+	uint64_t rows;
+	int r;
+
+	json_object_set_new(to, "who", json_pack("{s:o}", "by", w.by));
+	r = mb_store_who(api->store, vm, limit, who_row, &w, &rows, err);
+	if (r < 0)
+		return r;
+	if (mb_who_frames(w.others.frames))
+		json_array_append_new(w.by, who_json(&w.others));
+	return json_object_set_new(json_object_get(to, "who"), "rows", number(rows)) < 0 ?
+		       mb_fail_mem(err, "an answer") :
+		       0;
+}
+
 static int history(struct mb_api *api, const struct scene *s, mb_api_query query, void *ctx,
 		   json_t **ret, struct mb_err *err)
 {
 	const char *vm = query(ctx, "vm");
 	struct history h = { .scene = s, .vm = vm };
-	uint64_t limit = 100;
+	uint64_t limit = 100, who = 0;
 	int r;
 
 	if (!vm)
@@ -312,14 +362,15 @@ static int history(struct mb_api *api, const struct scene *s, mb_api_query query
 	r = mb_name_check(vm, "VM", err);
 	if (r < 0)
 		return r;
-	r = get_number(query, ctx, "limit", 100000, &limit, err);
-	if (r < 0)
+	if ((r = get_number(query, ctx, "limit", 100000, &limit, err)) < 0 ||
+	    (r = get_number(query, ctx, "who", 1, &who, err)) < 0)
 		return r;
 	h.rows = json_array();
 	*ret = json_pack("{s:s, s:o}", "vm", vm, "rows", h.rows);
 	if (!*ret)
 		return mb_fail_mem(err, "an answer");
-	return mb_store_history(api->store, vm, (uint32_t)limit, history_row, &h, err);
+	r = mb_store_history(api->store, vm, (uint32_t)limit, history_row, &h, err);
+	return r < 0 || !who ? r : history_who(api, vm, (uint32_t)limit, *ret, err);
 }
 
 /* --- /v1/executions --------------------------------------------------------------------------- */

@@ -164,7 +164,9 @@ static int update_vm(struct mb_vm *vm, const struct mb_ingest_job *job,
 	vm->identity = job->identity;
 	vm->epoch = msg->epoch;
 	vm->pass = msg->pass;
-	vm->pass.tracker = NULL; /* lives in the message */
+	/* What lives in the message. */
+	vm->pass.tracker = NULL;
+	vm->pass.who = (struct mb_slice){ 0 };
 	snprintf(vm->tracker, sizeof(vm->tracker), "%s", msg->pass.tracker);
 	vm->wire_bytes = job->frame.len;
 	vm->acked_unix_ns = mb_unix_ns();
@@ -221,6 +223,7 @@ static int ingest(struct mb_ingest *in, struct mb_ingest_job *job, struct mb_vm 
 	rec.added = change.gained;
 	rec.removed = change.lost;
 	rec.snapshot = !msg.delta.base_epoch;
+	rec.who = msg.delta.pass.who;
 	if ((r = update_vm(vm, job, &msg.delta, &fp, &job->reason)) < 0 ||
 	    (r = mb_store_put_epoch(in->store, vm, &rec, &job->reason)) < 0)
 		return r;

@@ -88,6 +88,21 @@ static const char *const mb_schema[] = {
 	" (m.value ->> 'begun_unix_ms') * 1000000 AS begun_unix_ns,"
 	" (m.value ->> 'ended_unix_ms') * 1000000 AS ended_unix_ns"
 	" FROM execution e, json_each(e.execution, '$.moves') m;",
+
+	/*
+	 * 4: who dirtied page frames in the passes of a history row (acked_unix_ns, as above), by
+	 * process and cgroup as the agent named them, process '' for all that it did not name:
+	 * frames, and how many of them by what was done first. No row: it did not count.
+	 */
+	"CREATE TABLE who ("
+	" vm INTEGER NOT NULL REFERENCES vm(id), acked_unix_ns INTEGER NOT NULL,"
+	" process TEXT NOT NULL, cgroup TEXT NOT NULL, frames INTEGER NOT NULL,"
+	" unknown INTEGER NOT NULL, allocated INTEGER NOT NULL, freed INTEGER NOT NULL,"
+	" first_write INTEGER NOT NULL, copy_on_write INTEGER NOT NULL, rewrite INTEGER NOT NULL,"
+	" cache_new INTEGER NOT NULL, cache_write INTEGER NOT NULL, migrated INTEGER NOT NULL,"
+	" truncated INTEGER NOT NULL, writeback INTEGER NOT NULL, exec INTEGER NOT NULL);"
+	"CREATE INDEX who_by_vm ON who (vm, acked_unix_ns);"
+	"CREATE INDEX who_by_age ON who (acked_unix_ns);",
 };
 
 enum { MB_SCHEMA_VERSION = sizeof(mb_schema) / sizeof(*mb_schema) };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Opening, locking, transactions. store_put.c writes, store_load.c reads, store_sql.c has the SQL.
+/* Opening, locking, transactions. store_put.c writes, store_load.c reads, store_who.c does
+ * both for who dirtied memory, store_sql.c has the SQL.
  */
 #include "server/store.h"
 

@@ -9,6 +9,7 @@
 #ifndef MB_SERVER_STORE_H
 #define MB_SERVER_STORE_H
 
+#include "proto/who.h"
 #include "server/fleet.h"
 
 struct mb_store;
@@ -49,8 +50,10 @@ struct mb_epoch_record {
 	struct mb_slice frame; /* the Delta as it came, or a snapshot that replaces all before it */
 	bool snapshot;
 	uint64_t added, removed; /* pages */
+	struct mb_slice who;	 /* the Delta's: read once, as it is */
 };
-/* Inside a transaction: the VM's row, its fingerprint, a row of history. Sets vm->id when new. */
+/* Inside a transaction: the VM's row, its fingerprint, a row of history with who it names. Sets
+ * vm->id when new. */
 int mb_store_put_epoch(struct mb_store *s, struct mb_vm *vm, const struct mb_epoch_record *rec,
 		       struct mb_err *err);
 /* Inside a transaction: the fingerprint in one piece. Content and epoch stay. */
@@ -90,5 +93,13 @@ struct mb_history_row {
 int mb_store_history(struct mb_store *s, const char *vm_name, uint32_t limit,
 		     int (*each)(void *ctx, const struct mb_history_row *row), void *ctx,
 		     struct mb_err *err);
+
+/*
+ * Who dirtied frames in the epochs of these rows, in all: most first, last those that have no name
+ * (process ""). *ret_rows: of how many of the rows it is known.
+ */
+int mb_store_who(struct mb_store *s, const char *vm_name, uint32_t limit,
+		 int (*each)(void *ctx, const struct mb_who_row *row), void *ctx,
+		 uint64_t *ret_rows, struct mb_err *err);
 
 #endif

@@ -154,7 +154,8 @@ int mb_store_put_epoch(struct mb_store *s, struct mb_vm *vm, const struct mb_epo
 	if ((r = put_vm(s, vm, err)) < 0 ||
 	    (r = put_frame(s, vm, rec->frame, rec->snapshot, err)) < 0)
 		return r;
-	return put_history(s, vm, rec, err);
+	r = put_history(s, vm, rec, err);
+	return r < 0 ? r : mb_store_put_who(s, vm, rec->who, err);
 }
 
 int mb_store_put_snapshot(struct mb_store *s, struct mb_vm *vm, struct mb_slice frame,
@@ -205,7 +206,8 @@ int mb_store_forget(struct mb_store *s, uint64_t before_unix_ns, struct mb_err *
 
 int mb_store_forget_vm(struct mb_store *s, const char *name, struct mb_err *err)
 {
-	static const char *const tables[] = { "sharing", "audit", "history", "fingerprint", "vm" };
+	static const char *const tables[] = { "sharing", "who",		"audit",
+					      "history", "fingerprint", "vm" };
 	sqlite3_int64 id;
 	char text[128];
 	int r = mb_sql_find_vm(s, name, &id, err);

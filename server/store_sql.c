@@ -30,6 +30,11 @@ static const char *const sql[SQL_END] = {
 	[SQL_INSERT_AUDIT] =
 		"INSERT INTO audit (vm, acked_unix_ns, class, is_followed, changed, stale)"
 		" VALUES (?1,?2,?3,?4,?5,?6)",
+	[SQL_INSERT_WHO] =
+		"INSERT INTO who (vm, acked_unix_ns, process, cgroup, frames, unknown, allocated,"
+		" freed, first_write, copy_on_write, rewrite, cache_new, cache_write, migrated,"
+		" truncated, writeback, exec)"
+		" VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
 	[SQL_INSERT_SHARING] =
 		"INSERT INTO sharing (vm, at_unix_ns, epoch, acked_unix_ns, inter, partner,"
 		" partner_inter) VALUES (?1,?2,?3,?4,?5,?6,?7)",
@@ -38,6 +43,8 @@ static const char *const sql[SQL_END] = {
 			       " WHERE acked_unix_ns < ?1 LIMIT 5000)",
 	[SQL_FORGET_AUDIT] = "DELETE FROM audit WHERE rowid IN (SELECT rowid FROM audit"
 			     " WHERE acked_unix_ns < ?1 LIMIT 5000)",
+	[SQL_FORGET_WHO] = "DELETE FROM who WHERE rowid IN (SELECT rowid FROM who"
+			   " WHERE acked_unix_ns < ?1 LIMIT 5000)",
 	[SQL_FORGET_SHARING] = "DELETE FROM sharing WHERE rowid IN (SELECT rowid FROM sharing"
 			       " WHERE at_unix_ns < ?1 LIMIT 5000)",
 	[SQL_SELECT_VMS] =
@@ -61,6 +68,15 @@ static const char *const sql[SQL_END] = {
 		" FROM history h WHERE vm=?1 ORDER BY h.rowid DESC LIMIT ?2) ORDER BY n",
 	[SQL_SELECT_AUDIT] = "SELECT class, is_followed, changed, stale FROM audit"
 			     " WHERE vm=?1 AND acked_unix_ns=?2",
+	/* Each epoch that was counted has its row of all others: so many are there. */
+	[SQL_SELECT_WHO] =
+		"SELECT process, cgroup, count(*), sum(unknown), sum(allocated), sum(freed),"
+		" sum(first_write), sum(copy_on_write), sum(rewrite), sum(cache_new),"
+		" sum(cache_write), sum(migrated), sum(truncated), sum(writeback), sum(exec)"
+		" FROM who WHERE vm=?1 AND acked_unix_ns IN"
+		"  (SELECT acked_unix_ns FROM history WHERE vm=?1 ORDER BY rowid DESC LIMIT ?2)"
+		" GROUP BY process, cgroup ORDER BY process = '', sum(frames) DESC, process, "
+		"cgroup",
 };
 
 int mb_sql_fail(struct mb_store *s, struct mb_err *err)

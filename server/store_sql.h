@@ -19,15 +19,18 @@ enum mb_sql {
 	SQL_INSERT_FRAME,
 	SQL_INSERT_HISTORY,
 	SQL_INSERT_AUDIT,
+	SQL_INSERT_WHO,
 	SQL_INSERT_SHARING,
 	SQL_FORGET_HISTORY,
 	SQL_FORGET_AUDIT,
+	SQL_FORGET_WHO,
 	SQL_FORGET_SHARING,
 	SQL_SELECT_VMS,
 	SQL_SELECT_FRAMES,
 	SQL_FIND_VM,
 	SQL_SELECT_HISTORY,
 	SQL_SELECT_AUDIT,
+	SQL_SELECT_WHO,
 	SQL_END
 };
 
@@ -45,6 +48,9 @@ sqlite3_stmt *mb_sql_get(struct mb_store *s, enum mb_sql which);
 void mb_sql_reset(sqlite3_stmt **st);
 /* Runs a statement that gives no rows. */
 int mb_sql_run(struct mb_store *s, sqlite3_stmt *st, struct mb_err *err);
+/* store_who.c: inside a transaction, what the history row that was just put has of it. */
+int mb_store_put_who(struct mb_store *s, const struct mb_vm *vm, struct mb_slice who,
+		     struct mb_err *err);
 /* -ENOENT: no such VM. */
 int mb_sql_find_vm(struct mb_store *s, const char *name, sqlite3_int64 *ret_id, struct mb_err *err);
 

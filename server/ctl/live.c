@@ -8,7 +8,7 @@
 
 struct options {
 	const char *server, *vm, *limit, *id;
-	bool json;
+	bool json, who;
 	bool wants_vm, wants_id;
 };
 
@@ -27,6 +27,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'j':
 		o->json = true;
+		return 0;
+	case 'w':
+		o->who = true;
 		return 0;
 	case 'n':
 		if (mb_parse_u64(arg, 1, 100000, "--limit", &limit, &err) < 0)
@@ -107,6 +110,8 @@ int mb_ctl_history(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
 		{ "limit", 'n', "N", 0, "Show the last N epochs (default 20)", 0 },
+		{ "who", 'w', NULL, 0,
+		  "Show which processes dirtied memory in these epochs, and by what", 0 },
 		{ "server", 's', "URL", 0, SERVER_HELP, 0 },
 		{ "json", 'j', NULL, 0, JSON_HELP, 0 },
 		{ 0 },
@@ -123,9 +128,11 @@ int mb_ctl_history(int argc, char **argv)
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
 	return ask(&o, "/v1/history",
-		   (const struct mb_ctl_param[]){
-			   { "vm", o.vm }, { "limit", o.limit }, { NULL, NULL } },
-		   mb_render_history);
+		   (const struct mb_ctl_param[]){ { "vm", o.vm },
+						  { "limit", o.limit },
+						  { o.who ? "who" : NULL, "1" },
+						  { NULL, NULL } },
+		   o.who ? mb_render_who : mb_render_history);
 }
 
 int mb_ctl_executions(int argc, char **argv)

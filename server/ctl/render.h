@@ -30,6 +30,7 @@ int mb_render_whatif(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_status(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_share(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_simulate(const json_t *root, FILE *to, struct mb_err *err);
+int mb_render_who(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_history(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_executions(const json_t *root, FILE *to, struct mb_err *err);
 /* What became of a plan, below it; nothing when it was not carried out. */

@@ -337,8 +337,9 @@ static void test_history(void **state)
 	scene_close(&s);
 }
 
-/* web1's epoch, audited. */
-static void put_audited(struct scene *s, uint64_t epoch, const struct mb_audit *audit)
+/* One more epoch of web1. */
+static void put_epoch(struct scene *s, uint64_t epoch, const struct mb_audit *audit,
+		      struct mb_slice who)
 {
 	struct mb_fleet_snapshot f;
 	struct mb_err err = { 0 };
@@ -349,10 +350,23 @@ static void put_audited(struct scene *s, uint64_t epoch, const struct mb_audit *
 			continue;
 		f.vms[i].epoch = f.vms[i].acked_unix_ns = epoch;
 		f.vms[i].pass.audit = *audit;
-		store_vm(s->store, &f.vms[i]);
+		store_vm_with(s->store, &f.vms[i], who);
 	}
 	mb_fleet_snapshot_deinit(&f);
 }
+
+static void put_audited(struct scene *s, uint64_t epoch, const struct mb_audit *audit)
+{
+	put_epoch(s, epoch, audit, (struct mb_slice){ 0 });
+}
+
+static void put_who_list(struct scene *s, uint64_t epoch, struct mb_slice who)
+{
+	put_epoch(s, epoch, &(struct mb_audit){ 0 }, who);
+}
+
+#define put_who(s, epoch, list)                                                                    \
+	put_who_list(s, epoch, (struct mb_slice){ (const uint8_t *)(list), sizeof(list) - 1 })
 
 static void test_history_of_audits(void **state)
 {
@@ -398,6 +412,77 @@ static void test_history_of_audits(void **state)
 	assert_true(json_is_null(at(a, "precision")));
 	assert_int_equal(number_at(a, "doubted"), 0);
 	assert_int_equal(json_object_size(at(a, "classes")), 0);
+	json_decref(j);
+	scene_close(&s);
+}
+
+static void test_history_of_who(void **state)
+{
+	struct scene s;
+	json_t *j;
+
+	(void)state;
+	scene_open(&s);
+	j = get(&s, "/v1/history", "vm\0web1\0who\0001\0");
+	assert_keys(j, "vm rows who");
+	assert_keys(at(j, "who"), "rows by");
+	assert_int_equal(number_at(j, "who.rows"), 0);
+	assert_int_equal(json_array_size(at(j, "who.by")), 0);
+	json_decref(j);
+	put_who(&s, 4, "\0\0\3\0\2\5\3cc1\3/ci\5\0\0\0\1\6");
+	put_who(&s, 5, "\0\0\1\1\2sh\1/\2\0\144\3cc1\3/ci\4\0\0\0\3");
+	j = get(&s, "/v1/history", "vm\0web1\0who\0001\0");
+	assert_int_equal(json_array_size(at(j, "rows")), 3);
+	assert_int_equal(number_at(j, "who.rows"), 2);
+	assert_int_equal(json_array_size(at(j, "who.by")), 3);
+	assert_keys(at(j, "who.by.0"), "process cgroup frames kinds");
+	assert_string_equal(text_at(j, "who.by.0.process"), "sh");
+	assert_int_equal(number_at(j, "who.by.0.frames"), 100);
+	assert_string_equal(text_at(j, "who.by.1.process"), "cc1");
+	assert_string_equal(text_at(j, "who.by.1.cgroup"), "/ci");
+	assert_int_equal(number_at(j, "who.by.1.frames"), 10);
+	assert_int_equal(json_object_size(at(j, "who.by.1.kinds")), 2);
+	assert_int_equal(number_at(at(j, "who.by.1.kinds"), "first write"), 4);
+	assert_true(json_is_null(at(j, "who.by.2.process")));
+	assert_true(json_is_null(at(j, "who.by.2.cgroup")));
+	assert_int_equal(number_at(j, "who.by.2.frames"), 8);
+	json_decref(j);
+	j = get(&s, "/v1/history", "vm\0web1\0");
+	assert_null(json_object_get(j, "who"));
+	json_decref(j);
+	refused(&s, "/v1/history", "vm\0web1\0who\0002\0", EINVAL, "who");
+	scene_close(&s);
+}
+
+/* Each epoch with other names: the answer is bounded, and nothing is missing in it. */
+static void test_many_names(void **state)
+{
+	struct scene s;
+	json_t *j, *row;
+	json_int_t sum = 0;
+	size_t i;
+
+	(void)state;
+	scene_open(&s);
+	for (int epoch = 4; epoch < 10; epoch++) {
+		struct mb_buf b = { 0 };
+
+		mb_buf_put(&b, "\0\0\1\1", 4);
+		for (int k = 0; k < 50; k++) {
+			const uint8_t name[] = {
+				2, (uint8_t)('0' + epoch), (uint8_t)('0' + k), 0, 1, 2
+			};
+
+			mb_buf_put(&b, name, sizeof(name));
+		}
+		put_who_list(&s, (uint64_t)epoch, mb_buf_slice(&b));
+		mb_buf_deinit(&b);
+	}
+	j = get(&s, "/v1/history", "vm\0web1\0who\0001\0");
+	assert_int_equal(json_array_size(at(j, "who.by")), 201);
+	json_array_foreach(at(j, "who.by"), i, row) sum +=
+		json_integer_value(json_object_get(row, "frames"));
+	assert_int_equal(sum, 6 * 101);
 	json_decref(j);
 	scene_close(&s);
 }
@@ -485,6 +570,8 @@ int main(void)
 		cmocka_unit_test(test_plan),
 		cmocka_unit_test(test_history),
 		cmocka_unit_test(test_history_of_audits),
+		cmocka_unit_test(test_history_of_who),
+		cmocka_unit_test(test_many_names),
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_bad_fleet_file),
 		cmocka_unit_test(test_carries_out),

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proto/base/cleanup.h"
 #include "tests/unit/util_test.h"
 
 static uint64_t inode(const char *path)
@@ -43,10 +44,34 @@ static void test_names(void **state)
 	assert_int_equal(chdir("/") | rmdir(root), 0);
 }
 
+/* What was found is known, though it be gone; more than there is room for, and the oldest go. */
+static void test_names_are_kept(void **state)
+{
+	static struct mb_cgroup_names names;
+	char root[] = "/tmp/mbcgroup.XXXXXX";
+	uint64_t id;
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	assert_int_equal(chdir(root), 0);
+	assert_int_equal(mkdir("a", 0700), 0);
+	id = inode("a");
+	assert_string_equal(mb_cgroup_names_get(&names, root, id), "/a");
+	assert_int_equal(rmdir("a"), 0);
+	for (uint64_t i = 1; i < MB_ARRAY_LEN(names.known); i++)
+		mb_cgroup_names_get(&names, "/nowhere", 1ull << 60 | i);
+	assert_string_equal(mb_cgroup_names_get(&names, root, id), "/a");
+	assert_string_equal(mb_cgroup_names_get(&names, "/nowhere", 77), "?77");
+	assert_true(*mb_cgroup_names_get(&names, root, id) == '?');
+	assert_string_equal(mb_cgroup_names_get(&names, "/nowhere", 77), "?77");
+	assert_int_equal(chdir("/") | rmdir(root), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_names_are_kept),
 	};
 
 	return cmocka_run_group_tests_name("cgroup", tests, NULL, NULL);

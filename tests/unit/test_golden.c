@@ -213,6 +213,21 @@ static void spoil_doubted(struct mb_delta_msg *d)
 	d->pass.audit = (struct mb_audit){ .audits = 4, .doubted = 5 };
 }
 
+static void spoil_who_name(struct mb_delta_msg *d)
+{
+	d->pass.who = BYTES("\0\0\0\4s\033[m\0\0");
+}
+
+static void spoil_who_length(struct mb_delta_msg *d)
+{
+	d->pass.who = BYTES("\0\0\0\1p\0\1\1\xff\xff\xff\xff\x0f");
+}
+
+static void spoil_who_sum(struct mb_delta_msg *d)
+{
+	d->pass.who = BYTES("\0\0\1\x80\x80\x80\x80\x80\x80\x10\1p\0\1\1");
+}
+
 static void put_bad_hello(struct mb_buf *out, const char *vm, bool identity)
 {
 	mb_cleanup(mb_buf_deinit) struct mb_buf raw = { 0 };
@@ -303,6 +318,9 @@ enum bad {
 	STALE,
 	FLAGGED,
 	DOUBTED,
+	WHO_NAME,
+	WHO_LENGTH,
+	WHO_SUM,
 	TRACE_CUT,
 	TRACE_WRAP,
 	TRACE_SEED,
@@ -341,6 +359,9 @@ static const struct {
 	{ "bad-delta-audit-stale-above-changed", STALE, EBADMSG, "stale: 5 of 4" },
 	{ "bad-delta-audit-flagged", FLAGGED, EBADMSG, "flagged_changed: 5 of 4" },
 	{ "bad-delta-audit-doubted", DOUBTED, EBADMSG, "doubted: 5 of 4" },
+	{ "bad-delta-who-name", WHO_NAME, EBADMSG, "pass.who: row 1: process: a byte 0x1b" },
+	{ "bad-delta-who-length", WHO_LENGTH, EBADMSG, "row 2: process: a name of" },
+	{ "bad-delta-who-sum", WHO_SUM, EBADMSG, "row 1: more than 2^46 frames" },
 	{ "bad-trace-cut", TRACE_CUT, EBADMSG, "ends inside an epoch" },
 	{ "bad-trace-frame-wraps", TRACE_WRAP, EBADMSG, "above 2^52" },
 	{ "bad-trace-seed-letter", TRACE_SEED, EBADMSG, "line 2: 'x'" },
@@ -349,10 +370,14 @@ static const struct {
 static void make_bad(enum bad what, struct mb_buf *out)
 {
 	static void (*const spoil[])(struct mb_delta_msg *) = {
-		[EPOCH] = spoil_epoch,	 [BASE] = spoil_base,	    [RESULT] = spoil_result,
-		[COUNT] = spoil_count,	 [GAP] = spoil_gap,	    [RANK] = spoil_rank,
-		[BITMAP] = spoil_bitmap, [BOTH] = spoil_both,	    [PAGES] = spoil_pages,
-		[STALE] = spoil_stale,	 [FLAGGED] = spoil_flagged, [DOUBTED] = spoil_doubted,
+		[EPOCH] = spoil_epoch,	     [BASE] = spoil_base,
+		[RESULT] = spoil_result,     [COUNT] = spoil_count,
+		[GAP] = spoil_gap,	     [RANK] = spoil_rank,
+		[BITMAP] = spoil_bitmap,     [BOTH] = spoil_both,
+		[PAGES] = spoil_pages,	     [STALE] = spoil_stale,
+		[FLAGGED] = spoil_flagged,   [DOUBTED] = spoil_doubted,
+		[WHO_NAME] = spoil_who_name, [WHO_LENGTH] = spoil_who_length,
+		[WHO_SUM] = spoil_who_sum,
 	};
 
 	switch (what) {
@@ -461,6 +486,7 @@ static void test_good_messages(void **state)
 		{ "delta-snapshot", 0, snapshot_msg },
 		{ "delta-audited", 0, sample_audited_msg },
 		{ "delta-audited-doubted", 0, sample_doubted_msg },
+		{ "delta-who", 0, sample_who_msg },
 		{ "ack", MB_MSG_ACK, NULL },
 		{ "resync", MB_MSG_RESYNC, NULL },
 		{ "refusal", MB_MSG_REFUSAL, NULL },
@@ -566,7 +592,7 @@ static void test_cut_anywhere(void **state)
 	}
 	closedir(d);
 	/* Each is named in a table above: nobody's file is forgotten. */
-	assert_int_equal(files, 16 + MB_ARRAY_LEN(bads));
+	assert_int_equal(files, 17 + MB_ARRAY_LEN(bads));
 }
 
 int main(void)

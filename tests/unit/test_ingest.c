@@ -233,8 +233,8 @@ static void test_durable(void **state)
 	scene_close(&s);
 }
 
-/* Puts an audit into the Delta of `job`. */
-static void audit(struct mb_ingest_job *job, const struct mb_audit *a)
+/* Puts an audit, or who dirtied memory, into the Delta of `job`. */
+static void amend(struct mb_ingest_job *job, const struct mb_audit *a, struct mb_slice who)
 {
 	mb_cleanup(mb_buf_deinit) struct mb_buf raw = { 0 };
 	mb_cleanup(mb_msg_deinit) struct mb_msg msg = { 0 };
@@ -243,9 +243,16 @@ static void audit(struct mb_ingest_job *job, const struct mb_audit *a)
 
 	assert_ok(mb_frame_take(&frame, RAW_MAX, &raw, &err), &err);
 	assert_ok(mb_msg_unpack(mb_buf_slice(&raw), &msg, &err), &err);
-	msg.delta.pass.audit = *a;
+	if (a)
+		msg.delta.pass.audit = *a;
+	msg.delta.pass.who = who;
 	mb_buf_clear(&job->frame);
 	assert_ok(mb_msg_to_frame(&msg, &job->frame, &err), &err);
+}
+
+static void audit(struct mb_ingest_job *job, const struct mb_audit *a)
+{
+	amend(job, a, (struct mb_slice){ 0 });
 }
 
 /* It is of its epoch: the next one does not have it. */
@@ -277,6 +284,38 @@ static void test_audit(void **state)
 	must(&s, job, MB_INGEST_BAD, "pass.audit.stale");
 	assert_int_equal(count(&s, "SELECT count(*) FROM audit"), 1);
 	assert_durable(&s, 1);
+	scene_close(&s);
+}
+
+/* Counted once, however often it comes. */
+static void test_who(void **state)
+{
+	static const uint8_t list[] = "\0\0\1\7\2sh\1/\2\1\2";
+	const struct mb_slice who = { list, sizeof(list) - 1 };
+	struct mb_ingest_job *job, *again;
+	struct scene s;
+	struct mb_vm vm;
+
+	(void)state;
+	scene_open(&s);
+	job = next_epoch(&s, 0, 100, 1, 50);
+	amend(job, NULL, who);
+	again = make_job(&s, 0);
+	mb_buf_put(&again->frame, job->frame.data, job->frame.len);
+	must(&s, job, MB_INGEST_DURABLE, "");
+	must(&s, again, MB_INGEST_DURABLE, "");
+	assert_int_equal(count(&s, "SELECT sum(frames) FROM who"), 10);
+	assert_int_equal(count(&s, "SELECT frames FROM who WHERE process = 'sh'"), 3);
+	/* It lived in the message. */
+	mb_fleet_get(s.fleet, 0, &vm);
+	assert_null(vm.pass.who.data);
+	mb_vm_deinit(&vm);
+	must(&s, next_epoch(&s, 0, 110, 1, 50), MB_INGEST_DURABLE, "");
+	assert_int_equal(count(&s, "SELECT count(*) FROM who"), 2);
+	job = next_epoch(&s, 1, 100, 1, 50);
+	amend(job, NULL, (struct mb_slice){ list, sizeof(list) - 2 });
+	must(&s, job, MB_INGEST_BAD, "pass.who: row 1");
+	assert_int_equal(count(&s, "SELECT count(*) FROM who"), 2);
 	scene_close(&s);
 }
 
@@ -697,6 +736,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_durable),
 		cmocka_unit_test(test_audit),
+		cmocka_unit_test(test_who),
 		cmocka_unit_test(test_again),
 		cmocka_unit_test(test_resync),
 		cmocka_unit_test(test_other_identity_is_no_base),

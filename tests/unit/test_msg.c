@@ -33,13 +33,15 @@ static void assert_refused(const struct mb_buf *raw, int code, const char *word)
 	assert_fails(unpack(mb_buf_slice(raw), &msg, &err), code, &err, word);
 }
 
-/* Every kind, and last a Delta with an audit. */
-enum { SAMPLES = WIRE_TYPES + 1 };
+/* Every kind, and last Deltas with an audit, and with who dirtied memory. */
+enum { SAMPLES = WIRE_TYPES + 2 };
 
 static void get_sample(uint64_t which, struct mb_msg *ret)
 {
 	if (which == WIRE_TYPES)
 		sample_doubted_msg(ret);
+	else if (which == WIRE_TYPES + 1)
+		sample_who_msg(ret);
 	else
 		sample_msg(wire_types[which], ret);
 }
@@ -631,6 +633,19 @@ static void test_no_audit(void **state)
 	assert_int_equal(raw.len, plain.len);
 }
 
+static void test_bad_who(void **state)
+{
+	mb_cleanup(mb_buf_deinit) struct mb_buf raw = { 0 };
+	struct mb_err err = { 0 };
+	struct mb_msg msg;
+
+	(void)state;
+	sample_who_msg(&msg);
+	msg.delta.pass.who.len--;
+	assert_ok(mb_msg_pack(&msg, &raw, &err), &err);
+	assert_refused(&raw, EBADMSG, "Delta message: field pass.who: row 2: frames");
+}
+
 static void test_the_rest(void **state)
 {
 	mb_cleanup(mb_buf_deinit) struct mb_buf raw = { 0 };
@@ -788,6 +803,7 @@ int main(void)
 		cmocka_unit_test(test_audit),
 		cmocka_unit_test(test_bad_audit),
 		cmocka_unit_test(test_no_audit),
+		cmocka_unit_test(test_bad_who),
 		cmocka_unit_test(test_the_rest),
 		cmocka_unit_test(test_tiny_fields),
 		cmocka_unit_test(test_long_fields),

@@ -149,11 +149,21 @@ static int tracker_epoch(struct mb_tracker *t, const struct mb_frame_set **ret_d
 	return 0;
 }
 
+/* One frame each time. */
+static void tracker_who(struct mb_tracker *t, struct mb_who *to)
+{
+	struct mb_who_row row = { .process = "p", .frames[MB_WHO_COW] = 1 };
+
+	(void)t;
+	mb_who_put(to, &row);
+}
+
 static const struct mb_tracker_ops tracker_ops = {
 	.name = "fake",
 	.strength = MB_STRENGTH_PROOF,
 	.follows = 1 << MB_CLASS_ANON | 1 << MB_CLASS_FILE,
 	.epoch = tracker_epoch,
+	.who = tracker_who,
 };
 
 static void raw_identity(struct mb_identity *ret)
@@ -937,6 +947,40 @@ static void test_keys_and_bits(void **state)
 	mb_pass_deinit(&s.pass);
 }
 
+/* What an audit's second question has is of the same epoch; of a pass that fails, of the next. */
+static void test_who(void **state)
+{
+	struct mb_err err = { 0 };
+	struct mb_epoch e;
+	struct scene s;
+
+	(void)state;
+	scene_init(&s, true, true);
+	put(&s, 3, 7);
+	run(&s, &e);
+	mb_fingerprint_deinit(&e.fingerprint);
+	assert_true(e.who.counted);
+	assert_int_equal(e.who.rows[0].frames[MB_WHO_COW], 1);
+	s.pass.audit_every = 1;
+	run(&s, &e);
+	mb_fingerprint_deinit(&e.fingerprint);
+	assert_int_equal(e.info.audit.audits, 1);
+	assert_int_equal(e.who.rows[0].frames[MB_WHO_COW], 2);
+	s.pass.audit_every = 0;
+	put(&s, 3, 8);
+	s.source.fail_at = 3;
+	assert_fails(mb_pass_run(&s.pass, &e, &err), EIO, &err, "frame 3 is gone");
+	s.source.fail_at = 0;
+	run(&s, &e);
+	mb_fingerprint_deinit(&e.fingerprint);
+	assert_int_equal(e.who.n, 1);
+	assert_int_equal(e.who.rows[0].frames[MB_WHO_COW], 2);
+	run(&s, &e);
+	mb_fingerprint_deinit(&e.fingerprint);
+	assert_int_equal(e.who.rows[0].frames[MB_WHO_COW], 1);
+	mb_pass_deinit(&s.pass);
+}
+
 static void test_superfasthash_has_its_own_bits(void **state)
 {
 	struct mb_err err = { 0 };
@@ -981,6 +1025,7 @@ int main(void)
 		cmocka_unit_test(test_end_of_epochs),
 		cmocka_unit_test(test_progress),
 		cmocka_unit_test(test_keys_and_bits),
+		cmocka_unit_test(test_who),
 		cmocka_unit_test(test_superfasthash_has_its_own_bits),
 	};
 

@@ -583,18 +583,44 @@ static void test_executions(void **state)
 	free(text);
 }
 
+static void test_who(void **state)
+{
+	(void)state;
+	assert_renders(
+		mb_render_who,
+		"{\"vm\":\"a\",\"rows\":[{\"epoch\":3},{\"epoch\":4},{\"epoch\":6}],\"who\":{"
+		"\"rows\":2,\"by\":["
+		"{\"process\":\"cc1\",\"cgroup\":\"/ci\",\"frames\":2560,\"kinds\":{\"freed\":10,"
+		"\"first write\":2500,\"copy on write\":50}},"
+		"{\"process\":\"a\\u001b[m\",\"cgroup\":\"\",\"frames\":1,\"kinds\":{\"exec\":1}},"
+		"{\"process\":null,\"cgroup\":null,\"frames\":77,\"kinds\":{\"allocated\":77}}]}}",
+		"Who dirtied memory of VM a, epochs 3 to 6 (counted in 2 of 3)\n"
+		"process   cgroup  frames    MB  by what, first\n"
+		"cc1       /ci       2560  10.0  first write 2500, copy on write 50, freed 10\n"
+		"a?[m      -            1   0.0  exec 1\n"
+		"(others)  -           77   0.3  allocated 77\n"
+		"frames: of any kind of memory, each once an epoch, for who was first\n");
+	assert_renders(mb_render_who,
+		       "{\"vm\":\"a\",\"rows\":[{\"epoch\":3}],\"who\":{\"rows\":0,\"by\":[]}}",
+		       "Who dirtied memory of VM a: not counted in these epochs (mbagent run "
+		       "--tracker bpf --who N)\n");
+	assert_renders(mb_render_who, "{\"vm\":\"a\",\"rows\":[],\"who\":{\"rows\":0,\"by\":[]}}",
+		       "Who dirtied memory of VM a: no epoch yet\n");
+}
+
 /* What a server of another version might answer must not bring us down. */
 static void test_strange_answers(void **state)
 {
 	static const mb_render_fn all[] = { mb_render_analyze, mb_render_plan,
 					    mb_render_status,  mb_render_share,
-					    mb_render_history, mb_render_executions };
+					    mb_render_history, mb_render_executions,
+					    mb_render_who };
 	static const char *const answers[] = {
 		"{}",
 		"{\"hosts\":3,\"vms\":3,\"files\":3,\"pairs\":{},\"rows\":\"\",\"identities\":"
 		"null}",
 		"{\"hosts\":[],\"vms\":[1],\"files\":[null],\"pairs\":[[]],\"rows\":[\"\"],"
-		"\"identities\":[4],\"moves\":[[]]}",
+		"\"identities\":[4],\"moves\":[[]],\"who\":{\"rows\":7,\"by\":[]}}",
 		"{\"hosts\":[{\"name\":4,\"vms\":[5],\"vms_before\":7,\"vms_after\":[[]]},8],"
 		"\"vms\":[{\"name\":{}}],\"files\":[{\"file\":null}],\"pairs\":[{\"a\":3}],"
 		"\"rows\":[{\"pages\":-3,\"changed\":1},{\"audit\":4},{\"audit\":{\"audits\":-7,"
@@ -609,6 +635,9 @@ static void test_strange_answers(void **state)
 		"\"created_unix_ms\":-9223372036854775807,\"moves\":[1,{\"vm\":{},"
 		"\"begun_unix_ms\":9223372036854775807,\"ended_unix_ms\":\"\"}]},"
 		"\"executions\":[1,{\"id\":[],\"created_unix_ms\":9223372036854775807}]}",
+		"{\"rows\":[1],\"who\":{\"rows\":-1,\"by\":[1,{\"process\":4,\"kinds\":[]},{\"kinds\":{"
+		"\"x\":\"y\",\"z\":-1,\"u\":9223372036854775807},\"frames\":-9223372036854775808}]}"
+		"}",
 	};
 
 	(void)state;
@@ -651,6 +680,7 @@ int main(void)
 		cmocka_unit_test(test_history_of_doubts),
 		cmocka_unit_test(test_history_width),
 		cmocka_unit_test(test_analyze),
+		cmocka_unit_test(test_who),
 		cmocka_unit_test(test_strange_answers),
 	};
 

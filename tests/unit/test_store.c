@@ -537,6 +537,130 @@ static void test_audits(void **state)
 	mb_store_close(s);
 }
 
+/* Stores one more epoch of web1, and who dirtied frames in it. */
+static void commit_who(struct mb_store *s, struct mb_vm *vm, uint64_t first,
+		       const struct mb_who *who)
+{
+	struct mb_epoch_record rec = { 0 };
+	struct mb_buf frame = { 0 }, list = { 0 };
+	struct mb_fingerprint fp;
+	struct mb_err err = { 0 };
+
+	make_fingerprint_of(first, 1, 50, &fp);
+	make_frame(mb_fpref_fingerprint(vm->fp), vm->epoch, &fp, vm->epoch + 1, 64, &frame);
+	vm->epoch++;
+	vm->acked_unix_ns++;
+	mb_fpref_put(vm->fp);
+	vm->fp = mb_fpref_new(&fp);
+	mb_who_encode(who, 9, &list);
+	rec.frame = mb_buf_slice(&frame);
+	rec.who = mb_buf_slice(&list);
+	assert_ok(mb_store_begin(s, &err), &err);
+	assert_ok(mb_store_put_epoch(s, vm, &rec, &err), &err);
+	assert_ok(mb_store_commit(s, &err), &err);
+	mb_buf_deinit(&frame);
+	mb_buf_deinit(&list);
+}
+
+struct who_rows {
+	struct mb_who_row rows[8];
+	uint32_t n;
+	uint64_t counted;
+	int result;
+};
+
+static int on_who(void *ctx, const struct mb_who_row *row)
+{
+	struct who_rows *w = ctx;
+
+	assert_true(w->n < 8);
+	w->rows[w->n++] = *row;
+	return w->result;
+}
+
+static void get_who(struct mb_store *s, uint32_t limit, struct who_rows *ret)
+{
+	struct mb_err err = { 0 };
+
+	*ret = (struct who_rows){ 0 };
+	assert_ok(mb_store_who(s, "web1", limit, on_who, ret, &ret->counted, &err), &err);
+}
+
+static void test_who(void **state)
+{
+	static const struct mb_who_row cc1 = { "cc1",
+					       "/ci",
+					       { [MB_WHO_TOUCH] = 60, [MB_WHO_COW] = 5 } };
+	static const struct mb_who_row sh = { "sh", "/", { [MB_WHO_EXEC] = 100 } };
+	static const struct mb_who_row others = {
+		.frames = { [MB_WHO_UNKNOWN] = 3, [MB_WHO_FREE] = 400 }
+	};
+	struct mb_store *s = open_store();
+	struct mb_who who = { 0 }, none = { 0 };
+	struct mb_err err = { 0 };
+	struct who_rows w;
+	struct mb_vm vm;
+
+	(void)state;
+	assert_fails(mb_store_who(s, "web1", 9, on_who, &w, &w.counted, &err), ENOENT, &err,
+		     "web1");
+	store_one(s, &vm);
+	get_who(s, 9, &w);
+	assert_int_equal(w.n + w.counted, 0);
+	mb_who_put(&who, &cc1);
+	mb_who_put(&who, &others);
+	commit_who(s, &vm, 120, &who);
+	commit_who(s, &vm, 121, &none);
+	mb_who_put(&who, &sh);
+	commit_who(s, &vm, 122, &who);
+
+	get_who(s, 9, &w);
+	assert_int_equal(w.n, 3);
+	assert_int_equal(w.counted, 2);
+	assert_string_equal(w.rows[0].process, "cc1");
+	assert_string_equal(w.rows[0].cgroup, "/ci");
+	assert_int_equal(w.rows[0].frames[MB_WHO_TOUCH], 120);
+	assert_int_equal(w.rows[0].frames[MB_WHO_COW], 10);
+	assert_int_equal(mb_who_frames(w.rows[0].frames), 130);
+	assert_string_equal(w.rows[1].process, "sh");
+	assert_int_equal(w.rows[1].frames[MB_WHO_EXEC], 100);
+	assert_string_equal(w.rows[2].process, "");
+	assert_int_equal(w.rows[2].frames[MB_WHO_FREE], 800);
+	assert_int_equal(w.rows[2].frames[MB_WHO_UNKNOWN], 6);
+	/* Of the rows that are asked for only. */
+	get_who(s, 2, &w);
+	assert_int_equal(w.counted, 1);
+	assert_string_equal(w.rows[0].process, "sh");
+	get_who(s, 0, &w);
+	assert_int_equal(w.n + w.counted, 0);
+	w.result = -ECANCELED;
+	assert_int_equal(mb_store_who(s, "web1", 9, on_who, &w, &w.counted, &err), -ECANCELED);
+	assert_int_equal(w.n, 1);
+	/* What a person asks. */
+	assert_int_equal(count("SELECT sum(frames) FROM who WHERE process = 'cc1'"), 130);
+	assert_int_equal(count("SELECT sum(first_write + copy_on_write) FROM who"), 130);
+	assert_int_equal(count("SELECT sum(exec) FROM who JOIN vm ON vm.id = who.vm"
+			       " WHERE name = 'web1'"),
+			 100);
+	/* They go when their epoch goes. */
+	assert_ok(mb_store_forget(s, vm.acked_unix_ns, &err), &err);
+	assert_int_equal(count("SELECT count(*) FROM who"), 3);
+	assert_int_equal(count("SELECT count(*) FROM history"), 1);
+	/* And are not half there. */
+	assert_ok(mb_store_begin(s, &err), &err);
+	assert_fails(mb_store_put_epoch(
+			     s, &vm,
+			     &(struct mb_epoch_record){ .snapshot = true,
+							.frame = { (const uint8_t *)"x", 1 },
+							.who = { (const uint8_t *)"\0\0\0x", 4 } },
+			     &err),
+		     EBADMSG, &err, "process");
+	mb_store_rollback(s);
+	assert_int_equal(count("SELECT count(*) FROM who"), 3);
+	mb_vm_deinit(&vm);
+	mb_store_close(s);
+}
+
 /* A database as version 1 made it: opened, brought up to now, and nothing of it is lost. */
 static void test_upgrade(void **state)
 {
@@ -555,7 +679,7 @@ static void test_upgrade(void **state)
 	    "ALTER TABLE history DROP COLUMN precision; ALTER TABLE history DROP COLUMN stale;"
 	    "ALTER TABLE history DROP COLUMN flagged; ALTER TABLE history DROP COLUMN doubted;"
 	    "ALTER TABLE history DROP COLUMN flagged_changed;"
-	    "DROP TABLE audit; DROP VIEW execution_move; DROP TABLE execution;"
+	    "DROP TABLE audit; DROP TABLE who; DROP VIEW execution_move; DROP TABLE execution;"
 	    "PRAGMA user_version = 1");
 
 	/* A step that fails leaves it as it was. */
@@ -566,7 +690,7 @@ static void test_upgrade(void **state)
 	assert_int_equal(count("SELECT count(*) FROM pragma_table_info('history')"), 19);
 
 	s = open_store();
-	assert_int_equal(count("PRAGMA user_version"), 3);
+	assert_int_equal(count("PRAGMA user_version"), 4);
 	load(s, &l);
 	assert_int_equal(l.n, 1);
 	assert_string_equal(l.damage[0], "");
@@ -591,8 +715,42 @@ static void test_upgrade(void **state)
 	mb_vm_deinit(&vm);
 }
 
+/* From version 2, which knew of audits. */
+static void test_upgrade_for_who(void **state)
+{
+	static const struct mb_who_row sh = { "sh", "/", { [MB_WHO_EXEC] = 100 } };
+	struct mb_store *s = open_store();
+	struct mb_who who = { 0 };
+	struct who_rows w;
+	struct rows h;
+	struct mb_vm vm;
+
+	(void)state;
+	store_one(s, &vm);
+	vm.pass.audit = (struct mb_audit){ .audits = 1, .changed = { 1 } };
+	commit_delta(s, &vm, 120, 50);
+	mb_store_close(s);
+	sql("DROP TABLE who; PRAGMA user_version = 3");
+	s = open_store();
+	assert_int_equal(count("PRAGMA user_version"), 4);
+	get_history(s, 9, &h);
+	assert_int_equal(h.n, 2);
+	assert_audit_equal(&h.rows[1].audit, &vm.pass.audit);
+	get_who(s, 9, &w);
+	assert_int_equal(w.n + w.counted, 0);
+	mb_who_put(&who, &sh);
+	commit_who(s, &vm, 121, &who);
+	get_who(s, 9, &w);
+	assert_int_equal(w.counted, 1);
+	mb_vm_deinit(&vm);
+	mb_store_close(s);
+}
+
 static void test_forget_vm(void **state)
 {
+	static const struct mb_who_row sh = { "sh", "/", { [MB_WHO_EXEC] = 100 } };
+	struct mb_who who = { 0 };
+
 	struct mb_store *s = open_store();
 	struct mb_err err = { 0 };
 	struct mb_vm vm;
@@ -602,11 +760,14 @@ static void test_forget_vm(void **state)
 	vm.pass.audit = (struct mb_audit){ .audits = 1, .changed = { 1 } };
 	commit_delta(s, &vm, 120, 50);
 	assert_int_equal(count("SELECT count(*) FROM audit"), 1);
+	mb_who_put(&who, &sh);
+	commit_who(s, &vm, 121, &who);
+	assert_int_equal(count("SELECT count(*) FROM who"), 2);
 	assert_fails(mb_store_forget_vm(s, "nobody", &err), ENOENT, &err, "nobody");
 	assert_ok(mb_store_forget_vm(s, vm.name, &err), &err);
-	for (size_t i = 0; i < 5; i++) {
-		static const char *const tables[] = { "vm", "fingerprint", "history", "sharing",
-						      "audit" };
+	for (size_t i = 0; i < 6; i++) {
+		static const char *const tables[] = { "vm",	 "fingerprint", "history",
+						      "sharing", "audit",	"who" };
 		char query[64];
 
 		snprintf(query, sizeof(query), "SELECT count(*) FROM %s", tables[i]);
@@ -797,6 +958,8 @@ int main(void)
 		cmocka_unit_test_setup(test_history, fresh),
 		cmocka_unit_test_setup(test_audits, fresh),
 		cmocka_unit_test_setup(test_upgrade, fresh),
+		cmocka_unit_test_setup(test_who, fresh),
+		cmocka_unit_test_setup(test_upgrade_for_who, fresh),
 		cmocka_unit_test_setup(test_forget, fresh),
 		cmocka_unit_test_setup(test_forget_vm, fresh),
 		cmocka_unit_test_setup(test_mark_and_undo, fresh),

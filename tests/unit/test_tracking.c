@@ -27,6 +27,14 @@ static void test_options(void **state)
 	assert_int_equal(t.audit_every, 0);
 	assert_int_equal(parse(&t, "--rehash=64"), 0);
 	assert_int_equal(t.rehash_every, 64);
+	assert_int_equal(t.who, mb_tracking_default.who);
+	assert_int_equal(parse(&t, "--who=64"), 0);
+	assert_int_equal(t.who, 64);
+	assert_int_equal(parse(&t, "--who=0"), 0);
+	assert_int_equal(t.who, 0);
+	assert_null(t.btf);
+	assert_int_equal(parse(&t, "--btf=/f"), 0);
+	assert_string_equal(t.btf, "/f");
 	assert_false(t.budget_given);
 	assert_int_equal(parse(&t, "--budget=2.5"), 0);
 	assert_true(t.budget == .025 && t.budget_given);
@@ -56,9 +64,10 @@ static void test_which_budget_holds(void **state)
 static void test_nonsense(void **state)
 {
 	static const char *const bad[] = {
-		"--audit=-1",	"--audit=x",   "--rehash=0",	  "--rehash=3",
-		"--rehash=128", "--budget=-1", "--budget=101",	  "--budget=1%%",
-		"--budget=nan", "--budget=",   "--budget=0.0009", "--budget=1e-300",
+		"--who=65",	   "--who=-1",	      "--audit=-1",   "--audit=x",
+		"--rehash=0",	   "--rehash=3",      "--rehash=128", "--budget=-1",
+		"--budget=101",	   "--budget=1%%",    "--budget=nan", "--budget=",
+		"--budget=0.0009", "--budget=1e-300",
 	};
 	struct mb_tracking t;
 

@@ -93,6 +93,7 @@ static void scene_prepare(struct scene *s, uint64_t retry_min_ns, uint64_t retry
 		.memory_bytes = 1 << 30,
 		.source = "fake",
 	};
+	s->config.who_rows = 2;
 	s->config.retry_min_ns = retry_min_ns;
 	s->config.retry_max_ns = retry_max_ns;
 	s->config.say = on_say;
@@ -259,7 +260,19 @@ static void greet(struct scene *s)
 struct came {
 	uint64_t base_epoch, epoch;
 	struct mb_pass_info pass;
+	struct mb_who who;
 };
+
+static void take_who(struct mb_slice list, struct mb_who *ret)
+{
+	struct mb_who_row row;
+	struct mb_err err = { 0 };
+	int r;
+
+	while ((r = mb_who_next(&list, &row, &err)) > 0)
+		mb_who_put(ret, &row);
+	assert_ok(r, &err);
+}
 
 /* Takes a Delta; `keep`: as a server that has made it durable. */
 static struct came take_delta(struct scene *s, bool keep)
@@ -271,8 +284,10 @@ static struct came take_delta(struct scene *s, bool keep)
 	struct mb_msg msg;
 
 	receive(s, MB_MSG_DELTA, &msg);
-	came = (struct came){ msg.delta.base_epoch, msg.delta.epoch, msg.delta.pass };
+	came = (struct came){ msg.delta.base_epoch, msg.delta.epoch, msg.delta.pass, { 0 } };
+	take_who(msg.delta.pass.who, &came.who);
 	came.pass.tracker = NULL;
+	came.pass.who = (struct mb_slice){ 0 };
 	assert_ok(mb_delta_decode(&msg.delta.fields, 64, &d, &s->err), &s->err);
 	assert_ok(mb_delta_apply(came.base_epoch ? &s->fp : &empty, &d, &next, &s->err), &s->err);
 	if (came.base_epoch)
@@ -311,8 +326,9 @@ static void refuse(struct scene *s, uint32_t code)
 	send_msg(s, &msg);
 }
 
-/* The agent has an epoch of digests first .. first + n - 1, and may have audited it. */
-static void offer_audited(struct scene *s, uint64_t first, size_t n, const struct mb_audit *audit)
+/* The agent has an epoch of digests first .. first + n - 1, what it may know of it besides. */
+static void offer_with(struct scene *s, uint64_t first, size_t n, const struct mb_audit *audit,
+		       const struct mb_who *who)
 {
 	uint64_t *digests = malloc(n * sizeof(*digests) + 1);
 	struct mb_epoch e = { .info = { .taken_unix_ns = first,
@@ -327,6 +343,8 @@ static void offer_audited(struct scene *s, uint64_t first, size_t n, const struc
 
 	if (audit)
 		e.info.audit = *audit;
+	if (who)
+		e.who = *who;
 	for (size_t i = 0; i < n; i++)
 		digests[i] = mb_mix64(first + i);
 	assert_ok(mb_fingerprint_from_digests(&e.fingerprint, digests, n, &s->err), &s->err);
@@ -335,9 +353,14 @@ static void offer_audited(struct scene *s, uint64_t first, size_t n, const struc
 	assert_null(e.fingerprint.digests);
 }
 
+static void offer_audited(struct scene *s, uint64_t first, size_t n, const struct mb_audit *audit)
+{
+	offer_with(s, first, n, audit, NULL);
+}
+
 static void offer(struct scene *s, uint64_t first, size_t n)
 {
-	offer_audited(s, first, n, NULL);
+	offer_with(s, first, n, NULL, NULL);
 }
 
 static void open_with_epoch_acked(struct scene *s)
@@ -499,6 +522,94 @@ static void test_audits_are_summed(void **state)
 	c = take_delta(&s, true);
 	assert_int_equal(c.pass.epochs, 2);
 	assert_audits(&c, 2, 1, 2, 110, 43, 78);
+	ack(&s);
+	scene_close(&s);
+}
+
+/* An epoch in which one of several programs has rewritten so many frames. */
+static void offer_who(struct scene *s, uint64_t first, const char *process, uint64_t frames)
+{
+	struct mb_who_row row = { .cgroup = "/", .frames[MB_WHO_REWRITE] = frames };
+	struct mb_who who = { 0 };
+
+	snprintf(row.process, sizeof(row.process), "%s", process);
+	mb_who_put(&who, &row);
+	offer_with(s, first, 50, NULL, &who);
+}
+
+static uint64_t frames_of(const struct came *c, const char *process)
+{
+	for (uint32_t i = 0; i < c->who.n; i++)
+		if (strcmp(c->who.rows[i].process, process) == 0)
+			return mb_who_frames(c->who.rows[i].frames);
+	return 0;
+}
+
+/* The same for who dirtied memory: as many names as are asked for, the rest in one. */
+static void test_who_is_summed(void **state)
+{
+	struct came c;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, 2 * MS, 8 * MS);
+	offer_who(&s, 100, "a", 10);
+	offer_who(&s, 200, "b", 20);
+	offer(&s, 300, 50);
+	offer_who(&s, 400, "c", 25);
+	offer_who(&s, 500, "a", 11);
+	start_listening(&s);
+	greet(&s);
+	c = take_delta(&s, true);
+	assert_int_equal(c.pass.epochs, 5);
+	assert_int_equal(c.who.n, 2);
+	assert_int_equal(frames_of(&c, "a"), 21);
+	assert_int_equal(frames_of(&c, "c"), 25);
+	assert_int_equal(c.who.others[MB_WHO_REWRITE], 20);
+	ack(&s);
+	/* Nobody counted. */
+	offer(&s, 600, 50);
+	c = take_delta(&s, true);
+	assert_false(c.who.counted);
+	ack(&s);
+	/* One that was in flight when the connection broke, and did not arrive ... */
+	offer_who(&s, 700, "a", 1);
+	c = take_delta(&s, false);
+	assert_int_equal(frames_of(&c, "a"), 1);
+	offer_who(&s, 800, "a", 2);
+	greet(&s);
+	c = take_delta(&s, true);
+	assert_int_equal(frames_of(&c, "a"), 3);
+	/* ... and one that did, though its ack was lost. */
+	offer_who(&s, 900, "a", 4);
+	greet(&s);
+	c = take_delta(&s, true);
+	assert_int_equal(frames_of(&c, "a"), 4);
+	ack(&s);
+	scene_close(&s);
+}
+
+/* A server that has lost what it acked gets it again, as a snapshot: but not who, who was counted.
+ */
+static void test_who_is_not_counted_twice(void **state)
+{
+	struct came c;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, 2 * MS, 8 * MS);
+	start_listening(&s);
+	offer_who(&s, 100, "a", 10);
+	greet(&s);
+	take_delta(&s, true);
+	ack(&s);
+	s.boot.id[0]++;
+	s.epoch++;
+	greet(&s);
+	c = take_delta(&s, true);
+	assert_int_equal(c.base_epoch, 0);
+	assert_int_equal(c.epoch, 1);
+	assert_false(c.who.counted);
 	ack(&s);
 	scene_close(&s);
 }
@@ -1269,6 +1380,8 @@ int main(void)
 		cmocka_unit_test(test_first_and_next),
 		cmocka_unit_test(test_net_delta_while_away),
 		cmocka_unit_test(test_audits_are_summed),
+		cmocka_unit_test(test_who_is_summed),
+		cmocka_unit_test(test_who_is_not_counted_twice),
 		cmocka_unit_test(test_lost_ack),
 		cmocka_unit_test(test_lost_delta),
 		cmocka_unit_test(test_resync),

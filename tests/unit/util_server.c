@@ -128,9 +128,9 @@ void make_vm(const char *name, uint64_t epoch, const struct mb_fingerprint *fp, 
 	assert_non_null(ret->fp);
 }
 
-void store_vm(struct mb_store *s, struct mb_vm *vm)
+void store_vm_with(struct mb_store *s, struct mb_vm *vm, struct mb_slice who)
 {
-	struct mb_epoch_record rec = { .snapshot = true, .added = vm->sharing.pages };
+	struct mb_epoch_record rec = { .snapshot = true, .added = vm->sharing.pages, .who = who };
 	struct mb_buf frame = { 0 };
 	struct mb_err err = { 0 };
 
@@ -141,4 +141,9 @@ void store_vm(struct mb_store *s, struct mb_vm *vm)
 	assert_ok(mb_store_put_epoch(s, vm, &rec, &err), &err);
 	assert_ok(mb_store_commit(s, &err), &err);
 	mb_buf_deinit(&frame);
+}
+
+void store_vm(struct mb_store *s, struct mb_vm *vm)
+{
+	store_vm_with(s, vm, (struct mb_slice){ 0 });
 }

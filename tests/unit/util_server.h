@@ -30,5 +30,7 @@ void make_frame(const struct mb_fingerprint *base, uint64_t base_epoch,
 void make_vm(const char *name, uint64_t epoch, const struct mb_fingerprint *fp, struct mb_vm *ret);
 /* Stores that VM with a snapshot, in a transaction of its own. */
 void store_vm(struct mb_store *s, struct mb_vm *vm);
+/* And who dirtied memory, as in a Delta. */
+void store_vm_with(struct mb_store *s, struct mb_vm *vm, struct mb_slice who);
 
 #endif

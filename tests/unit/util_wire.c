@@ -155,6 +155,17 @@ void sample_doubted_msg(struct mb_msg *ret)
 	ret->delta.pass.audit.doubted = 2;
 }
 
+void sample_who_msg(struct mb_msg *ret)
+{
+	/* 5 frames of others allocated; sh touched 300 and copied 7, a dæmon rewrote one. */
+	static const uint8_t who[] = "\0\0\2\0\5"
+				     "\2sh\15/user.slice/a\5\0\0\0\xac\2\7"
+				     "\6d?mon1\2?9\6\0\0\0\0\0\1";
+
+	sample_audited_msg(ret);
+	ret->delta.pass.who = (struct mb_slice){ who, sizeof(who) - 1 };
+}
+
 void sample_raw(enum mb_msg_type type, struct mb_buf *out)
 {
 	struct mb_err err = { 0 };
@@ -213,6 +224,7 @@ static void assert_pass_equal(const struct mb_pass_info *a, const struct mb_pass
 	assert_true(a->full == b->full);
 	assert_string_equal(a->tracker, b->tracker);
 	assert_audit_equal(&a->audit, &b->audit);
+	assert_slice_equal(a->who, b->who);
 }
 
 static void assert_delta_equal(const struct mb_delta_msg *a, const struct mb_delta_msg *b)

@@ -20,6 +20,8 @@ void sample_msg(enum mb_msg_type type, struct mb_msg *ret);
 void sample_audited_msg(struct mb_msg *ret);
 /* And the tracker had doubts after both. */
 void sample_doubted_msg(struct mb_msg *ret);
+/* A Delta that says who dirtied memory. */
+void sample_who_msg(struct mb_msg *ret);
 /* A sample, packed to protobuf bytes (appended). */
 void sample_raw(enum mb_msg_type type, struct mb_buf *out);
 

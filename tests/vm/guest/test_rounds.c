@@ -8,7 +8,8 @@
  *		before; an epoch is taken, between two walks of our own
  *
  * We are the server, too. What both walks have found must be in the fingerprint that the agent has
- * brought up to then. At the end its audits must have found no page stale that it follows.
+ * brought up to then. At the end its audits must have found no page stale that it follows, and
+ *among those who dirtied memory it must have named the program that wrote all the time.
  *
  * With MB_DEBUG_TRACK, which breaks a rule, it must fail: test_rounds_broken.sh.
  */
@@ -20,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -32,6 +34,7 @@
 #include "proto/delta.h"
 #include "proto/frame.h"
 #include "proto/msg.h"
+#include "proto/who.h"
 #include "util_content.h"
 #include "util_file.h"
 #include "util_test.h"
@@ -56,6 +59,8 @@ static struct mb_fingerprint held;
 static uint32_t bits;
 static struct mb_audit audit; /* of passes that were relied on */
 static uint32_t doubted;
+static struct mb_who who;
+static size_t delta_bytes, who_bytes; /* on the wire: all, and what that adds */
 static size_t epochs, full, incremental;
 static uint64_t read_incremental, pages_incremental;
 
@@ -98,6 +103,40 @@ static void greet(const struct mb_hello *hello)
 	answer(&msg);
 }
 
+static void take_who(struct mb_slice list)
+{
+	struct mb_who_row row;
+	struct mb_err err = { 0 };
+
+	if (!list.len)
+		fail("epoch %zu does not say who dirtied memory", epochs);
+	while (mb_who_next(&list, &row, &err) > 0)
+		mb_who_put(&who, &row);
+}
+
+static size_t frame_bytes(const struct mb_msg *msg)
+{
+	mb_cleanup(mb_buf_deinit) struct mb_buf b = { 0 };
+	struct mb_err err = { 0 };
+
+	if (mb_msg_to_frame(msg, &b, &err) < 0)
+		broken("a frame", &err);
+	return b.len;
+}
+
+/* Of incremental passes, which are what most are. */
+static void weigh(const struct mb_delta_msg *d)
+{
+	struct mb_msg msg = { .type = MB_MSG_DELTA, .delta = *d };
+	size_t with = frame_bytes(&msg);
+
+	if (d->pass.full)
+		return;
+	msg.delta.pass.who = (struct mb_slice){ 0 };
+	delta_bytes += with;
+	who_bytes += with - frame_bytes(&msg);
+}
+
 static void take_delta(const struct mb_delta_msg *d)
 {
 	struct mb_msg msg = { .type = MB_MSG_ACK };
@@ -112,6 +151,8 @@ static void take_delta(const struct mb_delta_msg *d)
 	mb_fingerprint_deinit(&held);
 	held = next;
 	epochs++;
+	take_who(d->pass.who);
+	weigh(d);
 	if (d->pass.audit.doubted)
 		doubted++;
 	else
@@ -234,7 +275,7 @@ static void epoch(void)
 static char *live;
 static int live_pid, load_pid;
 
-static int start(void (*run)(void))
+static int start(const char *name, void (*run)(void))
 {
 	int pid = fork();
 
@@ -242,6 +283,7 @@ static int start(void (*run)(void))
 		fail_errno("fork");
 	if (!pid) {
 		setpgid(0, 0);
+		prctl(PR_SET_NAME, name);
 		for (;;)
 			run();
 	}
@@ -435,6 +477,31 @@ static void report(const bool *started)
 	}
 }
 
+/* Each of its pages is written anew between two of the live epochs, and counts once. */
+static void check_who(void)
+{
+	uint64_t rewritten = 0, least = ROUNDS * LIVE_PAGES * 9ull / 10;
+
+	say("who dirtied memory: %.0f of %.0f bytes on the wire an incremental pass; others: %llu "
+	    "frames",
+	    (double)who_bytes / (double)incremental, (double)delta_bytes / (double)incremental,
+	    (unsigned long long)mb_who_frames(who.others));
+	for (uint32_t i = 0; i < who.n; i++) {
+		const struct mb_who_row *row = &who.rows[i];
+
+		say("who: %-15s in %s: %llu frames, %llu of them rewritten", row->process,
+		    row->cgroup, (unsigned long long)mb_who_frames(row->frames),
+		    (unsigned long long)row->frames[MB_WHO_REWRITE]);
+		if (strcmp(row->process, "w-alive") == 0)
+			rewritten += row->frames[MB_WHO_REWRITE];
+	}
+	/* Once in each of the epochs at most, and the two parts of an audit are two. */
+	if (rewritten < least || rewritten > (epochs + audit.audits) * LIVE_PAGES)
+		fail("w-alive rewrote %llu frames, they say; it wrote to %d of its own all the "
+		     "time, through %zu epochs",
+		     (unsigned long long)rewritten, LIVE_PAGES, epochs);
+}
+
 int main(void)
 {
 	static bool started[64];
@@ -454,8 +521,8 @@ int main(void)
 	}
 	start_agent();
 	serve(1);
-	live_pid = start(live_round);
-	load_pid = start(load_round);
+	live_pid = start("w-alive", live_round);
+	load_pid = start("w-load", load_round);
 	for (int round = 0; round < ROUNDS; round++) {
 		nap(.2);
 		for (size_t i = 0; i < n_writers; i++) {
@@ -481,6 +548,7 @@ int main(void)
 		fail("%llu pages were wrong at the server; audits found %llu stale",
 		     (unsigned long long)wrong, (unsigned long long)stale);
 	CHECK(epochs == 2 * ROUNDS + 2);
+	check_who();
 	/* Doubts put it off. */
 	if (audit.audits < 3 || audit.audits + doubted < epochs / AUDIT_EVERY ||
 	    incremental < epochs / 2)

@@ -87,11 +87,15 @@ static int compare_entries(const void *a, const void *b)
 	return (x->digest > y->digest) - (x->digest < y->digest);
 }
 
-/* What the delta says, in the plainest way; false if it cannot be. `to` has room for both. */
+/*
+ * What the delta says, in the plainest way; `to` has room for both. False if it contradicts itself
+ * or the base: then it is what comes of not noticing.
+ */
 static bool model(const struct mb_fingerprint *base, const struct mb_delta *d, struct entry *to,
 		  size_t *ret_n)
 {
 	size_t n = base->n_distinct;
+	bool sound = true;
 	uint32_t at = 0;
 
 	for (uint32_t i = 0; i < n; i++)
@@ -100,14 +104,12 @@ static bool model(const struct mb_fingerprint *base, const struct mb_delta *d, s
 		to[d->changed[i].rank].copies = d->changed[i].copies;
 	for (uint32_t i = 0; i < d->n_removed; i++) {
 		for (uint32_t k = 0; k < d->n_changed; k++)
-			if (d->changed[k].rank == d->removed[i])
-				return false;
+			sound &= d->changed[k].rank != d->removed[i];
 		to[d->removed[i]].copies = 0;
 	}
 	for (uint32_t i = 0; i < d->n_added; i++) {
 		for (uint32_t k = 0; k < base->n_distinct; k++)
-			if (base->digests[k] == d->added[i])
-				return false;
+			sound &= base->digests[k] != d->added[i];
 		to[n + i] = (struct entry){ d->added[i], 1 };
 	}
 	for (uint32_t i = 0; i < d->n_added_multi; i++)
@@ -115,7 +117,7 @@ static bool model(const struct mb_fingerprint *base, const struct mb_delta *d, s
 	n += d->n_added;
 	qsort(to, n, sizeof(*to), compare_entries);
 	*ret_n = n;
-	return true;
+	return sound;
 }
 
 static struct mb_fingerprint_id model_id(const struct entry *e, size_t n)
@@ -175,12 +177,12 @@ static void check_applied(const struct mb_fingerprint *base, struct mb_delta *d,
 
 	must(e);
 	sound = model(base, d, e, &n);
+	d->result = model_id(e, n);
 	if (!sound) {
 		must(mb_delta_apply(base, d, &got, &err) == -EBADMSG && *err.text);
 		must(!got.digests && !got.multi);
 		return;
 	}
-	d->result = model_id(e, n);
 	/* No message can name such a result. */
 	if (d->result.pages > MB_FINGERPRINT_PAGES_MAX)
 		return;

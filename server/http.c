@@ -2,16 +2,34 @@
 #include "server/http.h"
 
 #include <microhttpd.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "proto/base/cleanup.h"
+#include "proto/base/clock.h"
+#include "proto/base/file.h"
+#include "server/access_log.h"
+#include "server/socket_file.h"
 
-enum { CONNECTIONS_MAX = 64, IDLE_S = 30 };
+enum { CONNECTIONS_MAX = 64, IDLE_S = 30, PEM_BYTES_MAX = 1 << 20 };
+
+/* What the library reads of our files. */
+struct pem {
+	struct mb_buf cert, key;
+};
 
 struct mb_http {
 	struct MHD_Daemon *daemon;
 	struct mb_api *api;
+	struct mb_http_config config;
+	struct mb_access_log *access_log;
+	pthread_mutex_t lock; /* of the tokens: they are read again by another thread */
+	struct mb_tokens tokens;
+	struct pem pem; /* empty: no TLS */
+	bool is_unix;
+	char *socket_file;
 	int fd;
 };
 
@@ -67,6 +85,8 @@ static enum MHD_Result answer(struct MHD_Connection *c, unsigned int status, jso
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, allow);
+	if (status == MHD_HTTP_UNAUTHORIZED)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
 	r = MHD_queue_response(c, status, response);
 	MHD_destroy_response(response);
 	return r;
@@ -78,6 +98,81 @@ static enum MHD_Result refuse(struct MHD_Connection *c, unsigned int status, con
 	return answer(c, status, json_pack("{s:s}", "error", why), allow);
 }
 
+/* --- who asks --------------------------------------------------------------------------------- */
+
+static void find_caller(struct mb_http *h, struct MHD_Connection *c, struct mb_caller *ret)
+{
+	const union MHD_ConnectionInfo *info;
+
+	if (h->is_unix) {
+		info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+		mb_caller_by_socket(info ? info->connect_fd : -1, h->config.readers, ret);
+		return;
+	}
+	pthread_mutex_lock(&h->lock);
+	mb_caller_by_token(
+		h->config.tokens ? &h->tokens : NULL,
+		MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION),
+		ret);
+	pthread_mutex_unlock(&h->lock);
+}
+
+/* The address without the port, which is another one every time. */
+static void name_peer(struct mb_http *h, struct MHD_Connection *c, char *text, size_t size)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	struct mb_address a = { 0 };
+	char *colon;
+
+	snprintf(text, size, "unix");
+	if (h->is_unix || !info || !info->client_addr)
+		return;
+	memcpy(&a.storage, info->client_addr,
+	       info->client_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) :
+							  sizeof(struct sockaddr_in));
+	mb_uri_format(&a, text, size);
+	colon = strrchr(text, ':');
+	if (colon)
+		*colon = 0;
+}
+
+static void log_access(struct mb_http *h, struct MHD_Connection *c, const struct mb_caller *caller,
+		       const char *method, const char *url, unsigned int status, const char *why)
+{
+	char peer[128];
+	struct mb_err err = { 0 };
+	struct mb_access a = { .at_unix_ms = mb_unix_ns() / 1000000,
+			       .who = caller->who,
+			       .peer = peer,
+			       .role = caller->role,
+			       .method = method,
+			       .path = url,
+			       .status = status,
+			       .reason = why };
+
+	name_peer(h, c, peer, sizeof(peer));
+	if (mb_access_log_put(h->access_log, &a, mb_now_ns(), &err) < 0)
+		h->config.warn(h->config.ctx, err.text);
+}
+
+/* 0: go on; else the status of the refusal. */
+static unsigned int judge(const struct mb_caller *caller, const char *method, const char *url,
+			  struct mb_err *err)
+{
+	enum mb_role needed = mb_role_needed(method, url);
+
+	if (caller->strange) {
+		mb_fail(err, EACCES, "a token is needed (Authorization: Bearer; mbctl token add)");
+		return MHD_HTTP_UNAUTHORIZED;
+	}
+	if (caller->role >= needed)
+		return 0;
+	mb_fail(err, EACCES, "%s has the role %s; this needs %s", caller->who,
+		mb_role_name(caller->role), mb_role_name(needed));
+	return MHD_HTTP_FORBIDDEN;
+}
+
 static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *url,
 			      const char *method, const char *version, const char *upload,
 			      size_t *upload_size, void **request)
@@ -87,6 +182,8 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *u
 	const char *allow = post ? "GET" : "GET, POST";
 	struct mb_http *h = ctx;
 	struct mb_err err = { 0 };
+	struct mb_caller caller;
+	unsigned int refused;
 	json_t *json = NULL;
 	int r;
 
@@ -112,11 +209,21 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *u
 	/* A browser names the page that made it ask: no page may have something done here. */
 	if (post && MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN))
 		return refuse(c, MHD_HTTP_FORBIDDEN, "not for web pages", allow);
+	find_caller(h, c, &caller);
+	refused = judge(&caller, method, url, &err);
+	if (refused) {
+		log_access(h, c, &caller, method, url, refused, err.text);
+		return answer(c, refused, reason(&err), allow);
+	}
 	r = (post ? mb_api_post : mb_api_get)(h->api, url, query, c, &json, &err);
+	if (post)
+		log_access(h, c, &caller, method, url, status_of(r), r < 0 ? err.text : "");
 	if (r < 0)
 		json = reason(&err);
 	return answer(c, status_of(r), json, allow);
 }
+
+/* --- listening -------------------------------------------------------------------------------- */
 
 /* Bound here rather than by the library, so that a failure has its reason. */
 static int listen_on(const struct mb_address *address, struct mb_address *ret_bound,
@@ -124,49 +231,222 @@ static int listen_on(const struct mb_address *address, struct mb_address *ret_bo
 {
 	mb_autoclose int fd = socket(address->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	char text[200];
-	int on = 1;
+	mode_t old;
+	int on = 1, r;
 
 	mb_uri_format(address, text, sizeof(text));
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    bind(fd, &address->sa, address->len) < 0 || listen(fd, 64) < 0)
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		return mb_fail(err, errno, "cannot serve HTTP on %s: %m", text);
+	old = umask(0177);
+	r = bind(fd, &address->sa, address->len);
+	umask(old);
+	if (r < 0 || listen(fd, 64) < 0)
 		return mb_fail(err, errno, "cannot serve HTTP on %s: %m", text);
 	*ret_bound = (struct mb_address){ .len = sizeof(ret_bound->storage) };
 	getsockname(fd, &ret_bound->sa, &ret_bound->len);
 	return mb_take_fd(fd);
 }
 
-int mb_http_start(struct mb_api *api, const struct mb_address *address,
-		  struct mb_address *ret_bound, struct mb_http **ret, struct mb_err *err)
+static void pem_deinit(struct pem *p)
+{
+	if (p->key.data)
+		explicit_bzero(p->key.data, p->key.cap);
+	mb_buf_deinit(&p->cert);
+	mb_buf_deinit(&p->key);
+}
+
+static int pem_read(const struct mb_tls_files *files, struct pem *ret, struct mb_err *err)
+{
+	int r = mb_file_read(files->cert, PEM_BYTES_MAX, &ret->cert, err);
+
+	return r < 0 ? r :
+		       mb_file_read(files->key ? files->key : files->cert, PEM_BYTES_MAX, &ret->key,
+				    err);
+}
+
+static struct MHD_Daemon *start_daemon(struct mb_http *h)
+{
+	const struct MHD_OptionItem tls[] = {
+		{ MHD_OPTION_HTTPS_MEM_CERT, 0, h->pem.cert.data },
+		{ MHD_OPTION_HTTPS_MEM_KEY, 0, h->pem.key.data },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0,
+		  (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3" },
+		{ MHD_OPTION_END, 0, NULL },
+	};
+	const struct MHD_OptionItem clear[] = { { MHD_OPTION_END, 0, NULL } };
+	bool secure = h->pem.cert.len;
+
+	return MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
+					(secure ? MHD_USE_TLS : 0),
+				0, NULL, NULL, handle, h, MHD_OPTION_LISTEN_SOCKET, h->fd,
+				MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
+				MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_ARRAY,
+				secure ? tls : clear, MHD_OPTION_END);
+}
+
+static int check_reach(const struct mb_http_config *c, const struct mb_address *a,
+		       struct mb_err *err)
+{
+	if (mb_address_is_local(a) || c->insecure)
+		return 0;
+	if (!c->tls)
+		return mb_fail(
+			err, EPERM,
+			"other machines can reach it: needs TLS (--tls-cert), or --insecure");
+	if (!c->tokens)
+		return mb_fail(err, EPERM,
+			       "other machines can reach it: needs --tokens (mbctl token add), or "
+			       "--insecure");
+	return 0;
+}
+
+static int open_files(struct mb_http *h, const struct mb_address *address, struct mb_err *err)
+{
+	const struct mb_http_config *c = &h->config;
+	int r;
+
+	if (c->tokens && (r = mb_tokens_read(c->tokens, &h->tokens, err)) < 0)
+		return r;
+	if (c->access_log && (r = mb_access_log_open(c->access_log, &h->access_log, err)) < 0)
+		return r;
+	if (!c->tls || mb_address_is_local(address))
+		return 0;
+	if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
+		return mb_fail(err, EOPNOTSUPP, "this libmicrohttpd has no TLS");
+	return pem_read(c->tls, &h->pem, err);
+}
+
+static int open_socket(struct mb_http *h, const struct mb_address *address,
+		       struct mb_address *ret_bound, struct mb_err *err)
+{
+	const char *path = address->un.sun_path;
+	int r = mb_socket_file_clear(address, err);
+
+	if (r < 0)
+		return r;
+	h->fd = listen_on(address, ret_bound, err);
+	if (h->fd < 0)
+		return h->fd;
+	if (!h->is_unix)
+		return 0;
+	h->socket_file = strdup(path);
+	/* The file keeps strangers out; caller.c judges who got in. */
+	if (h->config.readers != MB_NO_GROUP &&
+	    (chown(path, (uid_t)-1, h->config.readers) < 0 || chmod(path, 0660) < 0))
+		return mb_fail(err, errno, "%s: group: %m", path);
+	return 0;
+}
+
+static void free_http(struct mb_http *h)
+{
+	if (h->socket_file)
+		unlink(h->socket_file);
+	free(h->socket_file);
+	if (h->fd >= 0)
+		close(h->fd);
+	mb_access_log_close(h->access_log);
+	mb_tokens_deinit(&h->tokens);
+	pem_deinit(&h->pem);
+	pthread_mutex_destroy(&h->lock);
+	free(h);
+}
+
+int mb_http_start(struct mb_api *api, const struct mb_http_config *config,
+		  const struct mb_address *address, struct mb_address *ret_bound,
+		  struct mb_http **ret, struct mb_err *err)
 {
 	struct mb_http *h = calloc(1, sizeof(*h));
+	int r;
 
 	if (!h)
 		return mb_fail_mem(err, "HTTP");
 	h->api = api;
-	h->fd = listen_on(address, ret_bound, err);
-	if (h->fd < 0) {
-		int r = h->fd;
-
-		free(h);
-		return r;
-	}
-	h->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, 0, NULL, NULL,
-				     handle, h, MHD_OPTION_LISTEN_SOCKET, h->fd,
-				     MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
-				     MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_END);
+	h->config = *config;
+	h->fd = -1;
+	h->is_unix = address->sa.sa_family == AF_UNIX;
+	pthread_mutex_init(&h->lock, NULL);
+	if ((r = check_reach(config, address, err)) < 0 || (r = open_files(h, address, err)) < 0 ||
+	    (r = open_socket(h, address, ret_bound, err)) < 0)
+		goto failed;
+	h->daemon = start_daemon(h);
 	if (!h->daemon) {
-		close(h->fd);
-		free(h);
-		return mb_fail(err, EIO, "libmicrohttpd did not start");
+		r = mb_fail(err, EIO, "libmicrohttpd did not start%s",
+			    h->pem.cert.len ? " (does it take the certificate?)" : "");
+		goto failed;
 	}
 	*ret = h;
 	return 0;
+failed:
+	free_http(h);
+	return r;
 }
 
 void mb_http_stop(struct mb_http *h)
 {
 	if (!h)
 		return;
-	MHD_stop_daemon(h->daemon);
-	free(h);
+	if (h->daemon) {
+		MHD_stop_daemon(h->daemon);
+		h->fd = -1; /* the library has closed it */
+	}
+	free_http(h);
+}
+
+/* --- reading files again ---------------------------------------------------------------------- */
+
+static int reload_tokens(struct mb_http *h, struct mb_err *err)
+{
+	struct mb_tokens now = { 0 }, old;
+	int r;
+
+	if (!h->config.tokens)
+		return 0;
+	r = mb_tokens_read(h->config.tokens, &now, err);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&h->lock);
+	old = h->tokens;
+	h->tokens = now;
+	pthread_mutex_unlock(&h->lock);
+	mb_tokens_deinit(&old);
+	return 0;
+}
+
+static bool same(const struct mb_buf *a, const struct mb_buf *b)
+{
+	return a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
+}
+
+/* The socket stays: who comes meanwhile waits a moment. */
+static int restart(struct mb_http *h, struct pem *now, struct mb_err *err)
+{
+	struct pem old = h->pem;
+
+	if (h->daemon) {
+		MHD_quiesce_daemon(h->daemon);
+		MHD_stop_daemon(h->daemon);
+	}
+	h->pem = *now;
+	h->daemon = start_daemon(h);
+	if (h->daemon) {
+		*now = old;
+		return 0;
+	}
+	h->pem = old;
+	h->daemon = start_daemon(h);
+	return mb_fail(err, EBADMSG, "libmicrohttpd does not take the certificate%s",
+		       h->daemon ? "" : ", nor the one of before any more: no HTTP");
+}
+
+int mb_http_reload(struct mb_http *h, struct mb_err *err)
+{
+	mb_cleanup(pem_deinit) struct pem now = { 0 };
+	int r = reload_tokens(h, err);
+
+	if (r < 0 || !h->pem.cert.len)
+		return r;
+	r = pem_read(h->config.tls, &now, err);
+	if (r < 0 || (same(&now.cert, &h->pem.cert) && same(&now.key, &h->pem.key)))
+		return r;
+	return restart(h, &now, err);
 }

@@ -3,6 +3,7 @@
 #include <argp.h>
 #include <event2/event.h>
 #include <event2/thread.h>
+#include <grp.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,6 +34,8 @@ struct options {
 	int n_listen;
 	uint64_t sharing_ns, keep_ns, max_agents, frame_budget_mb;
 	struct mb_tls_files tls;
+	const char *tokens, *access_log;
+	gid_t http_group;
 	bool insecure, verbose;
 };
 
@@ -43,6 +46,9 @@ enum {
 	OPT_AGENTS,
 	OPT_BUDGET,
 	OPT_FORGET,
+	OPT_TOKENS,
+	OPT_GROUP,
+	OPT_ACCESS_LOG,
 	OPT_TLS_CERT,
 	OPT_TLS_KEY,
 	OPT_TLS_CA,
@@ -67,7 +73,15 @@ static const struct argp_option options[] = {
 	{ "tls-crl", OPT_TLS_CRL, "FILE", 0, "certificates that are revoked (none)", 0 },
 	{ "insecure", OPT_INSECURE, 0, 0,
 	  "without TLS listen where other machines can reach it all the same", 0 },
-	{ "http", OPT_HTTP, "HOST:PORT", 0, "where the API listens (127.0.0.1:9877)", 0 },
+	{ "http", OPT_HTTP, "HOST:PORT", 0,
+	  "where the API listens (127.0.0.1:9877), or unix:PATH: root and this user may do all "
+	  "there. Where other machines can reach it, it is https and needs --tokens",
+	  0 },
+	{ "tokens", OPT_TOKENS, "FILE", 0,
+	  "who may ask the API by TCP, loopback too (mbctl token add). SIGHUP: read it again", 0 },
+	{ "http-group", OPT_GROUP, "GROUP", 0, "whose members may read by --http unix:PATH", 0 },
+	{ "access-log", OPT_ACCESS_LOG, "FILE", 0,
+	  "who asked the API to change something, or was refused: JSON lines, only added to", 0 },
 	{ "fleet", 'f', "FILE", 0, "hosts, VMs and rules for plans (docs/fleet-file.md)", 0 },
 	{ "sharing-interval", OPT_SHARING, "TIME", 0,
 	  "how often the matrix is computed for the history when nobody asks; 0: never (60s)", 0 },
@@ -118,6 +132,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_FORGET:
 		o->forget_vm = arg;
+		break;
+	case OPT_TOKENS:
+		o->tokens = arg;
+		break;
+	case OPT_GROUP:
+		if (!getgrnam(arg))
+			argp_error(state, "--http-group: no group \"%s\"", arg);
+		o->http_group = getgrnam(arg)->gr_gid;
+		break;
+	case OPT_ACCESS_LOG:
+		o->access_log = arg;
 		break;
 	case OPT_TLS_CERT:
 		o->tls.cert = arg;
@@ -200,13 +225,13 @@ static void on_reload(evutil_socket_t signal, short what, void *ctx)
 
 	(void)signal;
 	(void)what;
-	if (!s->tls)
-		return;
-	if (mb_tls_reload(s->tls, &err) < 0) {
+	if (s->tls && mb_tls_reload(s->tls, &err) < 0)
 		mb_error("certificates: %s; those of before stay in force", err.text);
-		return;
-	}
-	mb_info("certificates read again, %u sessions cut", mb_sessions_recheck(s->sessions));
+	else if (s->tls)
+		mb_info("certificates read again, %u sessions cut",
+			mb_sessions_recheck(s->sessions));
+	if (mb_http_reload(s->http, &err) < 0)
+		mb_error("http: %s; what was before stays in force", err.text);
 }
 
 static int on_load(void *ctx, struct mb_vm *vm, const char *damage, struct mb_err *err)
@@ -257,6 +282,41 @@ static int open_data(struct server *s, struct mb_err *err)
 	return 0;
 }
 
+static void on_http_warning(void *ctx, const char *text)
+{
+	(void)ctx;
+	mb_warning("http: %s", text);
+}
+
+static int listen_http(struct server *s, struct mb_err *err)
+{
+	const struct options *o = s->options;
+	const struct mb_http_config c = { .tls = o->tls.cert ? &o->tls : NULL,
+					  .tokens = o->tokens,
+					  .readers = o->http_group,
+					  .access_log = o->access_log,
+					  .insecure = o->insecure,
+					  .warn = on_http_warning };
+	bool local = strncmp(o->http, "unix:", 5) == 0;
+	struct mb_address address, bound;
+	char uri[300];
+	int r;
+
+	snprintf(uri, sizeof(uri), "%s%s", local ? "" : "tcp:", o->http);
+	if ((r = mb_uri_parse(uri, &address, err)) < 0 ||
+	    (r = mb_http_start(&s->api, &c, &address, &bound, &s->http, err)) < 0)
+		return mb_fail_in(err, r, "--http");
+	mb_uri_format(&bound, uri, sizeof(uri));
+	local = mb_address_is_local(&bound);
+	mb_info("http%s on %s", c.tls && !local ? "s" : "",
+		bound.sa.sa_family == AF_UNIX ? uri : uri + strlen("tcp:"));
+	if (!local && !c.tls)
+		mb_warning("the API can be read from other machines, without encryption");
+	if (!local && !c.tokens)
+		mb_warning("the API can be read from other machines, by anyone");
+	return 0;
+}
+
 static int listen_all(struct server *s, struct mb_err *err)
 {
 	struct mb_address address, bound;
@@ -278,15 +338,7 @@ static int listen_all(struct server *s, struct mb_err *err)
 				   "(--insecure)",
 				   uri);
 	}
-	snprintf(uri, sizeof(uri), "tcp:%s", s->options->http);
-	if ((r = mb_uri_parse(uri, &address, err)) < 0 ||
-	    (r = mb_http_start(&s->api, &address, &bound, &s->http, err)) < 0)
-		return mb_fail_in(err, r, "--http");
-	mb_uri_format(&bound, uri, sizeof(uri));
-	mb_info("http on %s", uri + strlen("tcp:"));
-	if (!mb_address_is_local(&bound))
-		mb_warning("the API can be read from other machines, by anyone");
-	return 0;
+	return listen_http(s, err);
 }
 
 /* A descriptor per agent, and some for ourselves. */
@@ -429,6 +481,7 @@ int main(int argc, char **argv)
 		.keep_ns = 30 * 86400000000000,
 		.max_agents = 4096,
 		.frame_budget_mb = 1024,
+		.http_group = MB_NO_GROUP,
 	};
 	struct server s = { .options = &o, .lock_fd = -1 };
 	struct mb_err err = { 0 };

@@ -18,6 +18,7 @@
 #include "proto/break.h"
 #include "proto/frame.h"
 #include "server/muffle.h"
+#include "server/socket_file.h"
 #include "server/vm_uri.h"
 
 enum {
@@ -849,28 +850,10 @@ void mb_sessions_destroy(struct mb_sessions *s)
 	free(s);
 }
 
-/* A socket file left by a server that was killed is in the way; one in use is not ours to take. */
-static int clear_socket_file(const struct mb_address *a, struct mb_err *err)
-{
-	mb_autoclose int fd = -1;
-	struct stat st;
-
-	if (a->sa.sa_family != AF_UNIX || lstat(a->un.sun_path, &st) < 0)
-		return 0;
-	if (!S_ISSOCK(st.st_mode))
-		return mb_fail(err, EEXIST, "unix:%s: there is a file, and it is no socket",
-			       a->un.sun_path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, &a->sa, a->len) == 0)
-		return mb_fail(err, EADDRINUSE, "unix:%s: in use", a->un.sun_path);
-	unlink(a->un.sun_path);
-	return 0;
-}
-
 int mb_sessions_listen(struct mb_sessions *s, const struct mb_address *address,
 		       struct mb_address *ret_bound, struct mb_err *err)
 {
-	int i = s->n_listeners, r = clear_socket_file(address, err);
+	int i = s->n_listeners, r = mb_socket_file_clear(address, err);
 	mode_t old;
 
 	if (r < 0)

@@ -8,6 +8,7 @@
 static struct mb_fleet *fleet;
 static struct mb_store *store;
 static struct mb_api api;
+static const struct mb_http_config config = { .readers = MB_NO_GROUP };
 static struct mb_http *http;
 static struct mb_address address;
 
@@ -31,7 +32,7 @@ static int set_up(void **state)
 	api = (struct mb_api){ .store = store, .db_path = path };
 	assert_ok(mb_sharing_create(fleet, &api.sharing, &err), &err);
 	assert_ok(mb_uri_parse("tcp:127.0.0.1:0", &wanted, &err), &err);
-	assert_ok(mb_http_start(&api, &wanted, &address, &http, &err), &err);
+	assert_ok(mb_http_start(&api, &config, &wanted, &address, &http, &err), &err);
 	return 0;
 }
 
@@ -151,7 +152,7 @@ static void test_address_in_use(void **state)
 	struct mb_err err = { 0 };
 
 	(void)state;
-	assert_fails(mb_http_start(&api, &address, &bound, &again, &err), EADDRINUSE, &err,
+	assert_fails(mb_http_start(&api, &config, &address, &bound, &again, &err), EADDRINUSE, &err,
 		     "cannot serve HTTP on tcp:127.0.0.1:");
 	assert_null(again);
 }

@@ -3,6 +3,7 @@
 #ifndef MB_CTL_CLIENT_H
 #define MB_CTL_CLIENT_H
 
+#include <argp.h>
 #include <jansson.h>
 #include <stddef.h>
 
@@ -18,13 +19,20 @@ struct mb_ctl_param {
 
 /* The server to ask: `option` if not NULL, else $MBCTL_SERVER, else the default. */
 const char *mb_ctl_server(const char *option);
-/* -EINVAL unless it is http://HOST[:PORT] or https://... */
+/* -EINVAL unless it is http://HOST[:PORT], https://... or unix:PATH */
 int mb_ctl_server_check(const char *server, struct mb_err *err);
 
 /*
+ * A child parser for argp: --token-file (else $MBCTL_TOKEN_FILE) and --cacert (else $MBCTL_CACERT),
+ * which hold for every mb_ctl_get() after it. It has no input.
+ */
+extern const struct argp mb_ctl_trust_argp;
+
+/*
  * GET server + path + "?key=value&...". `params` ends with a NULL key and may be NULL.
- * -ECONNREFUSED: nobody answers there. -EREMOTEIO: the server's own words. -EBADMSG: the answer is
- * not what the API gives. *ret is a new reference to an object.
+ * A token is not sent in clear to another machine. -ECONNREFUSED: nobody answers there. -EREMOTEIO:
+ * the server's own words. -EBADMSG: the answer is not what the API gives. *ret is a new reference
+ * to an object.
  */
 int mb_ctl_get(const char *server, const char *path, const struct mb_ctl_param *params,
 	       json_t **ret, struct mb_err *err);

@@ -59,6 +59,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
+static const struct argp_child children[] = { { &mb_ctl_trust_argp, 0, NULL, 0 }, { 0 } };
+
 static const struct argp_option plain_options[] = {
 	{ "server", 's', "URL", 0, SERVER_HELP, 0 },
 	{ "json", 'j', NULL, 0, JSON_HELP, 0 },
@@ -82,6 +84,7 @@ int mb_ctl_status(int argc, char **argv)
 	static const struct argp argp = {
 		.options = plain_options,
 		.parser = parse_option,
+		.children = children,
 		.doc = "The server, its hosts, and every VM's last epoch: pages, distinct digests, "
 		       "zero pages and self-sharing apart.",
 	};
@@ -96,6 +99,7 @@ int mb_ctl_share(int argc, char **argv)
 	static const struct argp argp = {
 		.options = plain_options,
 		.parser = parse_option,
+		.children = children,
 		.doc = "What VMs share: per trust domain the self-sharing of each VM, the inter-VM "
 		       "sharing of each two, and per host what its VMs save together. More than 12 "
 		       "VMs: the 20 strongest pairs; --json has all.",
@@ -119,6 +123,7 @@ int mb_ctl_history(int argc, char **argv)
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse_option,
+		.children = children,
 		.args_doc = "VM",
 		.doc = "Sharing and churn of one VM, one line per epoch, the newest last. Times "
 		       "are "
@@ -146,6 +151,7 @@ int mb_ctl_executions(int argc, char **argv)
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse_option,
+		.children = children,
 		.args_doc = "[ID]",
 		.doc = "Plans that were carried out (mbctl plan --apply), the newest first; of one "
 		       "its plan, and what became of each move. Of a dry run the times are those "

@@ -24,6 +24,7 @@ int main(int argc, char **argv)
 		{ "simulate", "a planner against a scenario: arrivals, churn (no server)",
 		  mb_ctl_simulate },
 		{ "pki", "a small CA: certificates for server and agents", mb_ctl_pki },
+		{ "token", "who may ask the server from other machines", mb_ctl_token },
 		{ NULL, NULL, NULL },
 	};
 

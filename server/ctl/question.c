@@ -256,9 +256,11 @@ int mb_ctl_ask(const struct mb_ctl_question *q, int argc, char **argv)
 {
 	/* Static: what argp is given must live as long as it runs, and a command runs once. */
 	static struct argp_option options[2 * MB_OPTIONS + OWN_MAX + 16];
+	static const struct argp_child children[] = { { &mb_ctl_trust_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp argp = {
 		.options = options,
 		.parser = parse_option,
+		.children = children,
 		.args_doc = q->args_doc,
 		.doc = q->doc,
 		.help_filter = help_filter,

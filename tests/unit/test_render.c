@@ -635,7 +635,8 @@ static void test_strange_answers(void **state)
 		"\"created_unix_ms\":-9223372036854775807,\"moves\":[1,{\"vm\":{},"
 		"\"begun_unix_ms\":9223372036854775807,\"ended_unix_ms\":\"\"}]},"
 		"\"executions\":[1,{\"id\":[],\"created_unix_ms\":9223372036854775807}]}",
-		"{\"rows\":[1],\"who\":{\"rows\":-1,\"by\":[1,{\"process\":4,\"kinds\":[]},{\"kinds\":{"
+		"{\"rows\":[1],\"who\":{\"rows\":-1,\"by\":[1,{\"process\":4,"
+		"\"kinds\":[]},{\"kinds\":{"
 		"\"x\":\"y\",\"z\":-1,\"u\":9223372036854775807},\"frames\":-9223372036854775808}]}"
 		"}",
 	};

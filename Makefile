@@ -159,6 +159,7 @@ bench: ## what planners save, and what walk and tracking cost in a guest (K=6.1)
 	$(Q)$(MAKE) --no-print-directory STATIC=1 all
 	$(Q)tests/bench/walk $(K)
 	$(Q)tests/bench/track $(K)
+	$(Q)tests/bench/load $(K)
 
 clean: ## remove build/ (downloads included)
 	rm -rf build
@@ -260,7 +261,7 @@ VM_GUEST := $(patsubst tests/vm/guest/%.c,build/vm/guest/%,$(VM_SRC))
 # Those that try the agent's own code are linked with it: made by STATIC=1, which tests/vm/run says.
 VM_AGENT := $(patsubst tests/vm/guest/%.c,build/vm/guest/%,$(shell grep -ls '"agent/' $(VM_SRC) /dev/null))
 vm-guest: $(VM_GUEST)
-build/vm/guest/bench_track: VM_LIBS = $(call libs,sqlite3)
+build/vm/guest/bench_load: VM_LIBS = $(call libs,sqlite3)
 $(VM_AGENT): $(AGENT_LIB) $(PROTO_LIB)
 $(VM_GUEST): build/vm/guest/%: tests/vm/guest/%.c $(VM_UTIL) Makefile
 	$(call say,CC,$<)

@@ -250,7 +250,7 @@ int mb_cmd_dirty(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
 	r = mb_mbwalk_open_loaded(o.module, &fd, &err);
 	if (r == 0)
-		r = mb_track_bpf.open(&(struct mb_tracker_options){ o.btf, .who = true }, &t, &err);
+		r = mb_track_bpf.open(&(struct mb_tracker_options){ o.btf, .who = 1 }, &t, &err);
 	if (r == 0)
 		r = mb_ticker_open(&ticker, &err);
 	if (r == 0) {

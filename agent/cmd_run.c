@@ -33,6 +33,9 @@ struct options {
 	bool verbose;
 };
 
+/* Of the page frames that are dirtied so many stand for whom: few enough to cost nearly nothing. */
+enum { WHO_SAMPLE = 8 };
+
 #define RETRY_MAX_NS ((uint64_t)60000000000)
 
 enum { OPT_HOST = 1, OPT_RETRY };
@@ -243,7 +246,7 @@ static int open_agent(struct run *run, const struct options *o, struct mb_err *e
 {
 	struct mb_tracker_wish wish = { .name = o->tracking.tracker,
 					.options = { .btf = o->tracking.btf,
-						     .who = o->tracking.who > 0 },
+						     .who = o->tracking.who ? WHO_SAMPLE : 0 },
 					.refused = on_refused };
 	struct mb_pass *pass = &run->agent.pass;
 	int r = mb_agent_open(&run->agent, &o->agent, &wish, err);

@@ -27,7 +27,8 @@ struct mb_tracker {
 
 struct mb_tracker_options {
 	const char *btf; /* a file with the kernel's types, where it does not tell them; or NULL */
-	bool who;	 /* say who dirties frames, where that can be told */
+	/* Say who dirties frames, where that can be told: of one in so many, 2^n; 0: do not. */
+	uint32_t who;
 };
 
 struct mb_tracker_ops {

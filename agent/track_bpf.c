@@ -28,12 +28,15 @@
 /* Native, on machines of today. */
 enum { FAULT_NS = 1000 };
 
+/* Epochs in which programs are timed. */
+enum { TIMED_EPOCHS = 16 };
+
 struct track_bpf {
 	struct mb_tracker base;
 	struct mb_tracker_ops ops; /* mb_track_bpf's, but for the strength */
 	struct mb_bpf_set programs, second;
-	bool doubled; /* the second one is attached */
-	bool wants_who;
+	bool doubled;	    /* the second one is attached */
+	uint32_t who_every; /* one frame in so many is counted; 0: none */
 	uint64_t *map;
 	size_t n_words;
 	struct mb_frame_set dirty;
@@ -42,8 +45,9 @@ struct track_bpf {
 	struct mb_dirty_frames other; /* of the last epoch, by those there was no room for */
 	/* Totals as of the last epoch. */
 	uint64_t missed[MB_HOOKS_MAX], missed_twice[MB_HOOKS_MAX];
-	int stats;	  /* file descriptor; while it is open programs are timed */
-	uint64_t told_ns; /* of their run time */
+	int stats;			  /* file descriptor; while it is open programs are timed */
+	uint64_t timed_ns, timed_flagged; /* all of their run time, and what they flagged in it */
+	uint64_t cost_ns;		  /* that nobody was told of yet */
 	uint64_t epochs;
 	bool no_protect, protect_first;
 	struct mb_track_bpf_who *who;
@@ -98,7 +102,7 @@ static int configure(struct track_bpf *t, const struct mbwalk_info *info, struct
 		.page_offset_base = info->page_offset_base,
 		.struct_page_bytes = info->struct_page_bytes,
 		.page_table_levels = page_table_levels(info->page_offset_base),
-		.who = t->wants_who,
+		.who = t->who_every,
 	};
 	struct bpf_map *map = bpf_object__find_map_by_name(t->programs.object, MB_DIRTY_MAP);
 	struct bpf_map *rodata = bpf_object__find_map_by_name(t->programs.object, MB_CONFIG_MAP);
@@ -252,7 +256,7 @@ static int open_all(struct track_bpf *t, const char *btf, struct mb_err *err)
 	btf__free(kernel);
 	if (r < 0)
 		return r;
-	if (!t->wants_who)
+	if (!t->who_every)
 		mb_hooks_leave_out(&t->report.hooks, MB_NEED_WHO);
 	t->report.bits = mb_bpf_has_atomic_or();
 	t->report.knows_pinned = info.knows & MBWALK_KNOWS_PINNED;
@@ -289,7 +293,7 @@ static int bpf_open(const struct mb_tracker_options *options, struct mb_tracker 
 		return mb_fail_mem(err, "a tracker");
 	t->ops = mb_track_bpf;
 	t->stats = -1;
-	t->wants_who = options->who;
+	t->who_every = options->who;
 	t->base.ops = &t->ops;
 	t->who = calloc(MB_WHO_MAX + 1, sizeof(*t->who));
 	r = t->who ? open_all(t, options->btf, err) : mb_fail_mem(err, "a tracker");
@@ -374,6 +378,17 @@ static int by_total(const void *a, const void *b)
 	return (x->total < y->total) - (x->total > y->total);
 }
 
+/* Others are counted in the next epoch; one that cannot be told so has the same ones again. */
+static void change_sample(struct track_bpf *t)
+{
+	int fd = bpf_object__find_map_fd_by_name(t->programs.object, MB_SEED_MAP);
+	__u64 seed = t->epochs;
+	__u32 key = 0;
+
+	if (t->who_every > 1)
+		bpf_map_update_elem(fd, &key, &seed, BPF_ANY);
+}
+
 /* Takes the table of who; what is counted to an entry while it is taken may be lost. */
 static void take_who(struct track_bpf *t)
 {
@@ -392,8 +407,10 @@ static void take_who(struct track_bpf *t)
 	w = &t->who[t->n_who++];
 	*w = (struct mb_track_bpf_who){ .frames = t->other };
 	for (size_t k = 0; k < t->n_who; k++) {
-		for (int i = 0; i < MB_DIRTY_KINDS; i++)
+		for (int i = 0; i < MB_DIRTY_KINDS; i++) {
+			t->who[k].frames.n[i] *= t->who_every;
 			t->who[k].total += t->who[k].frames.n[i];
+		}
 	}
 	if (!w->total)
 		t->n_who--;
@@ -436,6 +453,26 @@ static const char *doubt(struct track_bpf *t)
 	return NULL;
 }
 
+/* Of the epoch that ends: the programs, and the faults that there are because we protect pages. */
+static void add_cost(struct track_bpf *t)
+{
+	uint64_t ns;
+
+	if (t->stats >= 0) {
+		ns = t->report.run_ns - t->timed_ns;
+		t->timed_ns = t->report.run_ns;
+		t->timed_flagged += t->report.flagged;
+	} else {
+		ns = (uint64_t)((double)t->report.flagged * (double)t->timed_ns /
+				(double)MB_MAX(t->timed_flagged, 1u));
+	}
+	t->cost_ns += ns + t->report.rewrites * FAULT_NS;
+	if (t->stats >= 0 && t->epochs >= TIMED_EPOCHS && t->timed_flagged) {
+		close(t->stats);
+		t->stats = -1;
+	}
+}
+
 static int bpf_epoch(struct mb_tracker *tracker, const struct mb_frame_set **ret_dirty,
 		     const char **ret_doubt, struct mb_err *err)
 {
@@ -457,8 +494,10 @@ static int bpf_epoch(struct mb_tracker *tracker, const struct mb_frame_set **ret
 	r = count_losses(t, err);
 	if (r < 0)
 		return r;
+	add_cost(t);
 	double_programs(t);
 	take_who(t);
+	change_sample(t);
 	if (!t->protect_first)
 		r = protect(t, err);
 	if (r < 0)
@@ -472,7 +511,7 @@ static void bpf_who(struct mb_tracker *tracker, struct mb_who *to)
 {
 	struct track_bpf *t = to_bpf(tracker);
 
-	to->counted = to->counted || t->wants_who;
+	to->counted = to->counted || t->who_every;
 	for (size_t i = 0; i < t->n_who; i++) {
 		const struct mb_track_bpf_who *w = &t->who[i];
 		struct mb_who_row row = { 0 };
@@ -522,14 +561,13 @@ static void bpf_describe(struct mb_tracker *tracker, char ret[MB_DESCRIBE_MAX])
 	}
 }
 
-/* As of the last epoch: the programs, and the faults that are there because we protect pages. */
 static uint64_t bpf_cost_ns(struct mb_tracker *tracker)
 {
 	struct track_bpf *t = to_bpf(tracker);
-	uint64_t ns = t->report.run_ns - t->told_ns;
+	uint64_t ns = t->cost_ns;
 
-	t->told_ns = t->report.run_ns;
-	return ns + t->report.rewrites * FAULT_NS;
+	t->cost_ns = 0;
+	return ns;
 }
 
 const struct mb_tracker_ops mb_track_bpf = {

@@ -13,7 +13,8 @@
  *	- all pages of the other classes, and those whose class is not the last epoch's;
  *	- pages that were UNSTABLE or PINNED when they were read, and those that are PINNED now.
  *
- * While it is open the kernel times BPF programs (bpf_enable_stats()), those of others too.
+ * In the first epochs the kernel times BPF programs (bpf_enable_stats()), those of others too; that
+ * costs each event a tenth, so later ones are estimated by how many frames were flagged.
  *
  * Not seen: userfaultfd that puts existing pages in place (UFFDIO_CONTINUE, UFFDIO_MOVE).
  */
@@ -56,7 +57,8 @@ struct mb_track_bpf_report {
 	struct mb_write_protect protect;
 };
 
-/* Who dirtied frames, by frames, most first. An empty comm: those that there was no room for. */
+/* Who dirtied frames, by frames (of a sample, times what it leaves out), most first. An empty comm:
+ * those that there was no room for. */
 struct mb_track_bpf_who {
 	struct mb_dirty_by by;
 	struct mb_dirty_frames frames;

@@ -37,10 +37,11 @@ static const struct argp_option options[] = {
 	  "0 with --interval 0, and for traces and core files)",
 	  0 },
 	{ "who", OPT_WHO, "N", 0,
-	  "tracker bpf counts which processes dirty memory; the names of the N that do most go to "
-	  "the server with each delta, at most 64, the rest in one; 0: it does not count, and "
-	  "costs "
-	  "less (16)",
+	  "tracker bpf counts which processes dirty memory, by a sample; the names of the N that "
+	  "do "
+	  "most go to the server with each delta, at most 64, the rest in one; 0: it does not "
+	  "count "
+	  "(16)",
 	  0 },
 	{ "btf", OPT_BTF, "FILE", 0,
 	  "the kernel's types for tracker bpf, where the kernel does not tell them: of this very "

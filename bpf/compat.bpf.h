@@ -23,7 +23,27 @@ enum { MB_MAX_ORDER = 10 }; /* of what the page allocator hands out on x86-64 */
 enum { MB_PTE_PRESENT = 1 << 0, MB_PTE_WRITE = 1 << 1, MB_PTE_HUGE = 1 << 7 };
 #define MB_PTE_FRAME(entry) (((entry)&0x000ffffffffff000ull) >> 12)
 
+/*
+ * A typed pointer must not be calculated with. What is added to memory is a number from then on; to
+ * have it copied there by the kernel would cost ten times as much.
+ */
+static __always_inline u64 mb_number(u64 typed)
+{
+	u64 number = 0;
+
+	__sync_fetch_and_add(&number, typed);
+	return *(volatile u64 *)&number;
+}
+
 /* --- changes --- */
+
+/* The top of the page tables of who runs, 0 for a kernel thread. 5.11: read without a call. */
+static __always_inline u64 mb_my_pgd(void)
+{
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
+		return mb_number((u64)bpf_get_current_task_btf()->mm->pgd);
+	return (u64)BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), mm, pgd);
+}
 
 /* 6.18: in a struct, so that nobody takes them for a number. */
 static __always_inline u64 mb_page_flags(u64 page)

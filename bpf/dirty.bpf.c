@@ -76,22 +76,26 @@ static __always_inline void dirty_around(const struct mb_mapping *at)
 	}
 }
 
-HOOK(handle_mm_fault)
+HOOK(handle_mm_fault, 3)
 {
 	struct vm_area_struct *vma = (void *)args[0];
 	u32 flags = args[2];
-	struct task_struct *me = (void *)bpf_get_current_task();
 	struct mb_mapping at;
-	u64 vm_flags, mm, page;
-	u32 new;
+	u64 vm_flags = BPF_CORE_READ(vma, vm_flags), pgd, page;
+	u32 new = MB_DIRTY_TOUCH;
 
+	/*
+	 * Of programs and their constants, most faults of a new process: nothing can have become
+	 * writable. A mapping that is gone by now tells nonsense, but then nothing was mapped yet.
+	 */
+	if (!(flags & MB_FAULT_WRITE) && !(vm_flags & MB_VM_WRITE))
+		return;
 	/* The mapping may be gone by now, which does not harm; but one's own memory is there. */
-	mm = flags & MB_FAULT_REMOTE ? (u64)BPF_CORE_READ(vma, vm_mm) : (u64)BPF_CORE_READ(me, mm);
-	mb_walk(mm, args[1], &at);
+	pgd = flags & MB_FAULT_REMOTE ? (u64)BPF_CORE_READ(vma, vm_mm, pgd) : mb_my_pgd();
+	mb_walk(pgd, args[1], &at);
 	/* FOLL_FORCE writes to what is not writable. */
 	if (!at.n || !(at.writable || (flags & MB_FAULT_WRITE)))
 		return;
-	vm_flags = BPF_CORE_READ(vma, vm_flags);
 	if (at.n == 1 && (vm_flags & MB_VM_SHARED)) {
 		/* 6.11: all of a large folio is mapped at once. */
 		page = mb_config.vmemmap_base + at.frame * mb_config.struct_page_bytes;
@@ -101,8 +105,8 @@ HOOK(handle_mm_fault)
 		if ((vm_flags & MB_VM_WRITE) && (vm_flags & MB_VM_SOFTDIRTY))
 			dirty_around(&at);
 	}
-	new = BPF_CORE_READ(vma, vm_file) && !(vm_flags & MB_VM_SHARED) ? MB_DIRTY_COW :
-									  MB_DIRTY_TOUCH;
+	if (mb_config.who && !(vm_flags & MB_VM_SHARED) && BPF_CORE_READ(vma, vm_file))
+		new = MB_DIRTY_COW;
 	mb_account(at.frame, mb_flag(at.frame, at.n), MB_DIRTY_REWRITE, new);
 }
 
@@ -117,6 +121,7 @@ int raw_sched_process_exec(struct bpf_raw_tracepoint_args *ctx)
 	struct mm_struct *mm = BPF_CORE_READ((struct task_struct *)ctx->args[0], mm);
 	u64 at = BPF_CORE_READ(mm, start_stack) & ~4095ull;
 	u64 end = BPF_CORE_READ(mm, env_end) + 4096 + 8; /* then the program's path */
+	u64 pgd = (u64)BPF_CORE_READ(mm, pgd);
 	struct mb_mapping mapping;
 
 	if (end - at > PAGES * 4096ull)
@@ -124,7 +129,7 @@ int raw_sched_process_exec(struct bpf_raw_tracepoint_args *ctx)
 	for (int i = 0; i < PAGES; i++, at += 4096) {
 		if (at >= end)
 			break;
-		mb_walk((u64)mm, at, &mapping);
+		mb_walk(pgd, at, &mapping);
 		if (mapping.n)
 			mb_account(mapping.frame, mb_flag(mapping.frame, mapping.n), MB_DIRTY_EXEC,
 				   MB_DIRTY_EXEC);
@@ -137,7 +142,7 @@ int raw_sched_process_exec(struct bpf_raw_tracepoint_args *ctx)
  * only the page tables tell, so that all are read anew. What does it is inlined; this comes before
  * it, under the lock that write protection takes, too.
  */
-HOOK(security_file_mprotect)
+HOOK(security_file_mprotect, 3)
 {
 	struct vm_area_struct *vma = (void *)args[0];
 
@@ -147,48 +152,48 @@ HOOK(security_file_mprotect)
 
 /* --- page cache, written to by the kernel --- */
 
-HOOK(folio_mark_dirty)
+HOOK(folio_mark_dirty, 1)
 {
 	dirty_compound(args[0], MB_DIRTY_CACHE_WRITE);
 }
 
-HOOK(set_page_dirty)
+HOOK(set_page_dirty, 1)
 {
 	dirty_compound(mb_head(args[0]), MB_DIRTY_CACHE_WRITE);
 }
 
-HOOK(filemap_dirty_folio)
+HOOK(filemap_dirty_folio, 2)
 {
 	dirty_compound(args[1], MB_DIRTY_CACHE_WRITE);
 }
 
-HOOK(__set_page_dirty_nobuffers)
+HOOK(__set_page_dirty_nobuffers, 1)
 {
 	dirty_compound(mb_head(args[0]), MB_DIRTY_CACHE_WRITE);
 }
 
-HOOK(iomap_set_page_dirty)
+HOOK(iomap_set_page_dirty, 1)
 {
 	dirty_compound(mb_head(args[0]), MB_DIRTY_CACHE_WRITE);
 }
 
-HOOK(mark_buffer_dirty)
+HOOK(mark_buffer_dirty, 1)
 {
 	dirty_compound(mb_head(mb_buffer_page(args[0])), MB_DIRTY_CACHE_WRITE);
 }
 
-HOOK(__folio_start_writeback)
+HOOK(__folio_start_writeback, 1)
 {
 	dirty_compound(args[0], MB_DIRTY_WRITEBACK);
 }
 
-HOOK(__test_set_page_writeback)
+HOOK(__test_set_page_writeback, 1)
 {
 	dirty_compound(mb_head(args[0]), MB_DIRTY_WRITEBACK);
 }
 
 /* Folio, first and last byte to go. It may be split by now: its frames are where they were. */
-HOOK(truncate_inode_partial_folio)
+HOOK(truncate_inode_partial_folio, 3)
 {
 	u64 frame = mb_frame(args[0]), index = BPF_CORE_READ((struct folio *)args[0], index);
 	u64 first = (args[1] >> 12) - index, last = (args[2] >> 12) - index;
@@ -202,19 +207,19 @@ HOOK(truncate_inode_partial_folio)
 			   MB_DIRTY_TRUNCATE);
 }
 
-HOOK(block_invalidatepage)
+HOOK(block_invalidatepage, 1)
 {
 	dirty_compound(mb_head(args[0]), MB_DIRTY_TRUNCATE);
 }
 
 /* --- migration --- */
 
-HOOK(folio_migrate_flags)
+HOOK(folio_migrate_flags, 1)
 {
 	dirty_compound(args[0], MB_DIRTY_MIGRATE);
 }
 
-HOOK(migrate_page_states)
+HOOK(migrate_page_states, 1)
 {
 	dirty_compound(mb_head(args[0]), MB_DIRTY_MIGRATE);
 }
@@ -223,7 +228,7 @@ HOOK(migrate_page_states)
  * The copy is mapped again, writable if the page was before it was protected. What does it is
  * inlined; it is the one walk over all mappings that needs none of these.
  */
-HOOK(rmap_walk)
+HOOK(rmap_walk, 2)
 {
 	struct rmap_walk_control *control = (void *)args[1];
 
@@ -241,7 +246,7 @@ int raw_mm_filemap_add_to_page_cache(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-HOOK(wp_page_copy)
+HOOK(wp_page_copy, 0)
 {
 	struct mb_held *held = mb_get_held();
 

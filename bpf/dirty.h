@@ -19,6 +19,8 @@
 /* Set by the agent before the programs are loaded, constant then. */
 #define MB_CONFIG_MAP	".rodata.config"
 #define MB_COUNTERS_MAP ".data.counters"
+/* A number that the agent changes: which frames these are. */
+#define MB_SEED_MAP ".data.seed"
 
 struct mb_dirty_config {
 	__u64 vmemmap_base; /* the struct page of frame 0 */
@@ -26,7 +28,7 @@ struct mb_dirty_config {
 	__u64 n_frames; /* that the map has room for: [0, n) */
 	__u32 struct_page_bytes;
 	__u32 page_table_levels; /* 4 or 5 */
-	__u32 who;		 /* count who did it, too */
+	__u32 who;		 /* count who did it, of one frame in so many, 2^n; 0: of none */
 	__u32 reserved;
 };
 

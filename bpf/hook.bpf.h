@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * HOOK(function) { ... args[0] ... } runs when that kernel function has returned, so after it has
- * written what it writes. It makes programs for both ways to get there, of which the agent loads
- * the one that works:
- *	fexit_FUNCTION			a trampoline
- *	enter_FUNCTION, leave_FUNCTION	a kprobe that keeps the arguments and a kretprobe; slower
+ * HOOK(function, n) { ... args[0] ... }, n arguments of which are looked at, runs when that kernel
+ *function has returned, so after it has written what it writes. It makes programs for both ways to
+ *get there, of which the agent loads the one that works: fexit_FUNCTION			a
+ *trampoline enter_FUNCTION, leave_FUNCTION	a kprobe that keeps the arguments and a kretprobe;
+ *slower
  */
 #ifndef MB_HOOK_BPF_H
 #define MB_HOOK_BPF_H
@@ -54,19 +54,17 @@ static __always_inline bool mb_leave(u32 hook, u64 *ret_args)
 	return true;
 }
 
-/*
- * The arguments of a trampoline are typed pointers, which must not be calculated with. Copied as
- * memory they are numbers. Where there are fewer than MB_ARGS, others of the stack follow.
- */
-#define HOOK_NUMBERED(function, number)                                                            \
+/* One that a function does not have must not be asked for. */
+#define HOOK_ARG(ctx, i, n) ((i) < (n) ? mb_number((ctx)[(i) < (n) ? (i) : 0]) : 0)
+
+#define HOOK_NUMBERED(function, n, number)                                                         \
 	static __always_inline void on_##function(const u64 *args);                                \
 	SEC("fexit/" #function)                                                                    \
 	int fexit_##function(u64 *ctx)                                                             \
 	{                                                                                          \
-		u64 args[MB_ARGS];                                                                 \
+		u64 args[] = { HOOK_ARG(ctx, 0, n), HOOK_ARG(ctx, 1, n), HOOK_ARG(ctx, 2, n) };    \
                                                                                                    \
-		if (bpf_probe_read_kernel(args, sizeof(args), ctx) == 0)                           \
-			on_##function(args);                                                       \
+		on_##function(args);                                                               \
 		return 0;                                                                          \
 	}                                                                                          \
 	SEC("kprobe/" #function)                                                                   \
@@ -85,6 +83,6 @@ static __always_inline bool mb_leave(u32 hook, u64 *ret_args)
 		return 0;                                                                          \
 	}                                                                                          \
 	static __always_inline void on_##function(const u64 *args)
-#define HOOK(function) HOOK_NUMBERED(function, __COUNTER__)
+#define HOOK(function, n) HOOK_NUMBERED(function, n, __COUNTER__)
 
 #endif

@@ -25,15 +25,15 @@ static __always_inline u64 mb_entry(u64 table, u32 slot)
 	return entry & MB_PTE_PRESENT ? entry : 0;
 }
 
-static __always_inline void mb_walk(u64 mm, u64 address, struct mb_mapping *ret)
+/* `pgd`: the top of a process's page tables; 0: a kernel thread's, which has none. */
+static __always_inline void mb_walk(u64 pgd, u64 address, struct mb_mapping *ret)
 {
-	u64 table = (u64)BPF_CORE_READ((struct mm_struct *)mm, pgd), entry = 0;
+	u64 table = pgd, entry = 0;
 	u32 shift = mb_config.page_table_levels == 5 ? 48 : 39;
 
 	ret->n = 0;
 	ret->writable = true;
-	/* A kernel thread has no memory of its own. */
-	if (!mm || !table)
+	if (!table)
 		return;
 	for (int level = 0; level < 5; level++) {
 		ret->table = table;

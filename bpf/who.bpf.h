@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Who dirtied frames, and by what: counted once per frame and epoch, when its flag is set.
+ * Who dirtied frames, and by what: counted once per frame and epoch, when its flag is set. To count
+ * costs as much as to flag, so that it may be done for a sample of frames, others in each epoch.
  *
  * A page is flagged when it is handed out, which does not tell what for. So what a process gets is
  * held back, one allocation per CPU, until the next event says it, or there is another allocation.
@@ -34,6 +35,15 @@ struct {
 	__type(key, u32);
 	__type(value, struct mb_held);
 } mb_held SEC(".maps");
+
+volatile u64 mb_seed SEC(MB_SEED_MAP) = 0;
+
+static __always_inline bool mb_is_counted(u64 frame)
+{
+	if (!mb_config.who)
+		return false;
+	return !((frame + mb_seed) * 0x9e3779b97f4a7c15ull >> 40 & (mb_config.who - 1));
+}
 
 static __always_inline void mb_count(const struct mb_dirty_by *by, u64 kind, u32 n)
 {
@@ -69,9 +79,12 @@ static __always_inline struct mb_held *mb_get_held(void)
 /* Handed out for a process, of which we will hear more. */
 static __always_inline void mb_hold(u64 frame, u32 n, u32 fresh)
 {
-	struct mb_held *held = mb_get_held();
+	struct mb_held *held;
 
-	if (!held || !mb_config.who)
+	if (!mb_is_counted(frame))
+		return;
+	held = mb_get_held();
+	if (!held)
 		return;
 	if (held->fresh)
 		mb_count(&held->by, held->kind, held->fresh);
@@ -96,7 +109,7 @@ static __always_inline struct mb_held *mb_held_of_mine(u64 frame)
 /* More is known of what is held back: it is of this kind at least. */
 static __always_inline void mb_know(u64 frame, u32 kind)
 {
-	struct mb_held *held = mb_held_of_mine(frame);
+	struct mb_held *held = mb_is_counted(frame) ? mb_held_of_mine(frame) : NULL;
 
 	if (held)
 		held->kind = kind;
@@ -109,7 +122,7 @@ static __always_inline void mb_account(u64 frame, u32 fresh, u32 kind, u32 new)
 
 	if (fresh && kind == MB_DIRTY_REWRITE)
 		__sync_fetch_and_add(&mb_counters.rewrites, 1);
-	if (!mb_config.who)
+	if (!mb_is_counted(frame))
 		return;
 	if (fresh) {
 		mb_by_me(&by);

@@ -70,6 +70,10 @@ struct linux_binprm {
 	unsigned long p;
 };
 
+enum bpf_func_id {
+	BPF_FUNC_get_current_task_btf = 158,
+};
+
 enum pageflags {
 	PG_head = 16,
 };

@@ -7,14 +7,11 @@
  *	pass	an incremental pass with so many pages rewritten, against a full walk
  *	op	single operations with the tracker's hooks and without; `rewrite` after an epoch,
  *		which is when writes are faults
- *	load	whole programs: a build of many small processes, SQLite; an epoch of the tracker
- *		every ten seconds
  *
  * usage: bench_track     prints JSON, an object a line
  */
 #include <fcntl.h>
 #include <signal.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +26,7 @@
 #include "util_test.h"
 #include "util_walk.h"
 
-enum { RUNS = 5, OPS = 1000, EPOCH_S = 10 };
+enum { RUNS = 5, OPS = 1000 };
 
 static uint64_t seed = 1;
 static char *region;
@@ -58,11 +55,11 @@ static void check(int r, const struct mb_err *err)
 		fail("%s", err->text);
 }
 
-static void open_tracker(void)
+static void open_tracker(uint32_t who)
 {
 	struct mb_err err = { 0 };
 
-	check(mb_track_bpf.open(&(struct mb_tracker_options){ 0 }, &tracker, &err), &err);
+	check(mb_track_bpf.open(&(struct mb_tracker_options){ .who = who }, &tracker, &err), &err);
 }
 
 static void close_tracker(void)
@@ -118,7 +115,7 @@ static void bench_passes(void)
 
 	check(mb_source_open("kmod", &options, &source, &err), &err);
 	check(mb_track_none.open(&(struct mb_tracker_options){ 0 }, &none, &err), &err);
-	open_tracker();
+	open_tracker(0);
 	check(mb_pass_init(&all, source, none, 64, "", NULL, &err), &err);
 	check(mb_pass_init(&some, source, tracker, 64, "", NULL, &err), &err);
 	mb_rehash_init(&some.rehash, mb_track_bpf.follows, 16);
@@ -229,6 +226,56 @@ static const struct {
 };
 enum { N_OPS = sizeof(ops) / sizeof(ops[0]) };
 
+/*
+ * The tracker of operations is a process of its own, as an agent is: what this one forks would have
+ * its memory, too.
+ */
+static struct {
+	int pid, ask, answer;
+} apart;
+
+static void ask_apart(void)
+{
+	char c;
+
+	CHECK(write(apart.ask, "", 1) == 1 && read(apart.answer, &c, 1) == 1);
+}
+
+static void start_apart(uint32_t who)
+{
+	int ask[2], answer[2];
+	char c;
+
+	CHECK(pipe2(ask, O_CLOEXEC) == 0 && pipe2(answer, O_CLOEXEC) == 0);
+	apart.pid = fork();
+	if (!apart.pid) {
+		close(ask[1]);
+		open_tracker(who);
+		while (read(ask[0], &c, 1) == 1) {
+			epoch();
+			CHECK(write(answer[1], &c, 1) == 1);
+		}
+		_exit(0);
+	}
+	close(ask[0]);
+	close(answer[1]);
+	apart.ask = ask[1];
+	apart.answer = answer[0];
+	/* Until the kernel does not time programs any more. */
+	for (int i = 0; i < 20; i++) {
+		op_fault();
+		ask_apart();
+	}
+}
+
+static void stop_apart(void)
+{
+	close(apart.ask);
+	close(apart.answer);
+	waitpid(apart.pid, NULL, 0);
+	apart.pid = 0;
+}
+
 static void measure_ops(double ret[N_OPS])
 {
 	for (size_t k = 0; k < N_OPS; k++) {
@@ -238,8 +285,8 @@ static void measure_ops(double ret[N_OPS])
 		for (int i = 0; i < RUNS; i++) {
 			double start;
 
-			if (tracker)
-				epoch();
+			if (apart.pid)
+				ask_apart();
 			start = now();
 			ops[k].run();
 			ns[i] = (now() - start) * 1e9 / ops[k].n;
@@ -250,122 +297,20 @@ static void measure_ops(double ret[N_OPS])
 
 static void bench_ops(void)
 {
-	double without[N_OPS], with[N_OPS];
+	static const uint32_t who[] = { 0, 8, 1 };
+	double without[N_OPS], with[3][N_OPS];
 
 	measure_ops(without);
-	open_tracker();
-	measure_ops(with);
-	close_tracker();
+	for (int i = 0; i < 3; i++) {
+		start_apart(who[i]);
+		measure_ops(with[i]);
+		stop_apart();
+	}
 	for (size_t k = 0; k < N_OPS; k++)
 		say("{\"bench\":\"op\",\"what\":\"%s\",\"ns\":%.0f,\"tracked_ns\":%.0f,\"ratio\":%."
-		    "3f}",
-		    ops[k].name, without[k], with[k], with[k] / without[k]);
-}
-
-/* --- whole programs --- */
-
-/* As make does it: a shell a file, which runs a few programs over it. */
-static void load_build(void)
-{
-	static const char *const program[] = {
-		"sh", "-c",
-		"for i in $(seq 60); do"
-		" for f in /tests/test_*.sh /init; do"
-		"  sed 's/a/b/g' $f > /tmp/b.1 && sort /tmp/b.1 > /tmp/b.2 && gzip -c /tmp/b.2 > "
-		"/tmp/b.3;"
-		"  grep -c x /tmp/b.2 > /tmp/b.4; md5sum /tmp/b.3 >> /tmp/b.4; rm /tmp/b.?;"
-		" done; done",
-		NULL
-	};
-
-	run_program(program);
-}
-
-static void sql(sqlite3 *db, const char *text)
-{
-	if (sqlite3_exec(db, text, NULL, NULL, NULL) != SQLITE_OK)
-		fail("SQLite: %s", sqlite3_errmsg(db));
-}
-
-static void load_sqlite(void)
-{
-	char text[200];
-	sqlite3 *db;
-
-	unlink("/tmp/bench.db");
-	CHECK(sqlite3_open("/tmp/bench.db", &db) == SQLITE_OK);
-	sql(db, "PRAGMA journal_mode=WAL; CREATE TABLE t(a INTEGER PRIMARY KEY, b INT, c TEXT)");
-	for (int i = 0; i < 6000; i++) {
-		sql(db, "BEGIN");
-		for (int k = 0; k < 10; k++) {
-			snprintf(text, sizeof(text),
-				 "INSERT OR REPLACE INTO t VALUES(%u, %d, '%016llx%016llx')",
-				 (unsigned int)(random64(&seed) % 20000), i,
-				 (unsigned long long)random64(&seed),
-				 (unsigned long long)random64(&seed));
-			sql(db, text);
-		}
-		sql(db, "COMMIT");
-	}
-	sql(db, "SELECT count(*), sum(b) FROM t WHERE c LIKE '%7f%'");
-	sqlite3_close(db);
-}
-
-static const struct {
-	const char *name;
-	void (*run)(void);
-} loads[] = { { "build", load_build }, { "sqlite", load_sqlite } };
-enum { N_LOADS = sizeof(loads) / sizeof(loads[0]) };
-
-/* What an agent's tracker does meanwhile, on the same CPU; ends with the load. */
-static int start_epochs(void)
-{
-	int ready[2], pid;
-	char c;
-
-	CHECK(pipe(ready) == 0);
-	pid = fork();
-	if (!pid) {
-		open_tracker();
-		epoch();
-		CHECK(write(ready[1], "", 1) == 1);
-		for (;;) {
-			nap(EPOCH_S);
-			epoch();
-		}
-	}
-	CHECK(read(ready[0], &c, 1) == 1);
-	close(ready[0]);
-	close(ready[1]);
-	return pid;
-}
-
-static void bench_loads(void)
-{
-	for (size_t k = 0; k < N_LOADS; k++) {
-		double without[RUNS], with[RUNS], seconds, ratio[RUNS];
-
-		loads[k].run();
-		/* In turn: caches, page cache and the like have the same history. */
-		for (int i = 0; i < RUNS; i++) {
-			double start = now();
-			int pid;
-
-			loads[k].run();
-			without[i] = now() - start;
-			pid = start_epochs();
-			start = now();
-			loads[k].run();
-			with[i] = now() - start;
-			kill(pid, SIGKILL);
-			waitpid(pid, NULL, 0);
-			ratio[i] = with[i] / without[i];
-		}
-		seconds = median(without);
-		say("{\"bench\":\"load\",\"what\":\"%s\",\"seconds\":%.2f,\"tracked_seconds\":%.2f,"
-		    "\"ratio\":%.4f}",
-		    loads[k].name, seconds, median(with), median(ratio));
-	}
+		    "3f,\"who_8_ratio\":%.3f,\"who_1_ratio\":%.3f}",
+		    ops[k].name, without[k], with[0][k], with[0][k] / without[k],
+		    with[1][k] / without[k], with[2][k] / without[k]);
 }
 
 int main(void)
@@ -384,7 +329,5 @@ int main(void)
 		*(uint64_t *)(region + i * PAGE) = random64(&seed);
 	bench_ops();
 	bench_passes();
-	munmap(region, region_pages * PAGE);
-	bench_loads();
 	return 0;
 }

@@ -83,7 +83,7 @@ int main(void)
 	const struct judged *j;
 	struct mb_tracker *t;
 	struct mb_err err = { 0 };
-	int r = mb_track_bpf.open(&(struct mb_tracker_options){ .who = true }, &t, &err);
+	int r = mb_track_bpf.open(&(struct mb_tracker_options){ .who = 1 }, &t, &err);
 
 	if (r == -EOPNOTSUPP)
 		skip("%s", err.text);

@@ -15,7 +15,7 @@ enum mb_hook_way {
 	MB_WAY_NONE, /* not there, or not allowed */
 	MB_WAY_TRACEPOINT,
 	MB_WAY_FEXIT,  /* a trampoline where the function returns */
-	MB_WAY_KPROBE, /* kprobe and kretprobe: slower, and its losses are not all counted */
+	MB_WAY_KPROBE, /* kprobe and kretprobe: slower, and calls go past it */
 };
 
 enum mb_hook_need {

@@ -351,6 +351,23 @@ static void double_programs(struct track_bpf *t)
 		mb_bpf_set_close(&t->second);
 }
 
+/*
+ * Calls that a kprobe has met and no kretprobe yet: under way, or past all that there were. Which,
+ * nobody tells, so all are given up; the return of one that was under way is counted then.
+ */
+static uint64_t give_up_calls(struct track_bpf *t)
+{
+	int fd = bpf_object__find_map_fd_by_name(t->programs.object, MB_ARGS_MAP);
+	uint64_t key, n = 0;
+
+	while (n < MB_ARGS_MAX && bpf_map_get_next_key(fd, NULL, &key) == 0) {
+		n++;
+		if (bpf_map_delete_elem(fd, &key) < 0)
+			break;
+	}
+	return n;
+}
+
 /* What was counted since the last time. */
 static int count_losses(struct track_bpf *t, struct mb_err *err)
 {
@@ -364,6 +381,7 @@ static int count_losses(struct track_bpf *t, struct mb_err *err)
 		return mb_fail(err, errno, "counters: %m");
 	for (int i = 0; i < MB_LOST_REASONS; i++)
 		t->report.lost[i] = now.lost[i] - t->before.lost[i];
+	t->report.lost[MB_LOST_RETURN] += give_up_calls(t);
 	t->report.rewrites = now.rewrites - t->before.rewrites;
 	for (int i = 0; i < MB_DIRTY_KINDS; i++)
 		t->other.n[i] = now.other[i] - t->before.other[i];
@@ -431,6 +449,7 @@ static const char *doubt(struct track_bpf *t)
 		[MB_LOST_ARGS] = "calls that there was no room for",
 		[MB_LOST_PAGE] = "pages whose frame is not known",
 		[MB_LOST_WALK] = "page tables that could not be read",
+		[MB_LOST_RETURN] = "calls that were entered and not seen to return",
 		[MB_LOST_EXEC] = "programs started with too many arguments",
 		[MB_LOST_MPROTECT] = "mprotect() of shared memory, which needs no fault here",
 	};

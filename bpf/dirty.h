@@ -16,6 +16,8 @@
  */
 #define MB_DIRTY_MAP "mb_dirty"
 #define MB_WHO_MAP   "mb_who"
+/* Arguments of the calls that kprobes have met and kretprobes not yet; keys are 64 bits. */
+#define MB_ARGS_MAP "mb_args"
 /* Set by the agent before the programs are loaded, constant then. */
 #define MB_CONFIG_MAP	".rodata.config"
 #define MB_COUNTERS_MAP ".data.counters"
@@ -38,6 +40,7 @@ enum mb_dirty_lost {
 	MB_LOST_PAGE,	  /* a page whose frame is not known */
 	MB_LOST_WALK,	  /* a page table that could not be read */
 	MB_LOST_EXEC,	  /* a new program with more arguments than were looked at */
+	MB_LOST_RETURN,	  /* a call that was entered, and whose return was not met or not known */
 	MB_LOST_MPROTECT, /* made writable without a fault, in a kernel that does so */
 	MB_LOST_REASONS
 };
@@ -67,7 +70,7 @@ struct mb_dirty_counters {
 };
 
 /* The map of who: struct mb_dirty_by -> struct mb_dirty_frames. The agent empties it. */
-enum { MB_WHO_MAX = 1024 };
+enum { MB_WHO_MAX = 1024, MB_ARGS_MAX = 16384 };
 
 struct mb_dirty_by {
 	char comm[16];
@@ -79,7 +82,7 @@ struct mb_dirty_frames {
 };
 
 _Static_assert(sizeof(struct mb_dirty_config) == 40, "config");
-_Static_assert(sizeof(struct mb_dirty_counters) == 8 * (5 + 2 + 16), "counters");
+_Static_assert(sizeof(struct mb_dirty_counters) == 8 * (6 + 2 + 16), "counters");
 _Static_assert(sizeof(struct mb_dirty_by) == 24, "by");
 _Static_assert(sizeof(struct mb_dirty_frames) == 8 * 16, "frames");
 

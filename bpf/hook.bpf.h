@@ -17,7 +17,7 @@ enum { MB_ARGS = 5 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
+	__uint(max_entries, MB_ARGS_MAX);
 	__type(key, u64);
 	__type(value, u64[MB_ARGS]);
 } mb_args SEC(".maps");
@@ -36,6 +36,12 @@ static __always_inline int mb_enter(struct pt_regs *ctx, u32 hook)
 	args[2] = PT_REGS_PARM3_CORE(ctx);
 	args[3] = PT_REGS_PARM4_CORE(ctx);
 	args[4] = PT_REGS_PARM5_CORE(ctx);
+	/*
+	 * A thread that is already in there has left it: there are just so many kretprobes at a
+	 * time (to 5.11 one a CPU), others go past them.
+	 */
+	if (bpf_map_lookup_elem(&mb_args, &key))
+		mb_lost(MB_LOST_RETURN);
 	if (bpf_map_update_elem(&mb_args, &key, args, BPF_ANY) < 0)
 		mb_lost(MB_LOST_ARGS);
 	return 0;
@@ -45,9 +51,11 @@ static __always_inline bool mb_leave(u32 hook, u64 *ret_args)
 {
 	u64 key = mb_call(hook), *args = bpf_map_lookup_elem(&mb_args, &key);
 
-	/* A call that was entered before we were there: before the first epoch, too. */
-	if (!args)
+	/* Entered before we were there, or before an epoch, when the agent gave it up. */
+	if (!args) {
+		mb_lost(MB_LOST_RETURN);
 		return false;
+	}
 	for (int i = 0; i < MB_ARGS; i++)
 		ret_args[i] = args[i];
 	bpf_map_delete_elem(&mb_args, &key);

@@ -68,12 +68,13 @@ static void say_epoch(struct mb_tracker *t, bool last)
 	for (size_t i = 0; i < mb_n_hooks; i++)
 		missed += r.missed[i], held_up += r.held_up[i];
 	say("flagged %llu, drained in %llu us; %llu processes protected in %llu us; held up "
-	    "%llu, missed %llu, lost %llu %llu %llu %llu %llu",
+	    "%llu, missed %llu, lost %llu %llu %llu %llu %llu %llu",
 	    (unsigned long long)r.flagged, (unsigned long long)r.drain_ns / 1000,
 	    (unsigned long long)r.protect.processes, (unsigned long long)r.protect.ns / 1000,
 	    (unsigned long long)held_up, (unsigned long long)missed, (unsigned long long)r.lost[0],
 	    (unsigned long long)r.lost[1], (unsigned long long)r.lost[2],
-	    (unsigned long long)r.lost[3], (unsigned long long)r.lost[4]);
+	    (unsigned long long)r.lost[3], (unsigned long long)r.lost[4],
+	    (unsigned long long)r.lost[5]);
 	if (last)
 		say_who(t), say_calls(t);
 }

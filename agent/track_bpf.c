@@ -135,7 +135,7 @@ static enum mb_strength strength(const struct track_bpf *t)
 	for (size_t i = 0; i < mb_n_hooks; i++) {
 		if (mb_hooks[i].need == MB_NEED_WHO || !plan->name[i])
 			continue;
-		/* Kretprobes that had no room are not counted in a way that can be read. */
+		/* What goes past a kretprobe is noticed only when an epoch ends. */
 		if (plan->way[i] == MB_WAY_NONE || plan->way[i] == MB_WAY_KPROBE)
 			return MB_STRENGTH_HINT;
 	}

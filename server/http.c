@@ -203,18 +203,18 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *u
 	if (!post && strcmp(method, MHD_HTTP_METHOD_GET) != 0)
 		return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and POST are known here",
 			      allow);
-	if (*request == &has_body)
-		return refuse(c, MHD_HTTP_CONTENT_TOO_LARGE,
-			      "no body is expected: parameters are in the URL", allow);
-	/* A browser names the page that made it ask: no page may have something done here. */
-	if (post && MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN))
-		return refuse(c, MHD_HTTP_FORBIDDEN, "not for web pages", allow);
 	find_caller(h, c, &caller);
 	refused = judge(&caller, method, url, &err);
 	if (refused) {
 		log_access(h, c, &caller, method, url, refused, err.text);
 		return answer(c, refused, reason(&err), allow);
 	}
+	if (*request == &has_body)
+		return refuse(c, MHD_HTTP_CONTENT_TOO_LARGE,
+			      "no body is expected: parameters are in the URL", allow);
+	/* A browser names the page that made it ask: no page may have something done here. */
+	if (post && MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN))
+		return refuse(c, MHD_HTTP_FORBIDDEN, "not for web pages", allow);
 	r = (post ? mb_api_post : mb_api_get)(h->api, url, query, c, &json, &err);
 	if (post)
 		log_access(h, c, &caller, method, url, status_of(r), r < 0 ? err.text : "");

@@ -247,7 +247,13 @@ static void free_cas(STACK_OF(X509) * *cas)
 
 static SSL_CTX *make_ctx(bool server)
 {
-	SSL_CTX *ctx = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+	SSL_CTX *ctx;
+
+#ifdef MB_STATIC
+	/* The machine's openssl.cnf may ask for modules, which a static program cannot load. */
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+#endif
+	ctx = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
 
 	if (!ctx || SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) != 1 ||
 	    SSL_CTX_set_max_early_data(ctx, 0) != 1 || SSL_CTX_set_num_tickets(ctx, 0) != 1) {

@@ -166,6 +166,7 @@ static void add_vm(const char *name, const char *host, uint64_t first, size_t n)
 static void start(void)
 {
 	struct mb_address nameless = { .sa.sa_family = AF_UNIX, .len = sizeof(sa_family_t) };
+	const struct mb_http_config config = { .readers = MB_NO_GROUP };
 	struct mb_address bound;
 	struct mb_err err = { 0 };
 
@@ -176,7 +177,7 @@ static void start(void)
 	add_vm("web1", "h1", 100, 200);
 	add_vm("web2", "h1", 150, 200);
 	add_vm("db1", "far", 1000, 100);
-	must_ok(mb_http_start(&api, &nameless, &bound, &http, &err), &err);
+	must_ok(mb_http_start(&api, &config, &nameless, &bound, &http, &err), &err);
 }
 
 static void stop(void)

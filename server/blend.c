@@ -17,10 +17,7 @@ static int compare(const void *a, const void *b)
 {
 	const struct part *x = a, *y = b;
 
-	for (uint32_t i = 0; i < x->n_vms && i < y->n_vms; i++)
-		if (x->vms[i] != y->vms[i])
-			return x->vms[i] < y->vms[i] ? -1 : 1;
-	return (x->n_vms > y->n_vms) - (x->n_vms < y->n_vms);
+	return mb_group_set_compare(x->vms, x->n_vms, y->vms, y->n_vms);
 }
 
 static size_t take(const struct mb_groups *g, uint32_t percent, struct part *to)

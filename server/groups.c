@@ -334,17 +334,20 @@ static int bucket_group(struct bucket *b, struct set_table *t, struct mb_err *er
 	return 0;
 }
 
+int mb_group_set_compare(const uint32_t *a, uint32_t n_a, const uint32_t *b, uint32_t n_b)
+{
+	for (uint32_t i = 0; i < n_a && i < n_b; i++)
+		if (a[i] != b[i])
+			return a[i] < b[i] ? -1 : 1;
+	return (n_a > n_b) - (n_a < n_b);
+}
+
 static int compare_sets(const void *a, const void *b, void *vms)
 {
 	const struct mb_group *ga = a, *gb = b;
-	const uint32_t *va = (const uint32_t *)vms + ga->first_vm;
-	const uint32_t *vb = (const uint32_t *)vms + gb->first_vm;
-	uint32_t n = MB_MIN(ga->n_vms, gb->n_vms);
+	const uint32_t *set = vms;
 
-	for (uint32_t i = 0; i < n; i++)
-		if (va[i] != vb[i])
-			return va[i] < vb[i] ? -1 : 1;
-	return (ga->n_vms > gb->n_vms) - (ga->n_vms < gb->n_vms);
+	return mb_group_set_compare(set + ga->first_vm, ga->n_vms, set + gb->first_vm, gb->n_vms);
 }
 
 /* Hands the groups over, ordered by VM set and their sets likewise. */

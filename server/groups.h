@@ -48,6 +48,9 @@ int mb_groups_compute(struct mb_groups *ret, const struct mb_digest_list *lists,
 		      uint64_t first, uint64_t last, struct mb_err *err);
 void mb_groups_deinit(struct mb_groups *g);
 
+/* The order of groups[]: lexicographic, a set before those that go on from it. */
+int mb_group_set_compare(const uint32_t *a, uint32_t n_a, const uint32_t *b, uint32_t n_b);
+
 /* ret_inter[i * n + j] = |Vi n Vj| for i != j, 0 on the diagonal; n x n, n = number of VMs. */
 void mb_groups_matrix(const struct mb_groups *g, uint32_t n, uint64_t *ret_inter);
 /* ret_any[i] = distinct digests of VM i that at least one other VM has. */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The HTTP side of the API (libmicrohttpd, a thread of its own). GET asks, POST
- * carries out; no request has a body.
- * caller.h says who may ask what. On TCP that other machines reach it is HTTPS, by the library's
- * own TLS (GnuTLS): with OpenSSL HTTP itself would have to be ours.
+ * The HTTP side of the API (libmicrohttpd, a thread of its own). GET asks, POST carries out; no
+ * request has a body. caller.h says who may ask what. On TCP that other machines reach it is HTTPS,
+ * by the library's own TLS (GnuTLS): with OpenSSL HTTP itself would have to be ours.
  */
 #ifndef MB_SERVER_HTTP_H
 #define MB_SERVER_HTTP_H

@@ -99,23 +99,6 @@ static uint32_t next_host(const struct consolidation *c)
 	return best;
 }
 
-/* Goes there at full size: where most is saved, else where each is known to find room. */
-static int go(struct consolidation *c, bool *ret, struct mb_err *err)
-{
-	struct mb_tally *t = &c->search.tally;
-	int r;
-
-	memcpy(c->host, t->host, t->fleet->n_vms * sizeof(*c->host));
-	if (c->planner == &mb_planner_best) {
-		mb_evict_improve(&c->search, c->moved);
-		r = mb_stage_go(&c->stage, c->options, t->host, c->plan, ret, err);
-		if (r < 0 || *ret)
-			return r;
-		mb_tally_load(t, c->host);
-	}
-	return mb_stage_go(&c->stage, c->options, t->host, c->plan, ret, err);
-}
-
 static int try_to_empty(struct consolidation *c, uint32_t host, bool *ret, struct mb_err *err)
 {
 	const struct mb_fleet_view *units = &c->stage.units.view;
@@ -136,7 +119,8 @@ static int try_to_empty(struct consolidation *c, uint32_t host, bool *ret, struc
 	for (uint32_t i = 0; i < n; i++)
 		mb_tally_take(&c->search.tally, c->evicted[i]);
 	if (mb_evict(&c->search, c->planner, c->evicted, n, c->moved, &no)) {
-		r = go(c, ret, err);
+		r = mb_evict_go(&c->stage, &c->search, c->planner, c->options, c->moved, c->host,
+				c->plan, ret, err);
 		if (r < 0 || *ret)
 			return r;
 	}

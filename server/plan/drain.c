@@ -55,25 +55,6 @@ static int evict_host(struct mb_search *search, const struct mb_planner *planner
 	return 0;
 }
 
-/* Goes there at full size: where most is saved, else where each is known to find room. */
-static int go(struct mb_plan *plan, struct mb_stage *s, struct mb_search *search,
-	      const struct mb_planner *planner, const struct mb_plan_options *options, bool *moved,
-	      uint32_t *unit_host, bool *ret, struct mb_err *err)
-{
-	size_t bytes = s->units.view.n_vms * sizeof(*unit_host);
-	int r;
-
-	*ret = false;
-	memcpy(unit_host, search->tally.host, bytes);
-	if (planner == &mb_planner_best) {
-		mb_evict_improve(search, moved);
-		r = mb_stage_go(s, options, search->tally.host, plan, ret, err);
-		if (r < 0 || *ret)
-			return r;
-	}
-	return mb_stage_go(s, options, unit_host, plan, ret, err);
-}
-
 /* Not all of them can get there: how far it leads, and that it leads no further. */
 static int order_what_can_go(struct mb_plan *plan, struct mb_stage *s,
 			     const struct mb_plan_options *options, const uint32_t *unit_host,
@@ -118,7 +99,8 @@ static int drain(struct mb_plan *plan, const struct mb_planner *planner,
 	s.hosts[host].state = MB_HOST_EMPTYING;
 	if ((r = mb_search_init(&search, &s.units.view, options, err)) < 0 ||
 	    (r = evict_host(&search, planner, host, moved, err)) < 0 ||
-	    (r = go(plan, &s, &search, planner, options, moved, unit_host, &went, err)) < 0)
+	    (r = mb_evict_go(&s, &search, planner, options, moved, unit_host, plan, &went, err)) <
+		    0)
 		return r;
 	if (!went)
 		return order_what_can_go(plan, &s, options, unit_host, why, err);

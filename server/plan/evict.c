@@ -8,16 +8,6 @@
 
 #define IMPROVE_WORK 5000000 /* counters touched */
 
-static int compare_larger(const void *a, const void *b, void *tally)
-{
-	const struct mb_tally *t = tally;
-	uint32_t va = *(const uint32_t *)a, vb = *(const uint32_t *)b;
-
-	if (t->full[va] != t->full[vb])
-		return t->full[va] > t->full[vb] ? -1 : 1;
-	return (va > vb) - (va < vb);
-}
-
 static int compare_smaller(const void *a, const void *b, void *tally)
 {
 	const struct mb_tally *t = tally;
@@ -108,7 +98,7 @@ bool mb_evict(struct mb_search *s, const struct mb_planner *planner, uint32_t *v
 	memset(moved, 0, t->fleet->n_vms * sizeof(*moved));
 	for (uint32_t i = 0; i < n; i++)
 		moved[vms[i]] = true;
-	qsort_r(vms, n, sizeof(*vms), compare_larger, t);
+	qsort_r(vms, n, sizeof(*vms), mb_search_compare_larger, t);
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t host = best_for(t, planner, vms[i], MB_NOWHERE);
 
@@ -133,4 +123,23 @@ void mb_evict_improve(struct mb_search *s, bool *moved)
 	s->tally.fixed = fixed;
 	for (uint32_t v = 0; v < s->tally.fleet->n_vms; v++)
 		moved[v] = !moved[v];
+}
+
+int mb_evict_go(struct mb_stage *stage, struct mb_search *s, const struct mb_planner *planner,
+		const struct mb_plan_options *options, bool *moved, uint32_t *unit_host,
+		struct mb_plan *plan, bool *ret, struct mb_err *err)
+{
+	struct mb_tally *t = &s->tally;
+	int r;
+
+	*ret = false;
+	memcpy(unit_host, t->host, t->fleet->n_vms * sizeof(*unit_host));
+	if (planner == &mb_planner_best) {
+		mb_evict_improve(s, moved);
+		r = mb_stage_go(stage, options, t->host, plan, ret, err);
+		if (r < 0 || *ret)
+			return r;
+		mb_tally_load(t, unit_host);
+	}
+	return mb_stage_go(stage, options, unit_host, plan, ret, err);
 }

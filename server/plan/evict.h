@@ -9,6 +9,7 @@
 #define MB_PLAN_EVICT_H
 
 #include "server/plan/search.h"
+#include "server/plan/stage.h"
 
 /*
  * Places all units of `search->tally` that are nowhere and that vms[0, n) names, each at full size
@@ -23,5 +24,14 @@ bool mb_evict(struct mb_search *search, const struct mb_planner *planner, uint32
  * there at full size is not looked at.
  */
 void mb_evict_improve(struct mb_search *search, bool *moved);
+
+/*
+ * Goes where the tally has the units: where `best` finds more saving for those that moved, if they
+ * get there at full size, else as mb_evict() left them; unit_host[0, n_vms) gets the latter. *ret
+ * false: not even that can be reached, and nothing was done.
+ */
+int mb_evict_go(struct mb_stage *stage, struct mb_search *search, const struct mb_planner *planner,
+		const struct mb_plan_options *options, bool *moved, uint32_t *unit_host,
+		struct mb_plan *plan, bool *ret, struct mb_err *err);
 
 #endif

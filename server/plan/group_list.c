@@ -57,14 +57,9 @@ int mb_group_list_end(struct mb_group_list *l, uint64_t weight_pages, struct mb_
 static int compare_sets(const void *a, const void *b, void *vms)
 {
 	const struct mb_group *ga = a, *gb = b;
-	const uint32_t *va = (const uint32_t *)vms + ga->first_vm;
-	const uint32_t *vb = (const uint32_t *)vms + gb->first_vm;
-	uint32_t n = MB_MIN(ga->n_vms, gb->n_vms);
+	const uint32_t *set = vms;
 
-	for (uint32_t i = 0; i < n; i++)
-		if (va[i] != vb[i])
-			return va[i] < vb[i] ? -1 : 1;
-	return (ga->n_vms > gb->n_vms) - (ga->n_vms < gb->n_vms);
+	return mb_group_set_compare(set + ga->first_vm, ga->n_vms, set + gb->first_vm, gb->n_vms);
 }
 
 int mb_group_list_finish(struct mb_group_list *l, struct mb_groups *ret, struct mb_err *err)

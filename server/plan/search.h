@@ -67,6 +67,8 @@ void mb_search_settle(struct mb_search *s, const uint32_t *now, uint64_t min_gai
 
 /* --- what the steps are made of --- */
 
+/* For qsort_r() of VM indices by a tally: the larger at full size first, then the lower index. */
+int mb_search_compare_larger(const void *a, const void *b, void *tally);
 /* Why a VM, which is nowhere, fits nowhere now. */
 void mb_search_no_fit(const struct mb_tally *t, uint32_t v, struct mb_no_fit *ret);
 /* -ENOSPC, and that in words. */

@@ -5,7 +5,7 @@
 
 #define PACK_STEPS 200000 /* placements tried before a packing is given up */
 
-static int compare_larger(const void *a, const void *b, void *tally)
+int mb_search_compare_larger(const void *a, const void *b, void *tally)
 {
 	const struct mb_tally *t = tally;
 	uint32_t va = *(const uint32_t *)a, vb = *(const uint32_t *)b;
@@ -89,7 +89,7 @@ static bool pack(struct mb_search *s, struct mb_no_fit *ret_no)
 			s->order[n++] = v;
 	for (uint32_t i = 0; i < n; i++)
 		tried[i] = MB_NOWHERE;
-	qsort_r(s->order, n, sizeof(*s->order), compare_larger, p);
+	qsort_r(s->order, n, sizeof(*s->order), mb_search_compare_larger, p);
 	while (depth < n && steps++ < PACK_STEPS) {
 		uint32_t v = s->order[depth], h;
 

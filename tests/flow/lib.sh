@@ -24,6 +24,11 @@ fail() {
 	exit 1
 }
 
+# is GOT EXPECTED 'WHAT'
+is() {
+	[ "$1" = "$2" ] || fail "$3: \"$1\", expected \"$2\""
+}
+
 # Waits until a command succeeds: wait_for SECONDS COMMAND...
 wait_for() {
 	local tries=$(($1 * 20))

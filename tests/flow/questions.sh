@@ -6,10 +6,6 @@
 set -eu -o pipefail
 . tests/flow/lib.sh
 
-is() {
-	[ "$1" = "$2" ] || fail "$3: \"$1\", expected \"$2\""
-}
-
 # Four VMs of 64 MB that run the wrong way round: web1 and web2 have two thirds in common, so have db1
 # and db2; a host that is off and one that takes nobody.
 seq 1 12000 >"$dir/web1"

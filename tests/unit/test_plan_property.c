@@ -3,51 +3,42 @@
  * What every plan must be, on random fleets with random rules: each step is judged by a model that
  * knows nothing of the planner's own bookkeeping.
  */
-#include "tests/unit/util_fleet.h"
+#include "tests/unit/util_model.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #define FLEETS 1000
 #else
 #define FLEETS 10000
 #endif
-#define RULES_MAX 4
-
-struct world {
-	struct fleet fleet;
-	struct mb_plan_options options;
-	struct mb_plan_rule rules[RULES_MAX];
-	uint32_t rule_vms[RULES_MAX][FLEET_VMS_MAX];
-};
 
 /* --- random worlds ---------------------------------------------------------------------------- */
 
-static void add_rule(struct rng *r, struct world *w)
+static void add_rule(struct rng *r, struct model *m)
 {
-	struct mb_fleet_view *view = &w->fleet.view;
-	struct mb_plan_rule *rule = &w->rules[view->n_rules];
-	uint32_t *vms = w->rule_vms[view->n_rules];
+	enum mb_rule_kind kind = rng_below(r, 3) ? MB_RULE_APART : MB_RULE_TOGETHER;
+	uint32_t n = 0;
+	uint64_t set = 0;
 
-	*rule = (struct mb_plan_rule){ .kind = rng_below(r, 3) ? MB_RULE_APART : MB_RULE_TOGETHER,
-				       .name = "rule",
-				       .vms = vms };
-	for (uint32_t v = 0; v < view->n_vms && rule->n_vms < 3; v++)
-		if (rng_below(r, 3) == 0)
-			vms[rule->n_vms++] = v;
-	view->n_rules += rule->n_vms >= 2;
+	for (uint32_t v = 0; v < m->f.view.n_vms && n < 3; v++)
+		if (rng_below(r, 3) == 0) {
+			set |= (uint64_t)1 << v;
+			n++;
+		}
+	if (n >= 2)
+		model_add_rule(m, kind, set);
 }
 
-static void make_world(struct rng *r, struct world *w, uint64_t seed)
+static void make_world(struct rng *r, struct model *w, uint64_t seed)
 {
 	uint32_t n_vms = 1 + (uint32_t)rng_below(r, 8), n_hosts = 1 + (uint32_t)rng_below(r, 4);
-	struct mb_fleet_view *view = &w->fleet.view;
-	struct mb_plan_options *o = &w->options;
+	struct mb_plan_options *o = &w->o;
 
 	*o = (struct mb_plan_options){ .seed = seed };
-	fleet_random(r, &w->fleet, n_vms, n_hosts, rng_below(r, 2));
+	fleet_random(r, &w->f, n_vms, n_hosts, rng_below(r, 2));
 	if (rng_below(r, 4))
-		fleet_scatter(r, &w->fleet);
+		fleet_scatter(r, &w->f);
 	if (rng_below(r, 4) == 0)
-		w->fleet.vms[rng_below(r, n_vms)].host = MB_NOWHERE;
+		w->f.vms[rng_below(r, n_vms)].host = MB_NOWHERE;
 	o->count_sharing_percent = rng_below(r, 3) ? 0 : (uint32_t)rng_below(r, 101);
 	o->overcommit_percent = rng_below(r, 4) ? 0 : (uint32_t)rng_below(r, 60);
 	o->inflow_max = rng_below(r, 5) ? 0 : 1 + (uint32_t)rng_below(r, 2);
@@ -59,7 +50,7 @@ static void make_world(struct rng *r, struct world *w, uint64_t seed)
 	o->hold_s = rng_below(r, 4) ? 0 : 10;
 	o->cooldown_s = rng_below(r, 6) ? 0 : 10;
 	for (uint32_t h = 0; h < n_hosts; h++) {
-		struct mb_plan_host *host = &w->fleet.hosts[h];
+		struct mb_plan_host *host = &w->f.hosts[h];
 
 		host->reserve_mb = rng_below(r, 3) ? 0 : host->memory_mb / 10;
 		host->capacity[MB_CPU_MILLICORES] = rng_below(r, 3) ? 0 : 3000 + rng_below(r, 5000);
@@ -70,7 +61,7 @@ static void make_world(struct rng *r, struct world *w, uint64_t seed)
 		host->cooled_s = rng_below(r, 20);
 	}
 	for (uint32_t v = 0; v < n_vms; v++) {
-		struct mb_plan_vm *vm = &w->fleet.vms[v];
+		struct mb_plan_vm *vm = &w->f.vms[v];
 
 		vm->tenant = (uint32_t)rng_below(r, 3);
 		vm->trust = (uint32_t)rng_below(r, 3);
@@ -81,45 +72,15 @@ static void make_world(struct rng *r, struct world *w, uint64_t seed)
 		vm->settled_s = rng_below(r, 20);
 		vm->pinned = vm->host != MB_NOWHERE && rng_below(r, 10) == 0;
 	}
-	view->rules = w->rules;
-	for (uint64_t i = rng_below(r, RULES_MAX + 1); i > 0; i--)
+	for (uint64_t i = rng_below(r, MODEL_RULES_MAX + 1); i > 0; i--)
 		add_rule(r, w);
 }
 
 /* --- the model -------------------------------------------------------------------------------- */
 
-static uint64_t union_of(const struct world *w, const uint32_t *at, uint32_t host)
+static bool load_fits(const struct model *w, const uint32_t *at, uint32_t vm)
 {
-	return mb_score_union_pages(&w->fleet.view, at, host);
-}
-
-/* Hundredths of pages that are left on a host, one VM (or none) not yet merged there. */
-static int64_t room_of(const struct world *w, const uint32_t *at, uint32_t host, uint32_t arriving)
-{
-	const struct mb_fleet_view *f = &w->fleet.view;
-	int64_t percent = w->options.count_sharing_percent, pages = 0, used = 0;
-	uint32_t merged[FLEET_VMS_MAX];
-
-	memcpy(merged, at, f->n_vms * sizeof(*merged));
-	if (arriving != MB_NOWHERE)
-		merged[arriving] = MB_NOWHERE;
-	for (uint32_t v = 0; v < f->n_vms; v++) {
-		int64_t full = (int64_t)f->vms[v].memory_mb * 25600;
-
-		if (percent && full < (int64_t)f->vms[v].pages * 100)
-			full = (int64_t)f->vms[v].pages * 100;
-		if (at[v] == host)
-			used += full;
-		if (merged[v] == host)
-			pages += (int64_t)f->vms[v].pages;
-	}
-	used -= percent * (pages - (int64_t)union_of(w, merged, host));
-	return (int64_t)mb_plan_capacity_mb(&f->hosts[host], &w->options) * 25600 - used;
-}
-
-static bool load_fits(const struct world *w, const uint32_t *at, uint32_t vm)
-{
-	const struct mb_fleet_view *f = &w->fleet.view;
+	const struct mb_fleet_view *f = &w->f.view;
 	uint32_t host = at[vm];
 
 	for (unsigned int i = 0; i < MB_RESOURCES; i++) {
@@ -138,9 +99,9 @@ static bool load_fits(const struct world *w, const uint32_t *at, uint32_t vm)
 }
 
 /* May `vm` have come to where it is in `at`? */
-static bool may_be_there(const struct world *w, const uint32_t *at, uint32_t vm)
+static bool may_be_there(const struct model *w, const uint32_t *at, uint32_t vm)
 {
-	const struct mb_fleet_view *f = &w->fleet.view;
+	const struct mb_fleet_view *f = &w->f.view;
 	const struct mb_plan_host *host = &f->hosts[at[vm]];
 
 	if (host->state != MB_HOST_ACTIVE || (host->trust && host->trust != f->vms[vm].trust))
@@ -148,9 +109,9 @@ static bool may_be_there(const struct world *w, const uint32_t *at, uint32_t vm)
 	for (uint32_t v = 0; v < f->n_vms; v++) {
 		if (at[v] != at[vm])
 			continue;
-		if (w->options.one_tenant_per_host && f->vms[v].tenant != f->vms[vm].tenant)
+		if (w->o.one_tenant_per_host && f->vms[v].tenant != f->vms[vm].tenant)
 			return false;
-		if (w->options.one_trust_domain_per_host && f->vms[v].trust != f->vms[vm].trust)
+		if (w->o.one_trust_domain_per_host && f->vms[v].trust != f->vms[vm].trust)
 			return false;
 	}
 	for (uint32_t i = 0; i < f->n_rules; i++) {
@@ -167,9 +128,9 @@ static bool may_be_there(const struct world *w, const uint32_t *at, uint32_t vm)
 }
 
 /* Carries the feasible moves out; each must be allowed when it is made. */
-static void replay(const struct world *w, const struct mb_plan *plan, uint32_t *at)
+static void replay(const struct model *w, const struct mb_plan *plan, uint32_t *at)
 {
-	const struct mb_fleet_view *f = &w->fleet.view;
+	const struct mb_fleet_view *f = &w->f.view;
 	uint32_t inflow[FLEET_HOSTS_MAX] = { 0 };
 	uint64_t last_start = 0;
 
@@ -184,10 +145,11 @@ static void replay(const struct world *w, const struct mb_plan *plan, uint32_t *
 		assert_int_not_equal(m->from, m->to);
 		assert_false(f->vms[m->vm].pinned);
 		inflow[m->to] += m->from != MB_NOWHERE;
+		/* At full size beside those that are there, merged. */
+		assert_true(model_full(w, m->vm) <= model_room(w, at, m->to));
 		at[m->vm] = m->to;
 		assert_true(may_be_there(w, at, m->vm));
-		assert_true(room_of(w, at, m->to, m->vm) >= 0);
-		assert_true(!w->options.inflow_max || inflow[m->to] <= w->options.inflow_max);
+		assert_true(!w->o.inflow_max || inflow[m->to] <= w->o.inflow_max);
 		assert_true(m->start_s >= last_start);
 		last_start = m->start_s;
 	}
@@ -195,9 +157,9 @@ static void replay(const struct world *w, const struct mb_plan *plan, uint32_t *
 
 /* --- the laws --------------------------------------------------------------------------------- */
 
-static bool runs_well(const struct world *w)
+static bool runs_well(const struct model *w)
 {
-	const struct mb_fleet_view *f = &w->fleet.view;
+	const struct mb_fleet_view *f = &w->f.view;
 	uint32_t now[FLEET_VMS_MAX];
 
 	for (uint32_t v = 0; v < f->n_vms; v++) {
@@ -206,7 +168,7 @@ static bool runs_well(const struct world *w)
 			return false;
 	}
 	for (uint32_t v = 0; v < f->n_vms; v++)
-		if (room_of(w, now, now[v], MB_NOWHERE) < 0 || !load_fits(w, now, v))
+		if (model_room(w, now, now[v]) < 0 || !load_fits(w, now, v))
 			return false;
 	return true;
 }
@@ -220,13 +182,13 @@ static unsigned int feasible_moves(const struct mb_plan *plan)
 	return n;
 }
 
-static void check_held(const struct world *w, const uint32_t *at)
+static void check_held(const struct model *w, const uint32_t *at)
 {
-	const struct mb_fleet_view *f = &w->fleet.view;
+	const struct mb_fleet_view *f = &w->f.view;
 
 	/* Where nothing is wrong, hold times and cooldowns keep VMs where they are. */
-	if (!runs_well(w) || f->n_rules || w->options.one_tenant_per_host ||
-	    w->options.one_trust_domain_per_host)
+	if (!runs_well(w) || f->n_rules || w->o.one_tenant_per_host ||
+	    w->o.one_trust_domain_per_host)
 		return;
 	for (uint32_t v = 0; v < f->n_vms; v++) {
 		const struct mb_plan_host *host = &f->hosts[f->vms[v].host];
@@ -235,14 +197,14 @@ static void check_held(const struct world *w, const uint32_t *at)
 			return;
 	}
 	for (uint32_t v = 0; v < f->n_vms; v++)
-		if (f->vms[v].settled_s < w->options.hold_s ||
-		    f->hosts[f->vms[v].host].cooled_s < w->options.cooldown_s)
+		if (f->vms[v].settled_s < w->o.hold_s ||
+		    f->hosts[f->vms[v].host].cooled_s < w->o.cooldown_s)
 			assert_int_equal(at[v], f->vms[v].host);
 }
 
-static void check_together(const struct world *w, const struct mb_plan *plan, const uint32_t *at)
+static void check_together(const struct model *w, const struct mb_plan *plan, const uint32_t *at)
 {
-	const struct mb_fleet_view *f = &w->fleet.view;
+	const struct mb_fleet_view *f = &w->f.view;
 
 	for (size_t i = 0; i < plan->n_moves; i++)
 		if (!plan->moves[i].feasible)
@@ -261,7 +223,7 @@ static void test_no_step_breaks_a_rule(void **state)
 
 	(void)state;
 	for (unsigned int i = 0; i < FLEETS; i++) {
-		struct world w;
+		struct model w = { 0 };
 		struct mb_err err = { 0 };
 
 		make_world(&r, &w, i);
@@ -269,7 +231,7 @@ static void test_no_step_breaks_a_rule(void **state)
 			uint32_t at[FLEET_VMS_MAX];
 			struct mb_plan plan;
 
-			if (mb_plan_make(&plan, obey[p], &w.fleet.view, &w.options, &err) < 0) {
+			if (mb_plan_make(&plan, obey[p], &w.f.view, &w.o, &err) < 0) {
 				/* A clear error, and never the simulation's. */
 				assert_true(strstr(err.text, "VM \"") || strstr(err.text, "rule"));
 				assert_null(strstr(err.text, "please report"));
@@ -278,8 +240,7 @@ static void test_no_step_breaks_a_rule(void **state)
 			}
 			replay(&w, &plan, at);
 			if (obey[p] == &mb_planner_best) {
-				assert_memory_equal(at, plan.host,
-						    w.fleet.view.n_vms * sizeof(*at));
+				assert_memory_equal(at, plan.host, w.f.view.n_vms * sizeof(*at));
 				check_held(&w, at);
 				check_together(&w, &plan, at);
 			}
@@ -288,7 +249,7 @@ static void test_no_step_breaks_a_rule(void **state)
 			stuck += (unsigned int)plan.n_moves - feasible_moves(&plan);
 			mb_plan_deinit(&plan);
 		}
-		fleet_deinit(&w.fleet);
+		model_deinit(&w);
 	}
 	print_message("%u plans, %u moves, %u infeasible; %u fleets refused\n", plans, moves, stuck,
 		      refused);
@@ -305,21 +266,21 @@ static void test_targets_obey_as_a_whole(void **state)
 	(void)state;
 	for (unsigned int i = 0; i < FLEETS; i++) {
 		struct mb_err err = { 0 };
-		struct world w;
-		struct mb_fleet_view *f = &w.fleet.view;
+		struct model w = { 0 };
+		struct mb_fleet_view *f = &w.f.view;
 
 		make_world(&r, &w, i);
 		/* Who is pinned may be so where no rule would allow it; rules of units are apart.
 		 */
 		for (uint32_t v = 0; v < f->n_vms; v++)
-			w.fleet.vms[v].pinned = false;
+			w.f.vms[v].pinned = false;
 		for (uint32_t k = 0; k < f->n_rules; k++)
 			w.rules[k].kind = MB_RULE_APART;
 		for (size_t p = 0; p < 2; p++) {
 			char note[MB_PLAN_NOTE_BYTES] = "";
 			uint32_t at[FLEET_VMS_MAX], inflow[FLEET_HOSTS_MAX] = { 0 };
 
-			if (obey[p]->place(f, &w.options, at, note, &err) < 0)
+			if (obey[p]->place(f, &w.o, at, note, &err) < 0)
 				continue;
 			for (uint32_t v = 0; v < f->n_vms; v++) {
 				bool came = at[v] != f->vms[v].host;
@@ -327,23 +288,23 @@ static void test_targets_obey_as_a_whole(void **state)
 				assert_true(at[v] < f->n_hosts);
 				assert_true(!came || may_be_there(&w, at, v));
 				assert_true(load_fits(&w, at, v));
-				assert_true(room_of(&w, at, at[v], MB_NOWHERE) >= 0);
+				assert_true(model_room(&w, at, at[v]) >= 0);
 				inflow[at[v]] += came && f->vms[v].host != MB_NOWHERE;
 			}
-			for (uint32_t h = 0; h < f->n_hosts && w.options.inflow_max; h++)
-				assert_true(inflow[h] <= w.options.inflow_max);
+			for (uint32_t h = 0; h < f->n_hosts && w.o.inflow_max; h++)
+				assert_true(inflow[h] <= w.o.inflow_max);
 			targets++;
-			shared += w.options.count_sharing_percent != 0;
+			shared += w.o.count_sharing_percent != 0;
 		}
-		fleet_deinit(&w.fleet);
+		model_deinit(&w);
 	}
 	assert_true(targets > FLEETS / 2 && shared > FLEETS / 10);
 }
 
-static void apply(struct world *w, const struct mb_plan *plan)
+static void apply(struct model *w, const struct mb_plan *plan)
 {
-	for (uint32_t v = 0; v < w->fleet.view.n_vms; v++)
-		w->fleet.vms[v].host = plan->host[v];
+	for (uint32_t v = 0; v < w->f.view.n_vms; v++)
+		w->f.vms[v].host = plan->host[v];
 }
 
 static void test_same_input_same_plan_and_no_second_one(void **state)
@@ -355,22 +316,20 @@ static void test_same_input_same_plan_and_no_second_one(void **state)
 	for (unsigned int i = 0; i < FLEETS; i++) {
 		struct mb_plan plan, twin, again;
 		struct mb_err err = { 0 };
-		struct world w;
+		struct model w = { 0 };
 
 		make_world(&r, &w, i);
 		/* They hide ping-pong, as does a limit that lets only a part of a plan happen. */
-		w.options.hold_s = w.options.cooldown_s = w.options.inflow_max = 0;
-		if (mb_plan_make(&plan, &mb_planner_best, &w.fleet.view, &w.options, &err) == 0) {
-			assert_ok(mb_plan_make(&twin, &mb_planner_best, &w.fleet.view, &w.options,
-					       &err),
+		w.o.hold_s = w.o.cooldown_s = w.o.inflow_max = 0;
+		if (mb_plan_make(&plan, &mb_planner_best, &w.f.view, &w.o, &err) == 0) {
+			assert_ok(mb_plan_make(&twin, &mb_planner_best, &w.f.view, &w.o, &err),
 				  &err);
 			assert_int_equal(plan.n_moves, twin.n_moves);
 			if (plan.n_moves)
 				assert_memory_equal(plan.moves, twin.moves,
 						    plan.n_moves * sizeof(*plan.moves));
 			apply(&w, &plan);
-			if (mb_plan_make(&again, &mb_planner_best, &w.fleet.view, &w.options,
-					 &err) == 0) {
+			if (mb_plan_make(&again, &mb_planner_best, &w.f.view, &w.o, &err) == 0) {
 				again_moves += feasible_moves(&again) != 0;
 				mb_plan_deinit(&again);
 			}
@@ -378,7 +337,7 @@ static void test_same_input_same_plan_and_no_second_one(void **state)
 			mb_plan_deinit(&plan);
 			mb_plan_deinit(&twin);
 		}
-		fleet_deinit(&w.fleet);
+		model_deinit(&w);
 	}
 	print_message("%u of %u plans have a second one\n", again_moves, plans);
 	assert_true(plans > FLEETS / 3);
@@ -410,42 +369,40 @@ static void test_noise_moves_nothing(void **state)
 		struct rng twin;
 		struct mb_plan plan, again;
 		struct mb_err err = { 0 };
-		struct world w;
+		struct model w = { 0 };
 
 		make_world(&r, &w, i);
-		w.options.hold_s = w.options.cooldown_s = w.options.inflow_max = 0;
-		w.options.min_gain_pages = 0;
+		w.o.hold_s = w.o.cooldown_s = w.o.inflow_max = 0;
+		w.o.min_gain_pages = 0;
 		/* The error bound is an input: what the noise to come can do, known beforehand. */
-		w.options.error_pages = 0;
+		w.o.error_pages = 0;
 		twin = r;
-		for (size_t k = 0; k < w.fleet.groups.n_groups; k++) {
-			const struct mb_group *g = &w.fleet.groups.groups[k];
+		for (size_t k = 0; k < w.f.groups.n_groups; k++) {
+			const struct mb_group *g = &w.f.groups.groups[k];
 
-			w.options.error_pages +=
+			w.o.error_pages +=
 				rng_below(&twin, g->weight_pages / 4 + 1) * (g->n_vms - 1);
 		}
-		if (mb_plan_make(&plan, &mb_planner_best, &w.fleet.view, &w.options, &err) == 0) {
+		if (mb_plan_make(&plan, &mb_planner_best, &w.f.view, &w.o, &err) == 0) {
 			/* What was too little to move for may become enough: that is no ping-pong.
 			 */
 			bool moved = plan.n_moves && plan.n_moves == feasible_moves(&plan);
 
 			apply(&w, &plan);
-			assert_int_equal(add_noise(&r, &w.fleet), w.options.error_pages);
-			if (mb_plan_make(&again, &mb_planner_best, &w.fleet.view, &w.options,
-					 &err) == 0) {
+			assert_int_equal(add_noise(&r, &w.f), w.o.error_pages);
+			if (mb_plan_make(&again, &mb_planner_best, &w.f.view, &w.o, &err) == 0) {
 				again_moves += moved && feasible_moves(&again) && runs_well(&w);
 				mb_plan_deinit(&again);
 			}
-			w.options.error_pages = 0;
-			if (mb_plan_make(&again, &mb_planner_best, &w.fleet.view, &w.options,
-					 &err) == 0) {
+			w.o.error_pages = 0;
+			if (mb_plan_make(&again, &mb_planner_best, &w.f.view, &w.o, &err) == 0) {
 				would += moved && feasible_moves(&again) && runs_well(&w);
 				mb_plan_deinit(&again);
 			}
 			plans++;
 			mb_plan_deinit(&plan);
 		}
-		fleet_deinit(&w.fleet);
+		model_deinit(&w);
 	}
 	print_message(
 		"%u of %u plans have a second one for noise; %u would without the error bound\n",

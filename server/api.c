@@ -10,56 +10,21 @@
 #include "proto/base/version.h"
 #include "server/ask.h"
 #include "server/executions.h"
-
-/* What every answer starts from: the up-to-date view, locked, with the fleet file read. */
-struct scene {
-	struct mb_sharing *sharing;
-	const struct mb_sharing_view *view;
-	struct mb_fleet_file file;
-	struct mb_live_fleet fleet;
-};
-
-static void scene_close(struct scene *s)
-{
-	mb_live_fleet_deinit(&s->fleet);
-	mb_fleet_file_deinit(&s->file);
-	if (s->view)
-		mb_sharing_unlock(s->sharing);
-}
-
-static int scene_open(struct mb_api *api, struct scene *s, struct mb_err *err)
-{
-	int r = 0;
-
-	*s = (struct scene){ .sharing = api->sharing };
-	mb_fleet_file_init(&s->file);
-	if (api->fleet_path)
-		r = mb_fleet_file_read(api->fleet_path, &s->file, err);
-	/* Not the questioner's fault. */
-	if (r < 0)
-		return mb_fail_in(err, -EIO, "fleet file");
-	mb_sharing_set_durable(api->sharing, s->file.options.value[MB_OPTION_DURABLE] * 1000000000);
-	r = mb_sharing_lock(api->sharing, &s->view, err);
-	if (r < 0) {
-		s->view = NULL;
-		return r;
-	}
-	return mb_live_fleet_init(&s->fleet, s->view, &s->file, err);
-}
+#include "server/scene.h"
 
 static json_t *number(uint64_t v)
 {
 	return json_integer((json_int_t)v);
 }
 
-static json_t *host_name(const struct scene *s, uint32_t vm)
+static json_t *host_name(const struct mb_scene *s, uint32_t vm)
 {
 	uint32_t host = s->fleet.vms[vm].host;
 
 	return host == MB_NOWHERE ? json_null() : json_string(s->fleet.hosts[host].name);
 }
 
-static json_t *vms_on(const struct scene *s, uint32_t host)
+static json_t *vms_on(const struct mb_scene *s, uint32_t host)
 {
 	json_t *names = json_array();
 
@@ -80,7 +45,7 @@ static void set_self_sharing(json_t *to, const struct mb_self_sharing *s)
 
 /* --- /v1/status ------------------------------------------------------------------------------- */
 
-static json_t *vm_status(const struct scene *s, uint32_t i)
+static json_t *vm_status(const struct mb_scene *s, uint32_t i)
 {
 	const struct mb_vm *vm = &s->view->fleet.vms[i];
 	json_t *o = json_pack(
@@ -107,7 +72,7 @@ static json_t *refusals(const struct mb_refusals *r)
 	return o;
 }
 
-static int status(struct mb_api *api, const struct scene *s, json_t **ret)
+static int status(struct mb_api *api, const struct mb_scene *s, json_t **ret)
 {
 	json_t *hosts = json_array(), *vms = json_array();
 
@@ -131,7 +96,7 @@ static int status(struct mb_api *api, const struct scene *s, json_t **ret)
 
 /* --- /v1/share -------------------------------------------------------------------------------- */
 
-static json_t *comparable(const struct scene *s, const struct mb_comparable *set)
+static json_t *comparable(const struct mb_scene *s, const struct mb_comparable *set)
 {
 	json_t *vms = json_array(), *inter = json_array();
 
@@ -153,7 +118,7 @@ static json_t *comparable(const struct scene *s, const struct mb_comparable *set
 			 "vms", vms, "inter", inter);
 }
 
-static json_t *host_sharing(const struct scene *s, uint32_t host, uint8_t *on_host)
+static json_t *host_sharing(const struct mb_scene *s, uint32_t host, uint8_t *on_host)
 {
 	uint64_t pages = 0, distinct = 0, inter;
 
@@ -170,7 +135,7 @@ static json_t *host_sharing(const struct scene *s, uint32_t host, uint8_t *on_ho
 			 (json_int_t)inter);
 }
 
-static int share(const struct scene *s, json_t **ret, struct mb_err *err)
+static int share(const struct mb_scene *s, json_t **ret, struct mb_err *err)
 {
 	mb_autofree uint8_t *on_host = calloc(s->fleet.view.n_vms + 1, 1);
 	json_t *sets = json_array(), *hosts = json_array();
@@ -196,7 +161,7 @@ static int carry_out(void *ctx, const struct mb_fleet_view *fleet,
 }
 
 /* `keep`: where to carry it out to; NULL: only a question. */
-static int ask(struct scene *s, const char *question, mb_api_query query, void *ctx,
+static int ask(struct mb_scene *s, const char *question, mb_api_query query, void *ctx,
 	       struct mb_store *keep, json_t **ret, struct mb_err *err)
 {
 	const struct mb_ask a = {
@@ -219,7 +184,7 @@ static int ask(struct scene *s, const char *question, mb_api_query query, void *
 /* --- /v1/history ------------------------------------------------------------------------------ */
 
 struct history {
-	const struct scene *scene;
+	const struct mb_scene *scene;
 	const char *vm;
 	json_t *rows;
 };
@@ -349,7 +314,7 @@ static int history_who(struct mb_api *api, const char *vm, uint32_t limit, json_
 		       0;
 }
 
-static int history(struct mb_api *api, const struct scene *s, mb_api_query query, void *ctx,
+static int history(struct mb_api *api, const struct mb_scene *s, mb_api_query query, void *ctx,
 		   json_t **ret, struct mb_err *err)
 {
 	const char *vm = query(ctx, "vm");
@@ -392,34 +357,34 @@ static int executions(struct mb_api *api, mb_api_query query, void *ctx, json_t 
 int mb_api_post(struct mb_api *api, const char *path, mb_api_query query, void *ctx,
 		json_t **ret_json, struct mb_err *err)
 {
-	mb_cleanup(scene_close) struct scene s = { 0 };
+	mb_cleanup(mb_scene_close) struct mb_scene s = { 0 };
 	int r;
 
 	*ret_json = NULL;
 	if (strncmp(path, "/v1/", 4) != 0 || !mb_ask_plans(path + 4))
 		return mb_fail(err, EOPNOTSUPP, "nothing can be changed there");
-	r = scene_open(api, &s, err);
+	r = mb_scene_open(api, &s, err);
 	return r < 0 ? r : ask(&s, path + 4, query, ctx, api->store, ret_json, err);
 }
 
 int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *ctx,
 	       json_t **ret_json, struct mb_err *err)
 {
-	mb_cleanup(scene_close) struct scene s = { 0 };
+	mb_cleanup(mb_scene_close) struct mb_scene s = { 0 };
 	int r;
 
 	*ret_json = NULL;
 	if (strcmp(path, "/v1/status") == 0) {
-		r = scene_open(api, &s, err);
+		r = mb_scene_open(api, &s, err);
 		r = r < 0 ? r : status(api, &s, ret_json);
 	} else if (strcmp(path, "/v1/share") == 0) {
-		r = scene_open(api, &s, err);
+		r = mb_scene_open(api, &s, err);
 		r = r < 0 ? r : share(&s, ret_json, err);
 	} else if (strcmp(path, "/v1/history") == 0) {
-		r = scene_open(api, &s, err);
+		r = mb_scene_open(api, &s, err);
 		r = r < 0 ? r : history(api, &s, query, ctx, ret_json, err);
 	} else if (strncmp(path, "/v1/", 4) == 0 && mb_ask_knows(path + 4)) {
-		r = scene_open(api, &s, err);
+		r = mb_scene_open(api, &s, err);
 		r = r < 0 ? r : ask(&s, path + 4, query, ctx, NULL, ret_json, err);
 	} else if (strcmp(path, "/v1/executions") == 0) {
 		r = executions(api, query, ctx, ret_json, err);

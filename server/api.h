@@ -6,16 +6,19 @@
 #include <jansson.h>
 
 #include "server/ask.h"
+#include "server/health.h"
 #include "server/refusals.h"
 #include "server/sharing.h"
 #include "server/store.h"
 
 struct mb_api {
+	struct mb_fleet *fleet;
 	struct mb_sharing *sharing;
 	struct mb_store *store; /* for history, and executions */
 	const char *db_path;
 	const char *fleet_path; /* read at every question, so that it can be edited; NULL: none */
 	const struct mb_refusals *refusals; /* NULL: there is no TLS */
+	const struct mb_health *health;
 	uint64_t start_ns;
 };
 

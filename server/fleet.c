@@ -323,6 +323,15 @@ static bool comes_after(const struct mb_vm *vm, const struct mb_vm *old)
 	       mb_identity_compare(&vm->identity, &old->identity, NULL) == 0;
 }
 
+static void add_up(struct mb_vm_totals *to, const struct mb_vm *vm)
+{
+	to->deltas++;
+	to->epochs += vm->pass.epochs;
+	to->wire_bytes += vm->wire_bytes;
+	to->changed_pages += vm->pass.pages_changed;
+	mb_audit_add(&to->audit, &vm->pass.audit);
+}
+
 void mb_fleet_publish(struct mb_fleet *f, uint32_t index, const struct mb_vm *vm)
 {
 	struct mb_vm *own, old;
@@ -340,6 +349,8 @@ void mb_fleet_publish(struct mb_fleet *f, uint32_t index, const struct mb_vm *vm
 	own->memory_bytes = old.memory_bytes;
 	own->session = old.session;
 	own->pass.tracker = NULL;
+	own->totals = old.totals;
+	add_up(&own->totals, own);
 	if (own->fp && own->fp != old.fp)
 		own->fp->seen_ns = mb_now_ns();
 	f->generation++;

@@ -29,6 +29,12 @@ const struct mb_fingerprint *mb_fpref_fingerprint(const struct mb_fpref *ref);
 /* Good after mb_fleet_settle(); NULL: nothing is known, so all of it lasts. */
 const struct mb_durable *mb_fpref_durable(const struct mb_fpref *ref);
 
+/* Sums since the server started. */
+struct mb_vm_totals {
+	uint64_t deltas, epochs, wire_bytes, changed_pages;
+	struct mb_audit audit;
+};
+
 /* Everything about one VM at its last acked epoch. */
 struct mb_vm {
 	int64_t id; /* in the store; 0: not stored yet */
@@ -41,6 +47,7 @@ struct mb_vm {
 	struct mb_pass_info pass; /* its tracker: see above */
 	struct mb_self_sharing sharing;
 	uint64_t acked_unix_ns, wire_bytes;
+	struct mb_vm_totals totals; /* kept by mb_fleet_publish() */
 	uint64_t snapshot_bytes, log_bytes, log_seq; /* of the store */
 	struct mb_fpref *fp;			     /* the empty fingerprint at epoch 0 */
 	uint64_t session;			     /* connected agent, 0: none */

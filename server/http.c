@@ -11,9 +11,11 @@
 #include "proto/base/clock.h"
 #include "proto/base/file.h"
 #include "server/access_log.h"
+#include "server/api_metrics.h"
 #include "server/socket_file.h"
 
-enum { CONNECTIONS_MAX = 64, IDLE_S = 30, PEM_BYTES_MAX = 1 << 20 };
+/* Threads: what costs nothing is answered while a plan is being made. */
+enum { CONNECTIONS_MAX = 64, THREADS = 4, IDLE_S = 30, PEM_BYTES_MAX = 1 << 20 };
 
 /* What the library reads of our files. */
 struct pem {
@@ -25,7 +27,8 @@ struct mb_http {
 	struct mb_api *api;
 	struct mb_http_config config;
 	struct mb_access_log *access_log;
-	pthread_mutex_t lock; /* of the tokens: they are read again by another thread */
+	pthread_mutex_t api_lock; /* questions and what they change: one at a time */
+	pthread_mutex_t lock;	  /* of the tokens, which may be read again, and the access log */
 	struct mb_tokens tokens;
 	struct pem pem; /* empty: no TLS */
 	bool is_unix;
@@ -66,22 +69,19 @@ static json_t *reason(struct mb_err *err)
 	return json_pack("{s:s}", "error", err->text);
 }
 
-static enum MHD_Result answer(struct MHD_Connection *c, unsigned int status, json_t *json,
-			      const char *allow)
+/* `text` is taken over. */
+static enum MHD_Result answer_text(struct MHD_Connection *c, unsigned int status, void *text,
+				   size_t len, const char *type, const char *allow)
 {
-	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	struct MHD_Response *response;
 	enum MHD_Result r;
 
-	json_decref(json);
-	if (!text)
-		return MHD_NO;
-	response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
+	response = MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
 	if (!response) {
 		free(text);
 		return MHD_NO;
 	}
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, allow);
@@ -90,6 +90,16 @@ static enum MHD_Result answer(struct MHD_Connection *c, unsigned int status, jso
 	r = MHD_queue_response(c, status, response);
 	MHD_destroy_response(response);
 	return r;
+}
+
+static enum MHD_Result answer(struct MHD_Connection *c, unsigned int status, json_t *json,
+			      const char *allow)
+{
+	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+
+	json_decref(json);
+	return text ? answer_text(c, status, text, strlen(text), "application/json", allow) :
+		      MHD_NO;
 }
 
 static enum MHD_Result refuse(struct MHD_Connection *c, unsigned int status, const char *why,
@@ -152,8 +162,10 @@ static void log_access(struct mb_http *h, struct MHD_Connection *c, const struct
 			       .reason = why };
 
 	name_peer(h, c, peer, sizeof(peer));
+	pthread_mutex_lock(&h->lock);
 	if (mb_access_log_put(h->access_log, &a, mb_now_ns(), &err) < 0)
 		h->config.warn(h->config.ctx, err.text);
+	pthread_mutex_unlock(&h->lock);
 }
 
 /* 0: go on; else the status of the refusal. */
@@ -171,6 +183,30 @@ static unsigned int judge(const struct mb_caller *caller, const char *method, co
 	mb_fail(err, EACCES, "%s has the role %s; this needs %s", caller->who,
 		mb_role_name(caller->role), mb_role_name(needed));
 	return MHD_HTTP_FORBIDDEN;
+}
+
+static enum MHD_Result answer_health(struct mb_http *h, struct MHD_Connection *c, const char *url)
+{
+	struct mb_err err = { 0 };
+	int r = (strcmp(url, "/readyz") == 0 ? mb_health_ready : mb_health_alive)(
+		h->api->health, mb_now_ns(), &err);
+
+	return answer(c, r < 0 ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK,
+		      r < 0 ? reason(&err) : json_pack("{s:b}", "ok", 1), "GET");
+}
+
+/* Metrics wait for nobody's question. */
+static enum MHD_Result answer_metrics(struct mb_http *h, struct MHD_Connection *c)
+{
+	struct mb_buf text = { 0 };
+	struct mb_err err = { 0 };
+	int r = mb_api_metrics(h->api, &text, &err);
+
+	if (r == 0)
+		return answer_text(c, MHD_HTTP_OK, text.data, text.len,
+				   "text/plain; version=0.0.4; charset=utf-8", "GET");
+	mb_buf_deinit(&text);
+	return answer(c, status_of(r), reason(&err), "GET");
 }
 
 static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *url,
@@ -203,6 +239,9 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *u
 	if (!post && strcmp(method, MHD_HTTP_METHOD_GET) != 0)
 		return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and POST are known here",
 			      allow);
+	/* Who restarts servers that do not answer has no token, and learns nothing else. */
+	if (!post && (strcmp(url, "/healthz") == 0 || strcmp(url, "/readyz") == 0))
+		return answer_health(h, c, url);
 	find_caller(h, c, &caller);
 	refused = judge(&caller, method, url, &err);
 	if (refused) {
@@ -215,7 +254,11 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *u
 	/* A browser names the page that made it ask: no page may have something done here. */
 	if (post && MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN))
 		return refuse(c, MHD_HTTP_FORBIDDEN, "not for web pages", allow);
+	if (!post && strcmp(url, "/metrics") == 0)
+		return answer_metrics(h, c);
+	pthread_mutex_lock(&h->api_lock);
 	r = (post ? mb_api_post : mb_api_get)(h->api, url, query, c, &json, &err);
+	pthread_mutex_unlock(&h->api_lock);
 	if (post)
 		log_access(h, c, &caller, method, url, status_of(r), r < 0 ? err.text : "");
 	if (r < 0)
@@ -280,6 +323,7 @@ static struct MHD_Daemon *start_daemon(struct mb_http *h)
 					(secure ? MHD_USE_TLS : 0),
 				0, NULL, NULL, handle, h, MHD_OPTION_LISTEN_SOCKET, h->fd,
 				MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
+				MHD_OPTION_THREAD_POOL_SIZE, THREADS,
 				MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_ARRAY,
 				secure ? tls : clear, MHD_OPTION_END);
 }
@@ -348,6 +392,7 @@ static void free_http(struct mb_http *h)
 	mb_tokens_deinit(&h->tokens);
 	pem_deinit(&h->pem);
 	pthread_mutex_destroy(&h->lock);
+	pthread_mutex_destroy(&h->api_lock);
 	free(h);
 }
 
@@ -365,6 +410,7 @@ int mb_http_start(struct mb_api *api, const struct mb_http_config *config,
 	h->fd = -1;
 	h->is_unix = address->sa.sa_family == AF_UNIX;
 	pthread_mutex_init(&h->lock, NULL);
+	pthread_mutex_init(&h->api_lock, NULL);
 	if ((r = check_reach(config, address, err)) < 0 || (r = open_files(h, address, err)) < 0 ||
 	    (r = open_socket(h, address, ret_bound, err)) < 0)
 		goto failed;

@@ -181,9 +181,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 struct server {
 	const struct options *options;
 	struct event_base *base;
-	struct event *stop[2], *reload;
+	struct event *stop[2], *reload, *beat;
 	struct mb_tls *tls; /* NULL: none */
 	struct mb_refusals refusals;
+	struct mb_health health;
 	struct mb_fleet *fleet;
 	struct mb_ingest *ingest;
 	struct mb_store *ingest_store;
@@ -215,6 +216,15 @@ static void on_stop(evutil_socket_t signal, short what, void *ctx)
 	(void)what;
 	mb_info("ending on %s", strsignal((int)signal));
 	event_base_loopbreak(s->base);
+}
+
+static void on_beat(evutil_socket_t fd, short what, void *ctx)
+{
+	struct server *s = ctx;
+
+	(void)fd;
+	(void)what;
+	mb_health_beat(&s->health, mb_now_ns());
 }
 
 /* All or nothing: a bad file must not lock out a fleet. */
@@ -380,6 +390,7 @@ static int start(struct server *s, struct mb_err *err)
 		.keep_ns = o->keep_ns,
 		.warn = on_history_warning,
 	};
+	const struct timeval beat = { .tv_sec = MB_HEALTH_BEAT_S };
 	struct mb_store *history_store = NULL;
 	int r;
 
@@ -395,9 +406,14 @@ static int start(struct server *s, struct mb_err *err)
 	s->stop[0] = evsignal_new(s->base, SIGINT, on_stop, s);
 	s->stop[1] = evsignal_new(s->base, SIGTERM, on_stop, s);
 	s->reload = evsignal_new(s->base, SIGHUP, on_reload, s);
-	if (!s->stop[0] || !s->stop[1] || !s->reload || event_add(s->stop[0], NULL) < 0 ||
+	s->beat = event_new(s->base, -1, EV_PERSIST, on_beat, s);
+	if (!s->stop[0] || !s->stop[1] || !s->reload || !s->beat || event_add(s->beat, &beat) < 0 ||
+	    event_add(s->stop[0], NULL) < 0 ||
 	    event_add(s->stop[1], NULL) < 0 || event_add(s->reload, NULL) < 0)
 		return mb_fail_mem(err, "the event loop");
+	mb_health_beat(&s->health, mb_now_ns());
+	s->api.health = &s->health;
+	s->api.fleet = s->fleet;
 	s->api.sharing = s->sharing;
 	s->api.db_path = o->db;
 	s->api.fleet_path = o->fleet;
@@ -430,6 +446,8 @@ static void end(struct server *s)
 			event_free(s->stop[i]);
 	if (s->reload)
 		event_free(s->reload);
+	if (s->beat)
+		event_free(s->beat);
 	mb_tls_destroy(s->tls);
 	mb_sharing_destroy(s->sharing);
 	mb_store_close(s->api.store);

@@ -247,6 +247,18 @@ int mb_sharing_lock(struct mb_sharing *s, const struct mb_sharing_view **ret, st
 	return 0;
 }
 
+int mb_sharing_peek(struct mb_sharing *s, const struct mb_sharing_view **ret, struct mb_err *err)
+{
+	pthread_mutex_lock(&s->lock);
+	if (!s->valid) {
+		pthread_mutex_unlock(&s->lock);
+		return mb_fail(err, EAGAIN, "sharing has not been computed yet");
+	}
+	mb_fleet_refresh(s->fleet, &s->view.fleet);
+	*ret = &s->view;
+	return 0;
+}
+
 void mb_sharing_unlock(struct mb_sharing *s)
 {
 	pthread_mutex_unlock(&s->lock);

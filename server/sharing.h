@@ -37,6 +37,8 @@ void mb_sharing_set_durable(struct mb_sharing *s, uint64_t time_ns);
 
 /* Locks the up-to-date view until mb_sharing_unlock(). On error it is not locked. */
 int mb_sharing_lock(struct mb_sharing *s, const struct mb_sharing_view **ret, struct mb_err *err);
+/* Locks the view as it was computed last, however old. -EAGAIN: it never was. */
+int mb_sharing_peek(struct mb_sharing *s, const struct mb_sharing_view **ret, struct mb_err *err);
 void mb_sharing_unlock(struct mb_sharing *s);
 
 #endif

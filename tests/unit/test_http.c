@@ -3,11 +3,13 @@
 
 #include <unistd.h>
 
+#include "proto/base/clock.h"
 #include "tests/unit/util_server.h"
 
 static struct mb_fleet *fleet;
 static struct mb_store *store;
 static struct mb_api api;
+static struct mb_health health;
 static const struct mb_http_config config = { .readers = MB_NO_GROUP };
 static struct mb_http *http;
 static struct mb_address address;
@@ -29,7 +31,10 @@ static int set_up(void **state)
 	mb_fingerprint_deinit(&fp);
 	store_vm(store, &vm);
 	assert_ok(mb_fleet_add(fleet, &vm, &err), &err);
-	api = (struct mb_api){ .store = store, .db_path = path };
+	mb_health_beat(&health, mb_now_ns());
+	api = (struct mb_api){
+		.fleet = fleet, .store = store, .db_path = path, .health = &health
+	};
 	assert_ok(mb_sharing_create(fleet, &api.sharing, &err), &err);
 	assert_ok(mb_uri_parse("tcp:127.0.0.1:0", &wanted, &err), &err);
 	assert_ok(mb_http_start(&api, &config, &wanted, &address, &http, &err), &err);
@@ -47,22 +52,39 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* The answer's status; its body to `body`, parsed. `more`: headers, and what is sent below them. */
-static int ask_with(const char *method, const char *target, const char *more, json_t **body)
+/* Asks; the answer is to come. `more`: headers, and what is sent below them. */
+static int send_request(const char *method, const char *target, const char *more)
 {
 	static const char close_it[] = "HTTP/1.1\r\nHost: x\r\nConnection: close";
-	int fd = socket(address.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), status = 0;
-	char text[65536];
-	ssize_t n = 0, got;
+	int fd = socket(address.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char text[1024];
 
 	assert_int_equal(connect(fd, &address.sa, address.len), 0);
 	snprintf(text, sizeof(text), "%s %s %s\r\n%s", method, target, close_it, more);
 	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
-	while ((got = recv(fd, text + n, sizeof(text) - 1 - (size_t)n, 0)) > 0)
+	return fd;
+}
+
+/* The status; the whole answer to `text`, which has 65536 bytes. Closes. */
+static int take_answer(int fd, char *text)
+{
+	ssize_t n = 0, got;
+	int status = 0;
+
+	while ((got = recv(fd, text + n, 65535 - (size_t)n, 0)) > 0)
 		n += got;
 	close(fd);
 	text[n] = 0;
 	assert_int_equal(sscanf(text, "HTTP/1.1 %d", &status), 1);
+	return status;
+}
+
+/* The answer's status; its body to `body`, parsed. */
+static int ask_with(const char *method, const char *target, const char *more, json_t **body)
+{
+	char text[65536];
+	int status = take_answer(send_request(method, target, more), text);
+
 	assert_non_null(strstr(text, "application/json"));
 	*body = json_loads(strstr(text, "\r\n\r\n"), 0, NULL);
 	assert_non_null(*body);
@@ -157,12 +179,67 @@ static void test_address_in_use(void **state)
 	assert_null(again);
 }
 
+static void test_metrics(void **state)
+{
+	char text[65536];
+
+	(void)state;
+	assert_int_equal(take_answer(send_request("GET", "/metrics", "\r\n"), text), 200);
+	assert_non_null(strstr(text, "Content-Type: text/plain; version=0.0.4"));
+	assert_non_null(strstr(text, "\nmemory_buddies_vm_pages{vm=\"web1\"} 9\n"));
+}
+
+static void test_health(void **state)
+{
+	json_t *j;
+
+	(void)state;
+	assert_int_equal(ask("GET", "/healthz", &j), 200);
+	json_decref(j);
+	assert_int_equal(ask("GET", "/readyz", &j), 200);
+	json_decref(j);
+	mb_health_stored(&health, -ENOSPC);
+	assert_int_equal(ask("GET", "/healthz", &j), 200);
+	json_decref(j);
+	assert_int_equal(ask("GET", "/readyz", &j), 503);
+	assert_non_null(strstr(json_string_value(json_object_get(j, "error")), "No space"));
+	json_decref(j);
+	mb_health_stored(&health, 0);
+	mb_health_beat(&health, mb_now_ns() - 100 * UINT64_C(1000000000));
+	assert_int_equal(ask("GET", "/healthz", &j), 503);
+	json_decref(j);
+	mb_health_beat(&health, mb_now_ns());
+}
+
+/* Who restarts servers that do not answer must not do so in the middle of a plan. */
+static void test_health_during_a_question(void **state)
+{
+	const struct mb_sharing_view *view;
+	struct mb_err err = { 0 };
+	char text[65536];
+	json_t *j;
+	int fds[3];
+
+	(void)state;
+	assert_ok(mb_sharing_lock(api.sharing, &view, &err), &err);
+	for (int i = 0; i < 3; i++)
+		fds[i] = send_request("GET", "/v1/share", "\r\n");
+	assert_int_equal(ask("GET", "/healthz", &j), 200);
+	json_decref(j);
+	mb_sharing_unlock(api.sharing);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(take_answer(fds[i], text), 200);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_every_error_has_its_reason),
 		cmocka_unit_test(test_what_may_not_post),
+		cmocka_unit_test(test_metrics),
+		cmocka_unit_test(test_health),
+		cmocka_unit_test(test_health_during_a_question),
 		cmocka_unit_test(test_address_in_use),
 	};
 

@@ -14,8 +14,7 @@
 #include "server/api_metrics.h"
 #include "server/socket_file.h"
 
-/* Threads: what costs nothing is answered while a plan is being made. */
-enum { CONNECTIONS_MAX = 64, THREADS = 4, IDLE_S = 30, PEM_BYTES_MAX = 1 << 20 };
+enum { CONNECTIONS_MAX = 64, IDLE_S = 30, PEM_BYTES_MAX = 1 << 20 };
 
 /* What the library reads of our files. */
 struct pem {
@@ -319,11 +318,11 @@ static struct MHD_Daemon *start_daemon(struct mb_http *h)
 	const struct MHD_OptionItem clear[] = { { MHD_OPTION_END, 0, NULL } };
 	bool secure = h->pem.cert.len;
 
-	return MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
-					(secure ? MHD_USE_TLS : 0),
+	/* A thread each: what costs nothing is answered while a plan is being made. */
+	return MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION |
+					MHD_USE_POLL | MHD_USE_ITC | (secure ? MHD_USE_TLS : 0),
 				0, NULL, NULL, handle, h, MHD_OPTION_LISTEN_SOCKET, h->fd,
 				MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
-				MHD_OPTION_THREAD_POOL_SIZE, THREADS,
 				MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_ARRAY,
 				secure ? tls : clear, MHD_OPTION_END);
 }

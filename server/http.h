@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The HTTP side of the API (libmicrohttpd, a thread of its own). GET asks, POST carries out; no
+ * The HTTP side of the API (libmicrohttpd, a thread per connection). GET asks, POST carries out; no
  * request has a body. caller.h says who may ask what. On TCP that other machines reach it is HTTPS,
  * by the library's own TLS (GnuTLS): with OpenSSL HTTP itself would have to be ours.
  */
@@ -27,7 +27,7 @@ struct mb_http_config {
 
 struct mb_http;
 /*
- * `api` is this thread's from now on. *ret_bound says where (port 0: a free one). -EPERM: other
+ * `api` is its own from now on. *ret_bound says where (port 0: a free one). -EPERM: other
  * machines would reach it, and there is no TLS or there are no tokens. `config`: strings borrowed.
  */
 int mb_http_start(struct mb_api *api, const struct mb_http_config *config,

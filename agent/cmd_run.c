@@ -10,6 +10,7 @@
 #include "agent/boot.h"
 #include "agent/cmd.h"
 #include "agent/config.h"
+#include "agent/metrics_file.h"
 #include "agent/pace.h"
 #include "agent/privileges.h"
 #include "agent/schedule.h"
@@ -28,7 +29,7 @@ struct options {
 	struct mb_schedule schedule;
 	struct mb_tracking tracking;
 	struct mb_secure secure;
-	const char *server, *host;
+	const char *server, *host, *metrics;
 	uint64_t retry_ns;
 	bool verbose;
 };
@@ -38,7 +39,7 @@ enum { WHO_SAMPLE = 8 };
 
 #define RETRY_MAX_NS ((uint64_t)60000000000)
 
-enum { OPT_HOST = 1, OPT_RETRY };
+enum { OPT_HOST = 1, OPT_RETRY, OPT_METRICS };
 
 static const struct argp_option run_options[] = {
 	{ "server", 'S', "ADDRESS", 0,
@@ -50,6 +51,8 @@ static const struct argp_option run_options[] = {
 	{ "retry", OPT_RETRY, "TIME", 0,
 	  "first wait after a lost connection; doubles up to a minute, half of it random (500ms)",
 	  0 },
+	{ "metrics", OPT_METRICS, "FILE", 0,
+	  "keep metrics there for node_exporter's textfile collector (docs/metrics.md)", 0 },
 	{ "verbose", 'v', 0, 0, "say more", 0 },
 	{ 0 },
 };
@@ -73,6 +76,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "%s", err.text);
 		o->retry_ns = MB_MIN(MB_MAX(o->retry_ns, 1000000u), RETRY_MAX_NS);
 		return 0;
+	case OPT_METRICS:
+		o->metrics = arg;
+		return 0;
 	case 'v':
 		o->verbose = true;
 		return 0;
@@ -92,6 +98,8 @@ struct run {
 	struct mb_uplink *uplink;
 	struct mb_ticker ticker;
 	struct mb_pace pace;
+	struct mb_metrics_file metrics;
+	bool metrics_fail; /* told once, until it goes again */
 	uint64_t cpu_ns; /* CPU time that this process had taken when the last epoch ended */
 	bool exhausted;	 /* the source has no further epoch */
 };
@@ -102,9 +110,22 @@ static void on_say(void *ctx, enum mb_log_level level, const char *text)
 	mb_log(level, "%s", text);
 }
 
+static void write_metrics(struct run *run)
+{
+	struct mb_err err = { 0 };
+	bool fails = mb_metrics_file_write(&run->metrics, &run->pace, &err) < 0;
+
+	if (fails && !run->metrics_fail)
+		mb_warning("metrics: %s", err.text);
+	run->metrics_fail = fails;
+}
+
 static void on_acked(void *ctx, uint64_t epoch, size_t wire_bytes)
 {
-	(void)ctx;
+	struct run *run = ctx;
+
+	mb_metrics_file_acked(&run->metrics, epoch, wire_bytes, mb_unix_ns());
+	write_metrics(run);
 	mb_info("epoch %" PRIu64 " acked, %zu bytes sent", epoch, wire_bytes);
 }
 
@@ -142,6 +163,7 @@ static int take_epoch(struct run *run, struct mb_err *err)
 		else
 			mb_info("%s", text);
 	}
+	mb_metrics_file_epoch(&run->metrics, &e);
 	mb_uplink_offer(run->uplink, &e);
 	return 0;
 }
@@ -168,6 +190,7 @@ static int take_epoch_in_time(struct run *run, struct mb_err *err)
 		mb_pace_say(&run->pace, end_ns - start_ns, cost_ns, text, sizeof(text));
 		mb_log(news == MB_PACE_LONGER ? MB_LOG_WARNING : MB_LOG_INFO, "%s", text);
 	}
+	write_metrics(run);
 	return 0;
 }
 
@@ -306,6 +329,12 @@ static int start(struct run *run, struct options *o, char *host_name, size_t siz
 	if ((r = mb_boot_make(&c.hello.boot, err)) < 0 ||
 	    (r = mb_ticker_open(&run->ticker, err)) < 0)
 		return r;
+	run->metrics = (struct mb_metrics_file){ .path = o->metrics,
+						 .vm = o->schedule.vm,
+						 .tracker = run->agent.tracker->ops->name };
+	/* A wrong path should show now. */
+	if ((r = mb_metrics_file_write(&run->metrics, &run->pace, err)) < 0)
+		return mb_fail_in(err, r, "--metrics");
 	run->ticker.reloads = o->secure.tls;
 	say_boot(&c.hello.boot);
 	/* All is open. Others' memory (process:) is opened again when it changes. */

@@ -190,7 +190,8 @@ static const struct {
 
 static int put_hosts(struct mb_metrics *m, const struct mb_scene *s, struct mb_err *err)
 {
-	mb_autofree struct host_figures *figures = calloc(s->fleet.view.n_hosts + 1, sizeof(*figures));
+	mb_autofree struct host_figures *figures =
+		calloc(s->fleet.view.n_hosts + 1, sizeof(*figures));
 	mb_autofree uint8_t *on_host = calloc(s->fleet.view.n_vms + 1, 1);
 
 	if (!figures || !on_host)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What every answer of the API starts from: the view of the fleet, locked, with the fleet file read. */
+/* What answers of the API start from: the view of the fleet, locked, with the fleet file read. */
 #ifndef MB_SERVER_SCENE_H
 #define MB_SERVER_SCENE_H
 

@@ -178,7 +178,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_vms, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_sharing_when_it_was_computed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_sharing_when_it_was_computed, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(test_what_an_epoch_adds, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_failures, set_up, tear_down),
 	};

@@ -23,6 +23,8 @@ enum state {
 
 /* The server's messages are small. */
 enum { REPLY_RAW_MAX = 65536, CONNECT_WAIT_S = 10, GREET_WAIT_S = 30, ACK_WAIT_S = 600 };
+/* A server may ask for a pause, but not for ever. */
+enum { PAUSE_MAX_MS = 3600000 };
 /* On a serial line a Hello may be lost without anybody's knowing. */
 enum { SERIAL_GREET_WAIT_S = 5 };
 
@@ -176,9 +178,14 @@ static uint64_t jitter(uint64_t ns)
 	return ns / 2 + v % (ns / 2 + 1);
 }
 
-static void go_away(struct mb_uplink *u, const char *why)
+/* For `pause_ns` at least, when the server has said so. */
+static void go_away_for(struct mb_uplink *u, const char *why, uint64_t pause_ns)
 {
 	uint64_t wait_ns = jitter(u->backoff_ns);
+
+	/* A fleet that was told the same should not come back all at once either. */
+	if (pause_ns)
+		wait_ns = MB_MAX(wait_ns, pause_ns + jitter(pause_ns / 4));
 
 	/* A failure is news, the same one again is not. */
 	say(u, u->greeted || strcmp(u->last_failure, why) != 0 ? MB_LOG_WARNING : MB_LOG_DEBUG,
@@ -189,6 +196,11 @@ static void go_away(struct mb_uplink *u, const char *why)
 	u->greeted = false;
 	u->retry_ns = mb_now_ns() + wait_ns;
 	u->backoff_ns = MB_MIN(u->backoff_ns * 2, u->config.retry_max_ns);
+}
+
+static void go_away(struct mb_uplink *u, const char *why)
+{
+	go_away_for(u, why, 0);
 }
 
 static void wait_for_answer(struct mb_uplink *u, unsigned int seconds)
@@ -368,7 +380,7 @@ static int take_refusal(struct mb_uplink *u, const struct mb_refusal_msg *m, str
 	if (m->code == MB_REFUSED_BUSY || m->code == MB_REFUSED_SERVER ||
 	    (m->code == MB_REFUSED_MESSAGE && u->line.serial)) {
 		snprintf(why, sizeof(why), "server refused for now: %s", m->reason);
-		go_away(u, why);
+		go_away_for(u, why, MB_MIN(m->retry_after_ms, PAUSE_MAX_MS) * 1000000ull);
 		return 0;
 	}
 	return mb_fail(err, EPERM, "server refused this agent: %s", m->reason);

@@ -33,6 +33,7 @@ struct options {
 	const char *listen[LISTEN_MAX];
 	int n_listen;
 	uint64_t sharing_ns, keep_ns, max_agents, frame_budget_mb;
+	struct mb_quota quota, quota_local;
 	struct mb_tls_files tls;
 	const char *tokens, *access_log;
 	gid_t http_group;
@@ -45,6 +46,7 @@ enum {
 	OPT_KEEP,
 	OPT_AGENTS,
 	OPT_BUDGET,
+	OPT_QUOTA,
 	OPT_FORGET,
 	OPT_TOKENS,
 	OPT_GROUP,
@@ -90,6 +92,11 @@ static const struct argp_option options[] = {
 	{ "max-agents", OPT_AGENTS, "N", 0, "connections at once (4096)", 0 },
 	{ "frame-budget-mb", OPT_BUDGET, "N", 0,
 	  "memory for frames under way, of all agents together (1024)", 0 },
+	{ "quota", OPT_QUOTA, "NAME=N,...", 0,
+	  "what each peer (a certificate, else an address or local user) may have: mb_per_hour "
+	  "(65536), mb_per_day (524288), frames_per_minute (12000), vms (1024), sessions (1024); 0: "
+	  "any number. What is not given here holds for other machines only (docs/faults.md)",
+	  0 },
 	{ "forget-vm", OPT_FORGET, "NAME", 0,
 	  "take a VM that is no more out of the database, and end; not while a server runs on it",
 	  0 },
@@ -129,6 +136,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_BUDGET:
 		r = mb_parse_u64(arg, 1, 1 << 20, "--frame-budget-mb", &o->frame_budget_mb, &err);
+		break;
+	case OPT_QUOTA:
+		r = mb_quota_parse(arg, &o->quota, &err);
+		if (r == 0)
+			r = mb_quota_parse(arg, &o->quota_local, &err);
+		if (r < 0)
+			mb_fail_in(&err, r, "--quota");
 		break;
 	case OPT_FORGET:
 		o->forget_vm = arg;
@@ -371,6 +385,8 @@ static int start(struct server *s, struct mb_err *err)
 		.max_frame_bytes =
 			(uint32_t)MB_MIN(o->frame_budget_mb << 19, (uint64_t)MB_FRAME_RAW_MAX),
 		.frame_budget_bytes = o->frame_budget_mb << 20,
+		.quota = o->quota,
+		.quota_local = o->quota_local,
 		.insecure = o->insecure,
 		.refusals = &s->refusals,
 		.say = on_say,
@@ -401,7 +417,7 @@ static int start(struct server *s, struct mb_err *err)
 	s->api.sharing = s->sharing;
 	s->api.db_path = o->db;
 	s->api.fleet_path = o->fleet;
-	s->api.refusals = s->tls ? &s->refusals : NULL;
+	s->api.refusals = &s->refusals;
 	s->api.start_ns = mb_now_ns();
 	if ((r = mb_ingest_create(s->fleet, s->ingest_store, MB_FRAME_RAW_MAX, &s->ingest, err)) <
 		    0 ||
@@ -481,6 +497,7 @@ int main(int argc, char **argv)
 		.keep_ns = 30 * 86400000000000,
 		.max_agents = 4096,
 		.frame_budget_mb = 1024,
+		.quota = mb_quota_default,
 		.http_group = MB_NO_GROUP,
 	};
 	struct server s = { .options = &o, .lock_fd = -1 };

@@ -7,12 +7,23 @@
 #include <stdlib.h>
 
 #include "proto/base/cleanup.h"
+#include "proto/base/clock.h"
 #include "proto/base/version.h"
 
-enum {
-	HELLO_RAW_MAX = 65536,
-	FRAME_WAIT_S = 60,
-	FRAME_BYTES_PER_S = 65536, /* the slowest link that is served */
+/* Who does not read what it is told is not asked for more. */
+enum { HELLO_RAW_MAX = 65536, UNREAD_MAX = 65536 };
+
+/* Time to come back: a quota is given back bit by bit, a disk takes an operator. */
+#define PAUSE_MIN_NS	  ((uint64_t)1000000000)
+#define STORE_PAUSE_NS	  ((uint64_t)5000000000)
+#define SESSIONS_PAUSE_NS ((uint64_t)30000000000)
+
+const struct mb_session_waits mb_session_waits_default = {
+	.hello_ms = 10000,
+	.frame_ms = 60000,
+	.bytes_per_s = 65536,
+	.write_ms = 60000,
+	.linger_ms = 5000,
 };
 
 static int code_of(int r)
@@ -27,11 +38,64 @@ static int code_of(int r)
 	}
 }
 
+/* From now on it counts for its certificate, not for the address that it comes from. */
+static bool join_by_certificate(struct mb_session *s)
+{
+	char cn[80], name[MB_PEER_NAME_MAX];
+	struct mb_err err = { 0 };
+	uint64_t now_ns = mb_now_ns();
+	struct mb_peer *peer;
+
+	if (!s->tls)
+		return true;
+	mb_tls_peer_name(s->tls, cn, sizeof(cn));
+	snprintf(name, sizeof(name), "certificate \"%s\"", cn);
+	if (strcmp(name, s->peer->name) == 0)
+		return true;
+	if (mb_peers_join(s->all->peers, name, false, now_ns, &peer, &err) < 0) {
+		mb_fail_in(&err, -EDQUOT, "%s", name);
+		mb_session_put_off(s, MB_FOR_QUOTA + MB_QUOTA_SESSIONS, err.text,
+				   SESSIONS_PAUSE_NS);
+		return false;
+	}
+	mb_peers_leave(s->all->peers, s->peer, now_ns);
+	s->peer = peer;
+	return true;
+}
+
+/* Its peer may write so many VMs. */
+static bool claim_vm(struct mb_session *s, const char *vm, bool *ret_new)
+{
+	struct mb_err err = { 0 };
+
+	if (mb_peer_claim_vm(s->peer, vm, ret_new, &err) == 0)
+		return true;
+	mb_fail_in(&err, -EDQUOT, "%s", s->peer->name);
+	mb_session_put_off(s, MB_FOR_QUOTA + MB_QUOTA_VMS, err.text, SESSIONS_PAUSE_NS);
+	return false;
+}
+
+/* The frame that is announced is within its peer's quota. */
+static bool take_quota(struct mb_session *s)
+{
+	enum mb_quota_kind kind;
+	struct mb_err err = { 0 };
+	uint64_t wait_ns;
+
+	if (!s->greeted || mb_flow_take(&s->peer->flow, s->peer->quota, s->frame_bytes, mb_now_ns(),
+					&kind, &wait_ns, &err) == 0)
+		return true;
+	mb_fail_in(&err, -EDQUOT, "%s", s->peer->name);
+	mb_session_put_off(s, MB_FOR_QUOTA + kind, err.text, MB_MAX(wait_ns, PAUSE_MIN_NS));
+	return false;
+}
+
 static void greet(struct mb_session *s, const struct mb_hello *h)
 {
 	struct mb_msg msg = { .type = MB_MSG_WELCOME };
 	struct mb_err err = { 0 };
 	char text[128];
+	bool new_vm;
 	int r;
 
 	if (h->version != MB_PROTOCOL_VERSION) {
@@ -49,10 +113,13 @@ static void greet(struct mb_session *s, const struct mb_hello *h)
 				  "this line is another VM's until it is closed");
 		return;
 	}
-	if (!mb_session_may_write(s, h->vm))
+	if (!mb_session_may_write(s, h->vm) || !join_by_certificate(s) ||
+	    !claim_vm(s, h->vm, &new_vm))
 		return;
 	r = mb_fleet_greet(s->all->fleet, h, s->id, &msg.welcome, &s->vm, &err);
 	if (r < 0) {
+		if (new_vm)
+			mb_peer_drop_vm(s->peer, h->vm);
 		if (r != -EBUSY)
 			mb_fail_in(&err, r, "VM \"%s\"", h->vm);
 		mb_session_refuse(s, (enum mb_refusal)code_of(r), err.text);
@@ -129,6 +196,9 @@ static bool reserve(struct mb_session *s)
 {
 	struct mb_sessions *all = s->all;
 
+	/* Who came first is served first, however much it needs. */
+	if (!TAILQ_EMPTY(&all->waiting) && TAILQ_FIRST(&all->waiting) != s)
+		return false;
 	if (all->reserved_bytes + s->frame_bytes > all->config.frame_budget_bytes)
 		return false;
 	all->reserved_bytes += s->frame_bytes;
@@ -165,11 +235,12 @@ static bool read_header(struct mb_session *s)
 
 void mb_session_advance(struct mb_session *s)
 {
+	const struct mb_session_waits *w = &s->all->config.waits;
 	struct evbuffer *in = bufferevent_get_input(s->bev);
 
 	if (s->silent) {
 		s->silent = false;
-		mb_session_set_deadline(s, HELLO_WAIT_S);
+		mb_session_set_deadline(s, w->hello_ms);
 	}
 	if (!mb_session_take_breaks(s))
 		return;
@@ -177,20 +248,25 @@ void mb_session_advance(struct mb_session *s)
 		if (!read_header(s)) {
 			if (s->state == IDLE)
 				mb_session_set_deadline(s,
-							evbuffer_get_length(in) ? FRAME_WAIT_S : 0);
+							evbuffer_get_length(in) ? w->frame_ms : 0);
 			return;
 		}
-		s->state = WAITING;
+		if (!take_quota(s))
+			return;
+		mb_session_wait(s);
 	}
 	if (s->state == WAITING) {
 		if (!reserve(s)) {
+			/* Now it is we who are slow. */
+			mb_session_set_deadline(s, 0);
 			bufferevent_disable(s->bev, EV_READ);
 			return;
 		}
+		mb_session_wait_no_more(s);
 		s->state = RECEIVING;
-		mb_session_set_deadline(s, s->greeted ? FRAME_WAIT_S +
-								s->frame_bytes / FRAME_BYTES_PER_S :
-							HELLO_WAIT_S);
+		mb_session_set_deadline(s, s->greeted ? w->frame_ms + s->frame_bytes * 1000ull /
+									      w->bytes_per_s :
+							w->hello_ms);
 		/* Not more than this frame is buffered. A break may cut it anywhere, and end
 		   behind it. */
 		mb_session_read_ahead(s, s->line ? 0 : s->frame_bytes,
@@ -213,16 +289,21 @@ void mb_session_on_read(struct bufferevent *bev, void *ctx)
 	struct mb_session *s = ctx;
 	struct evbuffer *in = bufferevent_get_input(bev);
 
-	if (s->state == CLOSING)
+	if (s->state == CLOSING) {
 		evbuffer_drain(in, evbuffer_get_length(in));
-	else
-		mb_session_advance(s);
+		return;
+	}
+	mb_session_advance(s);
+	if (evbuffer_get_length(bufferevent_get_output(bev)) > UNREAD_MAX)
+		bufferevent_disable(bev, EV_READ);
 }
 
 void mb_session_on_written(struct bufferevent *bev, void *ctx)
 {
 	struct mb_session *s = ctx;
 
+	if (s->state == HELLO || s->state == IDLE || s->state == RECEIVING)
+		bufferevent_enable(bev, EV_READ);
 	if (s->state != CLOSING)
 		return;
 	if (s->peer_done) {
@@ -320,7 +401,7 @@ static void take_result(struct mb_sessions *all, struct mb_ingest_job *job)
 		mb_session_refuse(s, MB_REFUSED_IDENTITY, job->reason.text);
 		break;
 	case MB_INGEST_FAILED:
-		mb_session_refuse(s, MB_REFUSED_SERVER, job->reason.text);
+		mb_session_put_off(s, MB_FOR_STORE, job->reason.text, STORE_PAUSE_NS);
 		break;
 	}
 	bufferevent_enable(s->bev, EV_READ);

@@ -16,15 +16,15 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
+#include <sys/queue.h>
 
 #include "proto/break.h"
 #include "proto/frame.h"
 #include "server/muffle.h"
+#include "server/peers.h"
 #include "server/session.h"
 
 enum {
-	HELLO_WAIT_S = 10,
-	LINGER_S = 5,
 	LISTENERS_MAX = 8,
 	/* Read ahead between frames: a break may come after half a header. */
 	AHEAD_BYTES = MB_FRAME_HEADER_BYTES + MB_BREAK_BYTES,
@@ -38,6 +38,8 @@ struct mb_session {
 	struct bufferevent *bev; /* NULL: hung up, but a job is still out */
 	struct ssl_st *tls;	 /* the bufferevent's; NULL: in clear */
 	struct event *deadline;
+	struct mb_peer *peer;		 /* NULL: hung up */
+	TAILQ_ENTRY(mb_session) in_line; /* while WAITING */
 	enum session_state state;
 	uint64_t id;
 	uint32_t vm;
@@ -68,6 +70,8 @@ struct mb_sessions {
 	uint32_t n;
 	uint64_t last_id, reserved_bytes;
 	struct mb_muffle muffle;
+	struct mb_peers *peers;
+	TAILQ_HEAD(, mb_session) waiting; /* for room in the budget; first come, first served */
 };
 
 /* --- session_end.c ---------------------------------------------------------------------------- */
@@ -80,14 +84,23 @@ void mb_session_reply(struct mb_session *s, const struct mb_msg *msg);
  * Says why to the peer, and hangs up when it has had time to read it: closing with input unread
  * would send a reset, which can overtake the reason.
  */
-void mb_session_turn_away(struct mb_session *s, enum mb_refusal code, const char *reason);
+void mb_session_turn_away(struct mb_session *s, enum mb_refusal code, const char *reason,
+			  uint64_t retry_after_ns);
 /* The same, and logs it. */
 void mb_session_refuse(struct mb_session *s, enum mb_refusal code, const char *reason);
+/* Not now, for a reason that is counted; logged once a minute per peer and reason. */
+void mb_session_put_off(struct mb_session *s, enum mb_refused_for why, const char *reason,
+			uint64_t retry_after_ns);
+/* Counts what anybody on the network can make happen, and says it, but not every time. */
+void mb_session_count_refusal(struct mb_session *s, enum mb_refused_for why, const char *reason);
+/* The same of one who never got a session. */
+void mb_sessions_count_refusal(struct mb_sessions *all, const char *peer, enum mb_refused_for why,
+			       const char *reason);
 /* `s` is gone when it returns, unless ingest has a job of it. */
 void mb_session_hang_up(struct mb_session *s);
 void mb_session_free(struct mb_session *s);
 /* The whole of what is awaited must be here by then; single bytes do not buy time. 0: no hurry. */
-void mb_session_set_deadline(struct mb_session *s, uint64_t seconds);
+void mb_session_set_deadline(struct mb_session *s, uint64_t ms);
 /*
  * How much is read ahead. libevent forgets what OpenSSL has of a record that did not fit: there it
  * is one record more at most (16 KiB), and switching reading off is what holds a peer back.
@@ -97,6 +110,9 @@ void mb_session_read_ahead(struct mb_session *s, size_t low, size_t high);
 void mb_session_release(struct mb_session *s);
 /* ... which those who wait for room may have now. */
 void mb_sessions_wake_waiting(struct mb_sessions *all);
+/* Into the line of those who wait, where it is not in it yet; and out of it. */
+void mb_session_wait(struct mb_session *s);
+void mb_session_wait_no_more(struct mb_session *s);
 
 /* --- session_tls.c ---------------------------------------------------------------------------- */
 

@@ -35,11 +35,12 @@ static void forget_agent(struct mb_session *s, size_t cut_bytes)
 	if (s->greeted)
 		mb_fleet_leave(s->all->fleet, s->vm, s->id);
 	s->greeted = false;
+	mb_session_wait_no_more(s);
 	s->state = HELLO;
 	s->frame_bytes = 0;
 	mb_session_read_ahead(s, 0, AHEAD_BYTES);
 	bufferevent_enable(s->bev, EV_READ);
-	mb_session_set_deadline(s, HELLO_WAIT_S);
+	mb_session_set_deadline(s, s->all->config.waits.hello_ms);
 	if (s->reserved_bytes) {
 		mb_session_release(s);
 		mb_sessions_wake_waiting(s->all);

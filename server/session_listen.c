@@ -9,17 +9,10 @@
 #include <unistd.h>
 
 #include "proto/base/cleanup.h"
+#include "proto/base/clock.h"
 #include "server/socket_file.h"
 
-enum { WRITE_WAIT_S = 60, ACCEPT_PAUSE_S = 1 };
-
-static void name_peer(struct mb_session *s, const struct sockaddr *peer, int len)
-{
-	struct mb_address a = { .len = (socklen_t)len };
-
-	memcpy(&a.storage, peer, MB_MIN((size_t)len, sizeof(a.storage)));
-	mb_uri_format(&a, s->name, sizeof(s->name));
-}
+enum { ACCEPT_PAUSE_S = 1, TOO_MANY_PAUSE_MS = 30000 };
 
 static bool is_tcp(const struct sockaddr *a)
 {
@@ -46,32 +39,75 @@ static struct bufferevent *new_bufferevent(struct mb_sessions *all, evutil_socke
 	return bev;
 }
 
-static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *peer, int len,
-		      void *ctx)
+/* Without a session: told if it can be told at once, and never waited for. */
+static void turn_away(struct mb_sessions *all, evutil_socket_t fd, const struct sockaddr *address,
+		      const char *peer, enum mb_refused_for why, const char *reason)
 {
-	const struct timeval write_wait = { .tv_sec = WRITE_WAIT_S };
+	struct mb_msg msg = { .type = MB_MSG_REFUSAL,
+			      .refusal = { MB_REFUSED_SERVER, reason, TOO_MANY_PAUSE_MS } };
+	mb_cleanup(mb_buf_deinit) struct mb_buf frame = { 0 };
+
+	mb_sessions_count_refusal(all, peer, why, reason);
+	if ((!all->config.tls || !is_tcp(address)) && mb_msg_to_frame(&msg, &frame, NULL) == 0 &&
+	    send(fd, frame.data, frame.len, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+		shutdown(fd, SHUT_WR);
+	close(fd);
+}
+
+static struct mb_session *new_session(struct mb_sessions *all, evutil_socket_t fd,
+				      const struct sockaddr *address)
+{
+	struct mb_session *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->deadline = evtimer_new(all->base, mb_session_on_deadline, s);
+	if (s->deadline)
+		s->bev = new_bufferevent(all, fd, address, &s->tls);
+	if (s->bev)
+		return s;
+	if (s->deadline)
+		event_free(s->deadline);
+	free(s);
+	return NULL;
+}
+
+static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *address,
+		      int len, void *ctx)
+{
 	struct mb_sessions *all = ctx;
-	struct mb_session *s = NULL;
+	const struct timeval write_wait = { .tv_sec = all->config.waits.write_ms / 1000,
+					    .tv_usec = all->config.waits.write_ms % 1000 * 1000 };
+	struct mb_address from = { .len = (socklen_t)len };
+	char name[MB_PEER_NAME_MAX];
+	bool local = mb_peer_name(fd, address, (socklen_t)len, name, sizeof(name));
+	struct mb_session *s;
+	struct mb_peer *peer;
+	struct mb_err err = { 0 };
 
 	(void)l;
-	if (all->n < all->config.max_sessions)
-		s = calloc(1, sizeof(*s));
-	if (s)
-		s->deadline = evtimer_new(all->base, mb_session_on_deadline, s);
-	if (s && s->deadline)
-		s->bev = new_bufferevent(all, fd, peer, &s->tls);
-	if (!s || !s->bev) {
-		all->config.say(all->config.ctx, true,
-				"an agent was turned away: too many connections");
-		if (s && s->deadline)
-			event_free(s->deadline);
-		free(s);
-		close(fd);
+	if (all->n >= all->config.max_sessions) {
+		turn_away(all, fd, address, name, MB_FOR_TOO_MANY, "too many connections");
 		return;
 	}
-	name_peer(s, peer, len);
-	mb_socket_tune(fd, peer);
-	s->local = peer->sa_family == AF_UNIX;
+	if (mb_peers_join(all->peers, name, local, mb_now_ns(), &peer, &err) < 0) {
+		turn_away(all, fd, address, name, MB_FOR_QUOTA + MB_QUOTA_SESSIONS, err.text);
+		return;
+	}
+	s = new_session(all, fd, address);
+	if (!s) {
+		mb_peers_leave(all->peers, peer, mb_now_ns());
+		turn_away(all, fd, address, name, MB_FOR_TOO_MANY, "out of memory");
+		return;
+	}
+	s->peer = peer;
+	s->local = address->sa_family == AF_UNIX;
+	memcpy(&from.storage, address, MB_MIN((size_t)len, sizeof(from.storage)));
+	if (s->local)
+		snprintf(s->name, sizeof(s->name), "(%.100s)", name);
+	else
+		mb_uri_format(&from, s->name, sizeof(s->name));
+	mb_socket_tune(fd, address);
 	s->all = all;
 	s->id = ++all->last_id;
 	s->next = all->first;
@@ -84,7 +120,7 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 			  s);
 	mb_session_read_ahead(s, 0, AHEAD_BYTES);
 	bufferevent_set_timeouts(s->bev, NULL, &write_wait);
-	mb_session_set_deadline(s, HELLO_WAIT_S);
+	mb_session_set_deadline(s, all->config.waits.hello_ms);
 	bufferevent_enable(s->bev, EV_READ | EV_WRITE);
 }
 
@@ -124,6 +160,13 @@ int mb_sessions_create(struct event_base *base, struct mb_fleet *fleet, struct m
 	s->fleet = fleet;
 	s->ingest = ingest;
 	s->config = *config;
+	if (!s->config.waits.hello_ms)
+		s->config.waits = mb_session_waits_default;
+	TAILQ_INIT(&s->waiting);
+	if (mb_peers_create(&config->quota_local, &config->quota, &s->peers, err) < 0) {
+		mb_sessions_destroy(s);
+		return -ENOMEM;
+	}
 	s->results = event_new(base, mb_ingest_fd(ingest), EV_READ | EV_PERSIST,
 			       mb_sessions_on_results, s);
 	s->accept_again = evtimer_new(base, on_accept_again, s);
@@ -158,6 +201,7 @@ void mb_sessions_destroy(struct mb_sessions *s)
 		event_free(s->results);
 	if (s->accept_again)
 		event_free(s->accept_again);
+	mb_peers_destroy(s->peers);
 	free(s);
 }
 

@@ -3,31 +3,10 @@
 #include "server/session_inside.h"
 
 #include <event2/bufferevent_ssl.h>
-#include <inttypes.h>
 #include <openssl/ssl.h>
 #include <unistd.h>
 
-#include "proto/base/clock.h"
 #include "server/vm_uri.h"
-
-/* Counts what anybody on the network can make happen, and says it, but not every time. */
-static void count_refusal(struct mb_session *s, enum mb_refused_for why, const char *text)
-{
-	struct mb_sessions *all = s->all;
-	char peer[MB_NAME_MAX + 32], others[64] = "";
-	uint64_t held_back;
-	int n;
-
-	mb_refusals_count(all->config.refusals, why);
-	/* The port is another one every time. */
-	n = s->named ? (int)strlen(s->name) : (int)(strrchr(s->name, ':') - s->name);
-	snprintf(peer, sizeof(peer), "%.*s %s", n, s->name, mb_refused_for_name(why));
-	if (!mb_muffle_pass(&all->muffle, peer, mb_now_ns(), &held_back))
-		return;
-	if (held_back)
-		snprintf(others, sizeof(others), " (and %" PRIu64 " others before)", held_back);
-	mb_session_say(s, true, "refused: %s%s", text, others);
-}
 
 bool mb_session_may_write(struct mb_session *s, const char *vm)
 {
@@ -37,8 +16,8 @@ bool mb_session_may_write(struct mb_session *s, const char *vm)
 		return true;
 	mb_tls_peer_name(s->tls, cn, sizeof(cn));
 	snprintf(text, sizeof(text), "certificate of \"%s\" does not name VM \"%s\"", cn, vm);
-	count_refusal(s, MB_FOR_OTHER_VM, text);
-	mb_session_turn_away(s, MB_REFUSED_RIGHT, text);
+	mb_session_count_refusal(s, MB_FOR_OTHER_VM, text);
+	mb_session_turn_away(s, MB_REFUSED_RIGHT, text, 0);
 	return false;
 }
 
@@ -66,7 +45,7 @@ static void linger_in_clear(struct mb_session *s)
 	shutdown(fd, SHUT_WR);
 	bufferevent_setcb(raw, mb_session_on_read, mb_session_on_written, mb_session_on_event, s);
 	bufferevent_enable(raw, EV_READ);
-	mb_session_set_deadline(s, LINGER_S);
+	mb_session_set_deadline(s, s->all->config.waits.linger_ms);
 }
 
 void mb_session_fail_handshake(struct mb_session *s)
@@ -81,7 +60,7 @@ void mb_session_fail_handshake(struct mb_session *s)
 	}
 	fault = mb_tls_why(s->tls, bufferevent_get_openssl_error(s->bev), text, sizeof(text));
 
-	count_refusal(s, mb_refused_for_fault(fault), text);
+	mb_session_count_refusal(s, mb_refused_for_fault(fault), text);
 	linger_in_clear(s);
 }
 
@@ -103,7 +82,7 @@ unsigned int mb_sessions_recheck(struct mb_sessions *all)
 		if (s->state == BUSY)
 			mb_session_hang_up(s);
 		else
-			mb_session_turn_away(s, MB_REFUSED_RIGHT, err.text);
+			mb_session_turn_away(s, MB_REFUSED_RIGHT, err.text, 0);
 	}
 	return n;
 }

@@ -1107,6 +1107,50 @@ static void test_backoff_survives_a_welcome(void **state)
 	scene_close(&s);
 }
 
+/* Told when to come back: not before, whatever the wait between two tries is; nor later than that
+ * by much. Epochs of meanwhile become one. */
+static void test_pause_that_the_server_asks_for(void **state)
+{
+	struct mb_msg msg = { .type = MB_MSG_REFUSAL,
+			      .refusal = { MB_REFUSED_SERVER, "quota is used up", 200 } };
+	uint64_t refused_ns, waited_ns;
+	struct came c;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, 1 * MS, 2 * MS);
+	start_listening(&s);
+	offer(&s, 100, 10);
+	greet(&s);
+	take_delta(&s, false);
+	refused_ns = mb_now_ns();
+	send_msg(&s, &msg);
+	for (int i = 0; i < 1000 && !strstr(s.said, "quota is used up"); i++)
+		must_turn(&s);
+	offer(&s, 200, 10);
+	offer(&s, 300, 10);
+	greet(&s);
+	waited_ns = mb_now_ns() - refused_ns;
+	assert_true(waited_ns >= 200 * MS);
+	c = take_delta(&s, true);
+	assert_int_equal(c.pass.epochs, 3);
+	assert_int_equal(c.epoch, 3);
+	ack(&s);
+	scene_close(&s);
+	/* Ten years are an hour. */
+	scene_open(&s, 1 * MS, 2 * MS);
+	start_listening(&s);
+	wait_for_agent(&s);
+	take_hello(&s);
+	msg.refusal.retry_after_ms = UINT32_MAX;
+	send_msg(&s, &msg);
+	for (int i = 0; i < 1000 && !strstr(s.said, "quota is used up"); i++)
+		must_turn(&s);
+	waited_ns = (uint64_t)(strtod(strstr(s.said, "again in ") + 9, NULL) * 1e9);
+	assert_true(waited_ns >= 3600000 * MS && waited_ns <= 4500000 * MS);
+	scene_close(&s);
+}
+
 static void test_wakes(void **state)
 {
 	uint64_t start = mb_now_ns();
@@ -1396,6 +1440,7 @@ int main(void)
 		cmocka_unit_test(test_backoff_grows),
 		cmocka_unit_test(test_backoff_is_jittered),
 		cmocka_unit_test(test_backoff_survives_a_welcome),
+		cmocka_unit_test(test_pause_that_the_server_asks_for),
 		cmocka_unit_test(test_wakes),
 		cmocka_unit_test(test_memory_is_bounded),
 		cmocka_unit_test(test_destroy_at_any_time),

@@ -25,11 +25,13 @@
 #include "server/session.h"
 #include "server/sharing.h"
 #include "server/store.h"
+#include "server/store_copy.h"
 
 enum { LISTEN_MAX = 8 };
 
 struct options {
-	const char *db, *fleet, *http, *forget_vm;
+	const char *db, *fleet, *http, *forget_vm, *backup, *restore;
+	bool check;
 	const char *listen[LISTEN_MAX];
 	int n_listen;
 	uint64_t sharing_ns, keep_ns, max_agents, frame_budget_mb;
@@ -48,6 +50,9 @@ enum {
 	OPT_BUDGET,
 	OPT_QUOTA,
 	OPT_FORGET,
+	OPT_BACKUP,
+	OPT_RESTORE,
+	OPT_CHECK,
 	OPT_TOKENS,
 	OPT_GROUP,
 	OPT_ACCESS_LOG,
@@ -94,12 +99,20 @@ static const struct argp_option options[] = {
 	  "memory for frames under way, of all agents together (1024)", 0 },
 	{ "quota", OPT_QUOTA, "NAME=N,...", 0,
 	  "what each peer (a certificate, else an address or local user) may have: mb_per_hour "
-	  "(65536), mb_per_day (524288), frames_per_minute (12000), vms (1024), sessions (1024); 0: "
+	  "(65536), mb_per_day (524288), frames_per_minute (12000), vms (1024), sessions (1024); "
+	  "0: "
 	  "any number. What is not given here holds for other machines only (docs/faults.md)",
 	  0 },
 	{ "forget-vm", OPT_FORGET, "NAME", 0,
 	  "take a VM that is no more out of the database, and end; not while a server runs on it",
 	  0 },
+	{ "backup", OPT_BACKUP, "FILE", 0,
+	  "copy the database, as it is at one moment, and end; a server may run on it", 0 },
+	{ "restore", OPT_RESTORE, "FILE", 0,
+	  "put a backup in the database's place, and end; not while a server runs on it. What was "
+	  "there is kept as FILE.before-restore",
+	  0 },
+	{ "check", OPT_CHECK, 0, 0, "read all of the database, say what is wrong, and end", 0 },
 	{ "verbose", 'v', 0, 0, "say more", 0 },
 	{ 0 },
 };
@@ -146,6 +159,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_FORGET:
 		o->forget_vm = arg;
+		break;
+	case OPT_BACKUP:
+		o->backup = arg;
+		break;
+	case OPT_RESTORE:
+		o->restore = arg;
+		break;
+	case OPT_CHECK:
+		o->check = true;
 		break;
 	case OPT_TOKENS:
 		o->tokens = arg;
@@ -458,10 +480,20 @@ static void end(struct server *s)
 		close(s->lock_fd);
 }
 
+static int end_with(int r, const struct mb_err *err, const char *done)
+{
+	if (r < 0)
+		mb_error("%s", err->text);
+	else
+		mb_info("%s", done);
+	return r < 0 ? MB_EXIT_FAILED : MB_EXIT_OK;
+}
+
 static int forget_vm(const struct options *o)
 {
 	struct mb_store *store = NULL;
 	struct mb_err err = { 0 };
+	char done[MB_NAME_MAX + 32];
 	int r, lock = -1;
 
 	r = mb_store_lock(o->db, &lock, &err);
@@ -471,11 +503,41 @@ static int forget_vm(const struct options *o)
 		r = mb_store_forget_vm(store, o->forget_vm, &err);
 	mb_store_close(store);
 	mb_closep(&lock);
-	if (r < 0)
-		mb_error("%s", err.text);
-	else
-		mb_info("VM %s is forgotten", o->forget_vm);
-	return r < 0 ? MB_EXIT_FAILED : MB_EXIT_OK;
+	snprintf(done, sizeof(done), "VM %s is forgotten", o->forget_vm);
+	return end_with(r, &err, done);
+}
+
+static void on_damage(void *ctx, const char *text)
+{
+	(void)ctx;
+	mb_warning("%s", text);
+}
+
+static int check(const struct options *o)
+{
+	struct mb_err err = { 0 };
+	int r = mb_store_check(o->db, on_damage, NULL, &err);
+
+	return end_with(r, &err, "all is well");
+}
+
+static int back_up(const struct options *o)
+{
+	struct mb_err err = { 0 };
+	int r = mb_store_backup(o->db, o->backup, &err);
+
+	return end_with(r, &err, o->backup);
+}
+
+static int restore(const struct options *o)
+{
+	struct mb_err err = { 0 };
+	mb_autoclose int lock = -1;
+	int r = mb_store_lock(o->db, &lock, &err);
+
+	if (r == 0)
+		r = mb_store_restore(o->db, o->restore, &err);
+	return end_with(r, &err, "restored; agents will say what is newer");
 }
 
 int main(int argc, char **argv)
@@ -513,8 +575,16 @@ int main(int argc, char **argv)
 	mb_log_init("mbserver", o.verbose ? MB_LOG_DEBUG : MB_LOG_INFO);
 	signal(SIGPIPE, SIG_IGN);
 	evthread_use_pthreads();
+	/* A limit on files' size is an error like a full disk, not the end. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (o.forget_vm)
 		return forget_vm(&o);
+	if (o.backup)
+		return back_up(&o);
+	if (o.restore)
+		return restore(&o);
+	if (o.check)
+		return check(&o);
 	r = start(&s, &err);
 	if (r == 0 && event_base_dispatch(s.base) < 0)
 		r = mb_fail(&err, EIO, "the event loop failed");

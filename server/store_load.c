@@ -136,7 +136,8 @@ int mb_store_load(struct mb_store *s,
 		if (r == 0)
 			r = load_fingerprint(s, &vm, hash, &damage);
 		/* What could not be read is not damaged; starting without it would lose it. */
-		if (r == -ENOMEM || r == -EIO || r == -EBUSY || r == -ENOSPC) {
+		if (r == -ENOMEM || r == -EIO || r == -EBUSY || r == -ENOSPC || r == -EUCLEAN ||
+		    r == -EROFS) {
 			if (err)
 				*err = damage;
 			return mb_fail_in(err, r, "VM %s", vm.name);

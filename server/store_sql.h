@@ -42,6 +42,9 @@ struct mb_store {
 
 /* -errno with SQLite's own words. */
 int mb_sql_fail(struct mb_store *s, struct mb_err *err);
+/* Is it ours, or empty (version 0)? Before anything is changed: a mistyped path must harm nobody.
+ */
+int mb_sql_check_ours(struct mb_store *s, int *ret_version, struct mb_err *err);
 int mb_sql_prepare(struct mb_store *s, struct mb_err *err);
 /* A statement ready to be bound; mb_cleanup(mb_sql_reset) when done with its rows. */
 sqlite3_stmt *mb_sql_get(struct mb_store *s, enum mb_sql which);

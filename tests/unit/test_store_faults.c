@@ -239,6 +239,84 @@ static void test_power_cut_pieces(void **state)
 	fail_at_each(VFS_POWER, 8, 100, 77);
 }
 
+/* --- a disk that keeps something else than it was given --------------------------------------- */
+
+struct loaded {
+	struct mb_vm vm;
+	bool damaged;
+};
+
+static int on_any_vm(void *ctx, struct mb_vm *vm, const char *damage, struct mb_err *e)
+{
+	struct loaded *to = ctx;
+
+	(void)e;
+	to->damaged = damage;
+	to->vm = *vm;
+	return 0;
+}
+
+/* One page of the file is another one: refused, known as damaged, or right, but never wrong. */
+static void test_bad_pages(void **state)
+{
+	long bytes, page = 4096;
+	int refused = 0, damaged = 0, well = 0;
+	uint8_t *good, *bad = malloc(4096);
+	FILE *f;
+
+	(void)state;
+	begin();
+	vfs_on(VFS_READ, UINT64_MAX);
+	assert_int_equal(live(VFS_READ), 0);
+	close_store();
+	f = fopen(path, "r+");
+	assert_non_null(f);
+	fseek(f, 0, SEEK_END);
+	bytes = ftell(f);
+	good = malloc((size_t)bytes);
+	assert_true(good && bad && bytes > 10 * page);
+	rewind(f);
+	assert_int_equal(fread(good, 1, (size_t)bytes, f), bytes);
+	for (long at = 0; at < bytes; at += page) {
+		struct loaded l = { .damaged = false };
+		struct mb_store *s = NULL;
+		int r;
+
+		for (long i = 0; i < page; i++)
+			bad[i] = (uint8_t)(good[at + i] ^ mb_mix64((uint64_t)i));
+		fseek(f, at, SEEK_SET);
+		fwrite(bad, 1, (size_t)page, f);
+		fflush(f);
+		r = mb_store_open(path, &s, &err);
+		if (r == 0)
+			r = mb_store_load(s, on_any_vm, &l, &err);
+		if (r < 0) {
+			assert_fails(r, EUCLEAN, &err, "restore");
+			refused++;
+		} else if (l.damaged || !l.vm.epoch) {
+			damaged++;
+		} else {
+			assert_int_equal(l.vm.epoch, EPOCHS);
+			assert_fingerprint_equal(mb_fpref_fingerprint(l.vm.fp), &w.fps[EPOCHS]);
+			well++;
+		}
+		mb_vm_deinit(&l.vm);
+		mb_store_close(s);
+		fseek(f, at, SEEK_SET);
+		fwrite(good + at, 1, (size_t)page, f);
+		fflush(f);
+	}
+	fclose(f);
+	free(good);
+	free(bad);
+	vfs_off();
+	print_message("%d refused, %d damaged, %d well\n", refused, damaged, well);
+	assert_true(refused > 1);
+	assert_true(refused + damaged > 3);
+	check_from_outside();
+	mb_vm_deinit(&w.vm);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +325,7 @@ int main(void)
 		cmocka_unit_test(test_syncs),
 		cmocka_unit_test(test_power_cut),
 		cmocka_unit_test(test_power_cut_pieces),
+		cmocka_unit_test(test_bad_pages),
 	};
 
 	return cmocka_run_group_tests_name("store_faults", tests, set_up, tear_down);

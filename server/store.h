@@ -71,6 +71,8 @@ struct mb_sharing_record {
 int mb_store_put_sharing(struct mb_store *s, const struct mb_sharing_record *records, size_t n,
 			 uint64_t at_unix_ns, struct mb_err *err);
 
+/* When the last row of history was acked; 0: there is none. */
+int mb_store_newest(struct mb_store *s, uint64_t *ret_unix_ns, struct mb_err *err);
 /* Forgets the history older than that, bit by bit; fingerprints stay. */
 int mb_store_forget(struct mb_store *s, uint64_t before_unix_ns, struct mb_err *err);
 

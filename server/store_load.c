@@ -151,6 +151,15 @@ int mb_store_load(struct mb_store *s,
 	return step == SQLITE_DONE ? 0 : mb_sql_fail(s, err);
 }
 
+int mb_store_newest(struct mb_store *s, uint64_t *ret_unix_ns, struct mb_err *err)
+{
+	mb_cleanup(mb_sql_reset) sqlite3_stmt *st = mb_sql_get(s, SQL_NEWEST);
+	int step = sqlite3_step(st);
+
+	*ret_unix_ns = step == SQLITE_ROW ? column_u64(st, 0) : 0;
+	return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : mb_sql_fail(s, err);
+}
+
 static double column_ratio(sqlite3_stmt *st, int at)
 {
 	return sqlite3_column_type(st, at) == SQLITE_NULL ? NAN : sqlite3_column_double(st, at);

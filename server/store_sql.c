@@ -66,6 +66,7 @@ static const char *const sql[SQL_END] = {
 		" (SELECT inter FROM sharing s WHERE s.vm = h.vm AND"
 		"  s.acked_unix_ns = h.acked_unix_ns ORDER BY s.rowid DESC LIMIT 1) AS inter"
 		" FROM history h WHERE vm=?1 ORDER BY h.rowid DESC LIMIT ?2) ORDER BY n",
+	[SQL_NEWEST] = "SELECT acked_unix_ns FROM history ORDER BY rowid DESC LIMIT 1",
 	[SQL_SELECT_AUDIT] = "SELECT class, is_followed, changed, stale FROM audit"
 			     " WHERE vm=?1 AND acked_unix_ns=?2",
 	/* Each epoch that was counted has its row of all others: so many are there. */

@@ -36,6 +36,7 @@ struct options {
 	int n_listen;
 	uint64_t sharing_ns, keep_ns, max_agents, frame_budget_mb;
 	struct mb_quota quota, quota_local;
+	uint64_t checkpoint_pages;
 	struct mb_tls_files tls;
 	const char *tokens, *access_log;
 	gid_t http_group;
@@ -53,6 +54,7 @@ enum {
 	OPT_BACKUP,
 	OPT_RESTORE,
 	OPT_CHECK,
+	OPT_CHECKPOINT,
 	OPT_TOKENS,
 	OPT_GROUP,
 	OPT_ACCESS_LOG,
@@ -112,6 +114,9 @@ static const struct argp_option options[] = {
 	  "put a backup in the database's place, and end; not while a server runs on it. What was "
 	  "there is kept as FILE.before-restore",
 	  0 },
+	{ "checkpoint-pages", OPT_CHECKPOINT, "N", 0,
+	  "put the log beside the database into it whenever it has so many pages of 4 KiB (1000)",
+	  0 },
 	{ "check", OPT_CHECK, 0, 0, "read all of the database, say what is wrong, and end", 0 },
 	{ "verbose", 'v', 0, 0, "say more", 0 },
 	{ 0 },
@@ -165,6 +170,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_RESTORE:
 		o->restore = arg;
+		break;
+	case OPT_CHECKPOINT:
+		r = mb_parse_u64(arg, 1, 1 << 20, "--checkpoint-pages", &o->checkpoint_pages, &err);
 		break;
 	case OPT_CHECK:
 		o->check = true;
@@ -309,6 +317,8 @@ static int open_data(struct server *s, struct mb_err *err)
 	    (r = mb_store_open(o->db, &s->api.store, err)) < 0 ||
 	    (r = mb_sharing_create(s->fleet, &s->sharing, err)) < 0)
 		return r;
+	mb_store_set_checkpoint(s->ingest_store, (uint32_t)o->checkpoint_pages);
+	mb_store_set_checkpoint(s->api.store, (uint32_t)o->checkpoint_pages);
 	mb_fleet_set_durable(s->fleet, durable_s * 1000000000);
 	/* What a server before us was carrying out. */
 	r = mb_executions_resume(s->api.store, mb_unix_ns() / 1000000, err);
@@ -450,6 +460,8 @@ static int start(struct server *s, struct mb_err *err)
 		return 0;
 	r = mb_store_open(o->db, &history_store, err);
 	if (r == 0)
+		mb_store_set_checkpoint(history_store, (uint32_t)o->checkpoint_pages);
+	if (r == 0)
 		r = mb_historian_start(s->sharing, history_store, &history, &s->historian, err);
 	if (r < 0)
 		mb_store_close(history_store);
@@ -558,6 +570,7 @@ int main(int argc, char **argv)
 		.sharing_ns = 60000000000,
 		.keep_ns = 30 * 86400000000000,
 		.max_agents = 4096,
+		.checkpoint_pages = 1000,
 		.frame_budget_mb = 1024,
 		.quota = mb_quota_default,
 		.http_group = MB_NO_GROUP,

@@ -138,6 +138,11 @@ void mb_store_close(struct mb_store *s)
 	free(s);
 }
 
+void mb_store_set_checkpoint(struct mb_store *s, uint32_t pages)
+{
+	sqlite3_wal_autocheckpoint(s->db, (int)pages);
+}
+
 int mb_store_begin(struct mb_store *s, struct mb_err *err)
 {
 	return mb_sql_run(s, mb_sql_get(s, SQL_BEGIN), err);

@@ -19,6 +19,8 @@ struct mb_store;
  */
 int mb_store_open(const char *path, struct mb_store **ret, struct mb_err *err);
 void mb_store_close(struct mb_store *s);
+/* Puts the log into the database whenever it has so many pages. */
+void mb_store_set_checkpoint(struct mb_store *s, uint32_t pages);
 
 /*
  * Keeps every other server off the database; *ret_fd holds the lock until it is closed. -EBUSY:

@@ -51,7 +51,7 @@ static void begin(void)
 static void open_store(void)
 {
 	if (mb_store_open(path, &w.store, &err) == 0)
-		sqlite3_wal_autocheckpoint(w.store->db, CHECKPOINT_PAGES);
+		mb_store_set_checkpoint(w.store, CHECKPOINT_PAGES);
 	else
 		w.store = NULL;
 }

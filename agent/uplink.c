@@ -22,11 +22,14 @@ enum state {
 };
 
 /* The server's messages are small. */
-enum { REPLY_RAW_MAX = 65536, CONNECT_WAIT_S = 10, GREET_WAIT_S = 30, ACK_WAIT_S = 600 };
+enum { REPLY_RAW_MAX = 65536 };
+#define CONNECT_WAIT_NS ((uint64_t)10000000000)
+#define WELCOME_WAIT_NS ((uint64_t)30000000000)
+#define ACK_WAIT_NS	((uint64_t)600000000000)
 /* A server may ask for a pause, but not for ever. */
 enum { PAUSE_MAX_MS = 3600000 };
 /* On a serial line a Hello may be lost without anybody's knowing. */
-enum { SERIAL_GREET_WAIT_S = 5 };
+#define SERIAL_WELCOME_WAIT_NS ((uint64_t)5000000000)
 
 struct held {
 	struct mb_fingerprint fp;
@@ -76,6 +79,10 @@ int mb_uplink_create(const struct mb_uplink_config *config, struct mb_uplink **r
 	if (!u)
 		return mb_fail_mem(err, "the uplink");
 	u->config = *config;
+	if (!u->config.welcome_wait_ns)
+		u->config.welcome_wait_ns = WELCOME_WAIT_NS;
+	if (!u->config.ack_wait_ns)
+		u->config.ack_wait_ns = ACK_WAIT_NS;
 	u->line.fd = -1;
 	u->backoff_ns = config->retry_min_ns;
 	*ret = u;
@@ -203,9 +210,9 @@ static void go_away(struct mb_uplink *u, const char *why)
 	go_away_for(u, why, 0);
 }
 
-static void wait_for_answer(struct mb_uplink *u, unsigned int seconds)
+static void wait_for_answer(struct mb_uplink *u, uint64_t wait_ns)
 {
-	u->deadline_ns = mb_now_ns() + seconds * 1000000000ull;
+	u->deadline_ns = mb_now_ns() + wait_ns;
 }
 
 static uint64_t make_token(void)
@@ -234,7 +241,8 @@ static void greet(struct mb_uplink *u)
 	if (mb_msg_to_frame(&msg, &u->out, &err) < 0)
 		go_away(u, err.text);
 	else
-		wait_for_answer(u, u->line.serial ? SERIAL_GREET_WAIT_S : GREET_WAIT_S);
+		wait_for_answer(u, u->line.serial ? SERIAL_WELCOME_WAIT_NS :
+						    u->config.welcome_wait_ns);
 }
 
 static void secure_and_greet(struct mb_uplink *u)
@@ -255,7 +263,7 @@ static void start_connect(struct mb_uplink *u)
 		go_away(u, err.text);
 	} else if (u->line.connecting) {
 		u->state = CONNECTING;
-		wait_for_answer(u, CONNECT_WAIT_S);
+		wait_for_answer(u, CONNECT_WAIT_NS);
 	} else {
 		secure_and_greet(u);
 	}
@@ -311,7 +319,7 @@ static int send_newest(struct mb_uplink *u, struct mb_err *err)
 	u->sent = u->newest;
 	u->newest = (struct held){ 0 };
 	u->state = SENT;
-	wait_for_answer(u, ACK_WAIT_S);
+	wait_for_answer(u, u->config.ack_wait_ns);
 	return 0;
 }
 
@@ -443,7 +451,7 @@ static void write_some(struct mb_uplink *u)
 		u->out_at += (size_t)n;
 		/* A slow link is not a silent server. */
 		if (u->state == SENT)
-			wait_for_answer(u, ACK_WAIT_S);
+			wait_for_answer(u, u->config.ack_wait_ns);
 	}
 }
 

@@ -95,7 +95,9 @@ static const struct argp_option options[] = {
 	{ "sharing-interval", OPT_SHARING, "TIME", 0,
 	  "how often the matrix is computed for the history when nobody asks; 0: never (60s)", 0 },
 	{ "keep-history", OPT_KEEP, "TIME", 0,
-	  "how long rows of history are kept; 0: for ever; goes with --sharing-interval (30d)", 0 },
+	  "how long rows of history are kept, while a server runs; 0: for ever; goes with "
+	  "--sharing-interval (30d)",
+	  0 },
 	{ "max-agents", OPT_AGENTS, "N", 0, "connections at once (4096)", 0 },
 	{ "frame-budget-mb", OPT_BUDGET, "N", 0,
 	  "memory for frames under way, of all agents together (1024)", 0 },

@@ -239,6 +239,47 @@ static void test_power_cut_pieces(void **state)
 	fail_at_each(VFS_POWER, 8, 100, 77);
 }
 
+/* --- somebody else ---------------------------------------------------------------------------- */
+
+/* Has it locked for longer than a commit waits; then it goes on. */
+static void test_locked(void **state)
+{
+	sqlite3 *other;
+
+	(void)state;
+	begin();
+	open_store();
+	assert_ok(put(1), &err);
+	sqlite3_busy_timeout(w.store->db, 20);
+	assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	assert_fails(put(2), EBUSY, &err, "locked");
+	check(w.store);
+	assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+	assert_ok(put(2), &err);
+	sqlite3_close(other);
+	close_store();
+	check_from_outside();
+	mb_vm_deinit(&w.vm);
+}
+
+/* What it stands on may not be written any more; as it may again, it goes on. */
+static void test_read_only(void **state)
+{
+	(void)state;
+	begin();
+	open_store();
+	assert_ok(put(1), &err);
+	assert_int_equal(sqlite3_exec(w.store->db, "PRAGMA query_only = 1", NULL, NULL, NULL), 0);
+	assert_fails(put(2), EROFS, &err, "readonly");
+	check(w.store);
+	assert_int_equal(sqlite3_exec(w.store->db, "PRAGMA query_only = 0", NULL, NULL, NULL), 0);
+	assert_ok(put(2), &err);
+	close_store();
+	check_from_outside();
+	mb_vm_deinit(&w.vm);
+}
+
 /* --- a disk that keeps something else than it was given --------------------------------------- */
 
 struct loaded {
@@ -317,6 +358,34 @@ static void test_bad_pages(void **state)
 	mb_vm_deinit(&w.vm);
 }
 
+/* All but the first page, under a store that is open. */
+static void test_spoiled_while_it_runs(void **state)
+{
+	uint8_t bad[4096];
+	FILE *f;
+
+	(void)state;
+	begin();
+	vfs_on(VFS_READ, UINT64_MAX);
+	assert_int_equal(live(VFS_READ), 0);
+	close_store();
+	open_store();
+	memset(bad, 0x5a, sizeof(bad));
+	f = fopen(path, "r+");
+	assert_non_null(f);
+	fseek(f, 0, SEEK_END);
+	for (long pages = ftell(f) / 4096, i = 1; i < pages; i++) {
+		fseek(f, i * 4096, SEEK_SET);
+		fwrite(bad, 1, sizeof(bad), f);
+	}
+	fclose(f);
+	assert_fails(put(2), EUCLEAN, &err, "damaged");
+	assert_fails(put(2), EUCLEAN, &err, "damaged");
+	close_store();
+	vfs_off();
+	mb_vm_deinit(&w.vm);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -325,7 +394,10 @@ int main(void)
 		cmocka_unit_test(test_syncs),
 		cmocka_unit_test(test_power_cut),
 		cmocka_unit_test(test_power_cut_pieces),
+		cmocka_unit_test(test_locked),
+		cmocka_unit_test(test_read_only),
 		cmocka_unit_test(test_bad_pages),
+		cmocka_unit_test(test_spoiled_while_it_runs),
 	};
 
 	return cmocka_run_group_tests_name("store_faults", tests, set_up, tear_down);

@@ -1034,6 +1034,32 @@ static void test_frame_too_large(void **state)
 	scene_close(&s);
 }
 
+/* Connected, and no answer: to the Hello, then to a Delta. */
+static void test_silent_server(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_prepare(&s, 2 * MS, 8 * MS);
+	s.config.welcome_wait_ns = 30 * MS;
+	assert_ok(mb_uplink_create(&s.config, &s.uplink, &s.err), &s.err);
+	start_listening(&s);
+	wait_for_agent(&s);
+	assert_goes_away(&s, "no answer from the server");
+	scene_close(&s);
+
+	scene_prepare(&s, 2 * MS, 8 * MS);
+	s.config.ack_wait_ns = 30 * MS;
+	assert_ok(mb_uplink_create(&s.config, &s.uplink, &s.err), &s.err);
+	start_listening(&s);
+	offer(&s, 100, 50);
+	greet(&s);
+	take_delta(&s, false);
+	assert_goes_away(&s, "no answer from the server");
+	assert_false(mb_uplink_idle(s.uplink));
+	scene_close(&s);
+}
+
 static void test_backoff_grows(void **state)
 {
 	uint64_t at[6], full = 8 * MS, start = mb_now_ns();
@@ -1437,6 +1463,7 @@ int main(void)
 		cmocka_unit_test(test_messages_out_of_turn),
 		cmocka_unit_test(test_any_segmentation),
 		cmocka_unit_test(test_frame_too_large),
+		cmocka_unit_test(test_silent_server),
 		cmocka_unit_test(test_backoff_grows),
 		cmocka_unit_test(test_backoff_is_jittered),
 		cmocka_unit_test(test_backoff_survives_a_welcome),

@@ -85,7 +85,7 @@ OBJECTS := $(call obj,$(PROTO_SRC) $(AGENT_SRC) $(SERVER_SRC) $(CTL_SRC) $(UNIT_
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all kmod bench help deps demo test test-vm test-kernels test-debug-kernel unit flow fuzz lint \
+.PHONY: all kmod bench help deps demo test test-vm test-kernels test-debug-kernel unit flow fuzz lint crash faults \
 	clean tests fuzzers vm-guest
 
 all: $(PROGRAMS) ## build mbagent, mbserver and mbctl into build/<mode>
@@ -144,6 +144,12 @@ test-debug-kernel: ## guests of a kernel that complains (docs/testing.md); build
 	$(Q)ci/debug-kernel $(DEBUG_KERNEL) 6.1
 	$(Q)ci/run-tests lines ci/test-kernel --kernel $(DEBUG_KERNEL)/bzImage --kdir $(DEBUG_KERNEL)/kdir \
 		--name debug $(if $(T),--tests "$(T)") $(or $(SCENARIO),small hotplug balloon pressure)
+
+crash: all tests ## kill -9 of server and agents at random points (N=1000)
+	$(Q)BUILD=$(BUILD) KILLS=$(or $(N),1000) bash tests/flow/crash.sh
+
+faults: all tests ## every single operation of the disk fails, the network is cut: takes minutes
+	$(Q)BUILD=$(BUILD) ci/run-tests faults
 
 lint: all tests ## the laws of the layout, shell scripts, SPDX lines
 	$(Q)ci/lint $(BUILD)

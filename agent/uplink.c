@@ -22,9 +22,14 @@ enum state {
 };
 
 /* The server's messages are small. */
-enum { REPLY_RAW_MAX = 65536, CONNECT_WAIT_S = 10, GREET_WAIT_S = 30, ACK_WAIT_S = 600 };
+enum { REPLY_RAW_MAX = 65536 };
+#define CONNECT_WAIT_NS ((uint64_t)10000000000)
+#define WELCOME_WAIT_NS ((uint64_t)30000000000)
+#define ACK_WAIT_NS	((uint64_t)600000000000)
+/* A server may ask for a pause, but not for ever. */
+enum { PAUSE_MAX_MS = 3600000 };
 /* On a serial line a Hello may be lost without anybody's knowing. */
-enum { SERIAL_GREET_WAIT_S = 5 };
+#define SERIAL_WELCOME_WAIT_NS ((uint64_t)5000000000)
 
 struct held {
 	struct mb_fingerprint fp;
@@ -74,6 +79,10 @@ int mb_uplink_create(const struct mb_uplink_config *config, struct mb_uplink **r
 	if (!u)
 		return mb_fail_mem(err, "the uplink");
 	u->config = *config;
+	if (!u->config.welcome_wait_ns)
+		u->config.welcome_wait_ns = WELCOME_WAIT_NS;
+	if (!u->config.ack_wait_ns)
+		u->config.ack_wait_ns = ACK_WAIT_NS;
 	u->line.fd = -1;
 	u->backoff_ns = config->retry_min_ns;
 	*ret = u;
@@ -176,9 +185,14 @@ static uint64_t jitter(uint64_t ns)
 	return ns / 2 + v % (ns / 2 + 1);
 }
 
-static void go_away(struct mb_uplink *u, const char *why)
+/* For `pause_ns` at least, when the server has said so. */
+static void go_away_for(struct mb_uplink *u, const char *why, uint64_t pause_ns)
 {
 	uint64_t wait_ns = jitter(u->backoff_ns);
+
+	/* A fleet that was told the same should not come back all at once either. */
+	if (pause_ns)
+		wait_ns = MB_MAX(wait_ns, pause_ns + jitter(pause_ns / 4));
 
 	/* A failure is news, the same one again is not. */
 	say(u, u->greeted || strcmp(u->last_failure, why) != 0 ? MB_LOG_WARNING : MB_LOG_DEBUG,
@@ -191,9 +205,14 @@ static void go_away(struct mb_uplink *u, const char *why)
 	u->backoff_ns = MB_MIN(u->backoff_ns * 2, u->config.retry_max_ns);
 }
 
-static void wait_for_answer(struct mb_uplink *u, unsigned int seconds)
+static void go_away(struct mb_uplink *u, const char *why)
 {
-	u->deadline_ns = mb_now_ns() + seconds * 1000000000ull;
+	go_away_for(u, why, 0);
+}
+
+static void wait_for_answer(struct mb_uplink *u, uint64_t wait_ns)
+{
+	u->deadline_ns = mb_now_ns() + wait_ns;
 }
 
 static uint64_t make_token(void)
@@ -222,7 +241,8 @@ static void greet(struct mb_uplink *u)
 	if (mb_msg_to_frame(&msg, &u->out, &err) < 0)
 		go_away(u, err.text);
 	else
-		wait_for_answer(u, u->line.serial ? SERIAL_GREET_WAIT_S : GREET_WAIT_S);
+		wait_for_answer(u, u->line.serial ? SERIAL_WELCOME_WAIT_NS :
+						    u->config.welcome_wait_ns);
 }
 
 static void secure_and_greet(struct mb_uplink *u)
@@ -243,7 +263,7 @@ static void start_connect(struct mb_uplink *u)
 		go_away(u, err.text);
 	} else if (u->line.connecting) {
 		u->state = CONNECTING;
-		wait_for_answer(u, CONNECT_WAIT_S);
+		wait_for_answer(u, CONNECT_WAIT_NS);
 	} else {
 		secure_and_greet(u);
 	}
@@ -299,7 +319,7 @@ static int send_newest(struct mb_uplink *u, struct mb_err *err)
 	u->sent = u->newest;
 	u->newest = (struct held){ 0 };
 	u->state = SENT;
-	wait_for_answer(u, ACK_WAIT_S);
+	wait_for_answer(u, u->config.ack_wait_ns);
 	return 0;
 }
 
@@ -368,7 +388,7 @@ static int take_refusal(struct mb_uplink *u, const struct mb_refusal_msg *m, str
 	if (m->code == MB_REFUSED_BUSY || m->code == MB_REFUSED_SERVER ||
 	    (m->code == MB_REFUSED_MESSAGE && u->line.serial)) {
 		snprintf(why, sizeof(why), "server refused for now: %s", m->reason);
-		go_away(u, why);
+		go_away_for(u, why, MB_MIN(m->retry_after_ms, PAUSE_MAX_MS) * 1000000ull);
 		return 0;
 	}
 	return mb_fail(err, EPERM, "server refused this agent: %s", m->reason);
@@ -431,7 +451,7 @@ static void write_some(struct mb_uplink *u)
 		u->out_at += (size_t)n;
 		/* A slow link is not a silent server. */
 		if (u->state == SENT)
-			wait_for_answer(u, ACK_WAIT_S);
+			wait_for_answer(u, u->config.ack_wait_ns);
 	}
 }
 

@@ -33,6 +33,8 @@ struct mb_uplink_config {
 	const char *tls_name;  /* of the server, in its certificate; with `tls` */
 	struct mb_hello hello; /* strings borrowed */
 	uint64_t retry_min_ns, retry_max_ns;
+	/* How long an answer may take before the connection is given up; 0: 30 s and 10 min. */
+	uint64_t welcome_wait_ns, ack_wait_ns;
 	uint32_t who_rows; /* of who dirtied frames so many names go out, the rest in one */
 	/* What happened, for the program's log; required. */
 	void (*say)(void *ctx, enum mb_log_level level, const char *text);

@@ -279,6 +279,7 @@ static void put_body(const struct mb_msg *msg, struct parts *p, Message *to)
 		membuddies__refusal__init(&p->refusal);
 		p->refusal.code = msg->refusal.code;
 		p->refusal.reason = borrow(msg->refusal.reason);
+		p->refusal.retry_after_ms = msg->refusal.retry_after_ms;
 		to->body_case = MEMBUDDIES__MESSAGE__BODY_REFUSAL;
 		to->refusal = &p->refusal;
 		break;
@@ -602,6 +603,7 @@ static int get_body(const Message *from, struct mb_msg *to, struct mb_err *err)
 		to->type = MB_MSG_REFUSAL;
 		to->refusal.code = from->refusal->code;
 		to->refusal.reason = from->refusal->reason;
+		to->refusal.retry_after_ms = from->refusal->retry_after_ms;
 		return check_text(to->refusal.reason, "reason", err);
 	case MEMBUDDIES__MESSAGE__BODY_TRACE_HEADER:
 		to->type = MB_MSG_TRACE_HEADER;

@@ -97,6 +97,7 @@ struct mb_ack {
 struct mb_refusal_msg {
 	uint32_t code;
 	const char *reason;
+	uint32_t retry_after_ms; /* 0: whenever the agent likes */
 };
 
 struct mb_trace_header {

@@ -17,7 +17,7 @@ struct mb_api {
 	struct mb_store *store; /* for history, and executions */
 	const char *db_path;
 	const char *fleet_path; /* read at every question, so that it can be edited; NULL: none */
-	const struct mb_refusals *refusals; /* NULL: there is no TLS */
+	const struct mb_refusals *refusals; /* NULL: nothing is counted */
 	const struct mb_health *health;
 	uint64_t start_ns;
 };

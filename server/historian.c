@@ -7,6 +7,7 @@
 
 #include "proto/base/cleanup.h"
 #include "proto/base/clock.h"
+#include "server/history_clock.h"
 
 #define FORGET_EVERY_NS ((uint64_t)3600000000000)
 
@@ -16,6 +17,7 @@ struct mb_historian {
 	struct mb_historian_config config;
 	uint64_t kept_generation; /* whose rows the store has; 0: none */
 	uint64_t forget_ns;	  /* when next */
+	struct mb_history_clock clock;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
@@ -70,7 +72,7 @@ static int keep(struct mb_historian *h, struct mb_err *err)
 
 static int forget(struct mb_historian *h, struct mb_err *err)
 {
-	uint64_t now_ns = mb_now_ns(), date = mb_unix_ns();
+	uint64_t now_ns = mb_now_ns(), date = mb_history_clock_unix_ns(&h->clock, now_ns);
 
 	if (!h->config.keep_ns || h->config.keep_ns >= date || now_ns < h->forget_ns)
 		return 0;
@@ -111,12 +113,17 @@ int mb_historian_start(struct mb_sharing *sharing, struct mb_store *store,
 		       const struct mb_historian_config *config, struct mb_historian **ret,
 		       struct mb_err *err)
 {
-	struct mb_historian *h = calloc(1, sizeof(*h));
+	struct mb_historian *h;
 	pthread_condattr_t attr;
-	int r;
+	uint64_t newest_unix_ns;
+	int r = mb_store_newest(store, &newest_unix_ns, err);
 
+	if (r < 0)
+		return r;
+	h = calloc(1, sizeof(*h));
 	if (!h)
 		return mb_fail_mem(err, "the history thread");
+	mb_history_clock_start(&h->clock, mb_unix_ns(), newest_unix_ns, mb_now_ns());
 	h->sharing = sharing;
 	h->store = store;
 	h->config = *config;

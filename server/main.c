@@ -25,14 +25,18 @@
 #include "server/session.h"
 #include "server/sharing.h"
 #include "server/store.h"
+#include "server/store_copy.h"
 
 enum { LISTEN_MAX = 8 };
 
 struct options {
-	const char *db, *fleet, *http, *forget_vm;
+	const char *db, *fleet, *http, *forget_vm, *backup, *restore;
+	bool check;
 	const char *listen[LISTEN_MAX];
 	int n_listen;
 	uint64_t sharing_ns, keep_ns, max_agents, frame_budget_mb;
+	struct mb_quota quota, quota_local;
+	uint64_t checkpoint_pages;
 	struct mb_tls_files tls;
 	const char *tokens, *access_log;
 	gid_t http_group;
@@ -45,7 +49,12 @@ enum {
 	OPT_KEEP,
 	OPT_AGENTS,
 	OPT_BUDGET,
+	OPT_QUOTA,
 	OPT_FORGET,
+	OPT_BACKUP,
+	OPT_RESTORE,
+	OPT_CHECK,
+	OPT_CHECKPOINT,
 	OPT_TOKENS,
 	OPT_GROUP,
 	OPT_ACCESS_LOG,
@@ -86,13 +95,31 @@ static const struct argp_option options[] = {
 	{ "sharing-interval", OPT_SHARING, "TIME", 0,
 	  "how often the matrix is computed for the history when nobody asks; 0: never (60s)", 0 },
 	{ "keep-history", OPT_KEEP, "TIME", 0,
-	  "how long rows of history are kept; 0: for ever; goes with --sharing-interval (30d)", 0 },
+	  "how long rows of history are kept, while a server runs; 0: for ever; goes with "
+	  "--sharing-interval (30d)",
+	  0 },
 	{ "max-agents", OPT_AGENTS, "N", 0, "connections at once (4096)", 0 },
 	{ "frame-budget-mb", OPT_BUDGET, "N", 0,
 	  "memory for frames under way, of all agents together (1024)", 0 },
+	{ "quota", OPT_QUOTA, "NAME=N,...", 0,
+	  "what each peer (a certificate, else an address or local user) may have: mb_per_hour "
+	  "(65536), mb_per_day (524288), frames_per_minute (12000), vms (1024), sessions (1024); "
+	  "0: "
+	  "any number. What is not given here holds for other machines only (docs/faults.md)",
+	  0 },
 	{ "forget-vm", OPT_FORGET, "NAME", 0,
 	  "take a VM that is no more out of the database, and end; not while a server runs on it",
 	  0 },
+	{ "backup", OPT_BACKUP, "FILE", 0,
+	  "copy the database, as it is at one moment, and end; a server may run on it", 0 },
+	{ "restore", OPT_RESTORE, "FILE", 0,
+	  "put a backup in the database's place, and end; not while a server runs on it. What was "
+	  "there is kept as FILE.before-restore",
+	  0 },
+	{ "checkpoint-pages", OPT_CHECKPOINT, "N", 0,
+	  "put the log beside the database into it whenever it has so many pages of 4 KiB (1000)",
+	  0 },
+	{ "check", OPT_CHECK, 0, 0, "read all of the database, say what is wrong, and end", 0 },
 	{ "verbose", 'v', 0, 0, "say more", 0 },
 	{ 0 },
 };
@@ -130,8 +157,27 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_BUDGET:
 		r = mb_parse_u64(arg, 1, 1 << 20, "--frame-budget-mb", &o->frame_budget_mb, &err);
 		break;
+	case OPT_QUOTA:
+		r = mb_quota_parse(arg, &o->quota, &err);
+		if (r == 0)
+			r = mb_quota_parse(arg, &o->quota_local, &err);
+		if (r < 0)
+			mb_fail_in(&err, r, "--quota");
+		break;
 	case OPT_FORGET:
 		o->forget_vm = arg;
+		break;
+	case OPT_BACKUP:
+		o->backup = arg;
+		break;
+	case OPT_RESTORE:
+		o->restore = arg;
+		break;
+	case OPT_CHECKPOINT:
+		r = mb_parse_u64(arg, 1, 1 << 20, "--checkpoint-pages", &o->checkpoint_pages, &err);
+		break;
+	case OPT_CHECK:
+		o->check = true;
 		break;
 	case OPT_TOKENS:
 		o->tokens = arg;
@@ -283,6 +329,8 @@ static int open_data(struct server *s, struct mb_err *err)
 	    (r = mb_store_open(o->db, &s->api.store, err)) < 0 ||
 	    (r = mb_sharing_create(s->fleet, &s->sharing, err)) < 0)
 		return r;
+	mb_store_set_checkpoint(s->ingest_store, (uint32_t)o->checkpoint_pages);
+	mb_store_set_checkpoint(s->api.store, (uint32_t)o->checkpoint_pages);
 	mb_fleet_set_durable(s->fleet, durable_s * 1000000000);
 	/* What a server before us was carrying out. */
 	r = mb_executions_resume(s->api.store, mb_unix_ns() / 1000000, err);
@@ -381,6 +429,8 @@ static int start(struct server *s, struct mb_err *err)
 		.max_frame_bytes =
 			(uint32_t)MB_MIN(o->frame_budget_mb << 19, (uint64_t)MB_FRAME_RAW_MAX),
 		.frame_budget_bytes = o->frame_budget_mb << 20,
+		.quota = o->quota,
+		.quota_local = o->quota_local,
 		.insecure = o->insecure,
 		.refusals = &s->refusals,
 		.say = on_say,
@@ -417,7 +467,7 @@ static int start(struct server *s, struct mb_err *err)
 	s->api.sharing = s->sharing;
 	s->api.db_path = o->db;
 	s->api.fleet_path = o->fleet;
-	s->api.refusals = s->tls ? &s->refusals : NULL;
+	s->api.refusals = &s->refusals;
 	s->api.start_ns = mb_now_ns();
 	if ((r = mb_ingest_create(s->fleet, s->ingest_store, MB_FRAME_RAW_MAX, &s->ingest, err)) <
 		    0 ||
@@ -427,6 +477,8 @@ static int start(struct server *s, struct mb_err *err)
 	if (!o->sharing_ns)
 		return 0;
 	r = mb_store_open(o->db, &history_store, err);
+	if (r == 0)
+		mb_store_set_checkpoint(history_store, (uint32_t)o->checkpoint_pages);
 	if (r == 0)
 		r = mb_historian_start(s->sharing, history_store, &history, &s->historian, err);
 	if (r < 0)
@@ -460,10 +512,20 @@ static void end(struct server *s)
 		close(s->lock_fd);
 }
 
+static int end_with(int r, const struct mb_err *err, const char *done)
+{
+	if (r < 0)
+		mb_error("%s", err->text);
+	else
+		mb_info("%s", done);
+	return r < 0 ? MB_EXIT_FAILED : MB_EXIT_OK;
+}
+
 static int forget_vm(const struct options *o)
 {
 	struct mb_store *store = NULL;
 	struct mb_err err = { 0 };
+	char done[MB_NAME_MAX + 32];
 	int r, lock = -1;
 
 	r = mb_store_lock(o->db, &lock, &err);
@@ -473,11 +535,41 @@ static int forget_vm(const struct options *o)
 		r = mb_store_forget_vm(store, o->forget_vm, &err);
 	mb_store_close(store);
 	mb_closep(&lock);
-	if (r < 0)
-		mb_error("%s", err.text);
-	else
-		mb_info("VM %s is forgotten", o->forget_vm);
-	return r < 0 ? MB_EXIT_FAILED : MB_EXIT_OK;
+	snprintf(done, sizeof(done), "VM %s is forgotten", o->forget_vm);
+	return end_with(r, &err, done);
+}
+
+static void on_damage(void *ctx, const char *text)
+{
+	(void)ctx;
+	mb_warning("%s", text);
+}
+
+static int check(const struct options *o)
+{
+	struct mb_err err = { 0 };
+	int r = mb_store_check(o->db, on_damage, NULL, &err);
+
+	return end_with(r, &err, "all is well");
+}
+
+static int back_up(const struct options *o)
+{
+	struct mb_err err = { 0 };
+	int r = mb_store_backup(o->db, o->backup, &err);
+
+	return end_with(r, &err, o->backup);
+}
+
+static int restore(const struct options *o)
+{
+	struct mb_err err = { 0 };
+	mb_autoclose int lock = -1;
+	int r = mb_store_lock(o->db, &lock, &err);
+
+	if (r == 0)
+		r = mb_store_restore(o->db, o->restore, &err);
+	return end_with(r, &err, "restored; agents will say what is newer");
 }
 
 int main(int argc, char **argv)
@@ -498,7 +590,9 @@ int main(int argc, char **argv)
 		.sharing_ns = 60000000000,
 		.keep_ns = 30 * 86400000000000,
 		.max_agents = 4096,
+		.checkpoint_pages = 1000,
 		.frame_budget_mb = 1024,
+		.quota = mb_quota_default,
 		.http_group = MB_NO_GROUP,
 	};
 	struct server s = { .options = &o, .lock_fd = -1 };
@@ -514,8 +608,16 @@ int main(int argc, char **argv)
 	mb_log_init("mbserver", o.verbose ? MB_LOG_DEBUG : MB_LOG_INFO);
 	signal(SIGPIPE, SIG_IGN);
 	evthread_use_pthreads();
+	/* A limit on files' size is an error like a full disk, not the end. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (o.forget_vm)
 		return forget_vm(&o);
+	if (o.backup)
+		return back_up(&o);
+	if (o.restore)
+		return restore(&o);
+	if (o.check)
+		return check(&o);
 	r = start(&s, &err);
 	if (r == 0 && event_base_dispatch(s.base) < 0)
 		r = mb_fail(&err, EIO, "the event loop failed");

@@ -12,6 +12,13 @@ const char *mb_refused_for_name(enum mb_refused_for reason)
 		[MB_FOR_BAD_CERTIFICATE] = "bad_certificate",
 		[MB_FOR_BROKEN_HANDSHAKE] = "broken_handshake",
 		[MB_FOR_OTHER_VM] = "other_vm",
+		[MB_FOR_TOO_MANY] = "too_many_connections",
+		[MB_FOR_STORE] = "not_stored",
+		[MB_FOR_QUOTA + MB_QUOTA_MB_PER_HOUR] = "quota_mb_per_hour",
+		[MB_FOR_QUOTA + MB_QUOTA_MB_PER_DAY] = "quota_mb_per_day",
+		[MB_FOR_QUOTA + MB_QUOTA_FRAMES_PER_MINUTE] = "quota_frames_per_minute",
+		[MB_FOR_QUOTA + MB_QUOTA_VMS] = "quota_vms",
+		[MB_FOR_QUOTA + MB_QUOTA_SESSIONS] = "quota_sessions",
 	};
 
 	return names[reason];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How many connections of agents were refused for what their certificates say, by reason. */
+/* How many connections of agents were refused, by reason: for what their certificates say, for
+ * quotas. */
 #ifndef MB_SERVER_REFUSALS_H
 #define MB_SERVER_REFUSALS_H
 
@@ -7,6 +8,7 @@
 #include <stdint.h>
 
 #include "proto/base/tls.h"
+#include "server/quota.h"
 
 enum mb_refused_for {
 	MB_FOR_NO_CERTIFICATE,
@@ -17,7 +19,10 @@ enum mb_refused_for {
 	MB_FOR_BAD_CERTIFICATE,
 	MB_FOR_BROKEN_HANDSHAKE,
 	MB_FOR_OTHER_VM, /* its certificate does not name the VM */
-	MB_FOR_END,
+	MB_FOR_TOO_MANY, /* connections, of all agents together */
+	MB_FOR_STORE,	 /* what it sent could not be kept */
+	MB_FOR_QUOTA,	 /* and the kind of quota that is used up */
+	MB_FOR_END = MB_FOR_QUOTA + MB_QUOTA_END,
 };
 
 /* Counted by the event loop, read by anyone. */

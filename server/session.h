@@ -8,7 +8,10 @@
  *
  * Memory is bounded: before its Hello an agent may send little; after it, one frame at a time, and
  *only while the frames of all agents together fit the budget. An agent that finds no room waits
- *unread.
+ *unread, and they are served in the order in which they came.
+ *
+ * What a peer may not have now (its quota is used up, the store takes nothing) is refused with the
+ *time to come back; the agent makes one net delta of what happens until then, so nothing is lost.
  *
  * By TCP, where there is a `tls`, TLS comes first: a certificate of our CA, which must name the VM
  *of the Hello (vm_uri.h). Other ways are as safe as the machine itself and stay as they are.
@@ -25,7 +28,19 @@
 #include "proto/base/uri.h"
 #include "server/fleet.h"
 #include "server/ingest.h"
+#include "server/quota.h"
 #include "server/refusals.h"
+
+/* How long a peer may take; single bytes do not buy time. */
+struct mb_session_waits {
+	uint32_t hello_ms;    /* from the connection to a whole Hello, TLS included */
+	uint32_t frame_ms;    /* from a frame's first byte to its last, ... */
+	uint32_t bytes_per_s; /* ... and a second for so many bytes: the slowest link that is served
+			       */
+	uint32_t write_ms;    /* without taking a byte of what it is told */
+	uint32_t linger_ms;   /* to read why it is refused */
+};
+extern const struct mb_session_waits mb_session_waits_default;
 
 struct mb_sessions_config {
 	uint32_t max_sessions;
@@ -34,7 +49,9 @@ struct mb_sessions_config {
 				       */
 	struct mb_tls *tls;	      /* NULL: TCP in clear, on loopback only ... */
 	bool insecure;		      /* ... or anywhere: the operator has a tunnel */
-	struct mb_refusals *refusals; /* required with `tls` */
+	struct mb_refusals *refusals; /* required */
+	struct mb_quota quota, quota_local; /* of each peer (peers.h); all zero: none */
+	struct mb_session_waits waits;	    /* all zero: the default */
 	/* What happened, for the program's log: "VM web1: ..."; required. */
 	void (*say)(void *ctx, bool warning, const char *text);
 	void *ctx;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Opening, locking, transactions. store_put.c writes, store_load.c reads, store_who.c does
- * both for who dirtied memory, store_sql.c has the SQL.
+ * both for who dirtied memory, store_sql.c has the SQL, store_copy.c copies all of it.
  */
 #include "server/store.h"
 
@@ -27,8 +27,7 @@ static int get_int(struct mb_store *s, const char *question, int *ret, struct mb
 	return r;
 }
 
-/* Is it ours, or empty? Before anything is changed: a mistyped path must harm nobody. */
-static int check_schema(struct mb_store *s, int *ret_version, struct mb_err *err)
+int mb_sql_check_ours(struct mb_store *s, int *ret_version, struct mb_err *err)
 {
 	int r, version = 0, tables = 0;
 
@@ -85,7 +84,7 @@ int mb_store_open(const char *path, struct mb_store **ret, struct mb_err *err)
 		goto failed;
 	}
 	sqlite3_busy_timeout(s->db, 10000);
-	r = r == SQLITE_OK ? check_schema(s, &version, err) : mb_sql_fail(s, err);
+	r = r == SQLITE_OK ? mb_sql_check_ours(s, &version, err) : mb_sql_fail(s, err);
 	if (r < 0)
 		goto failed;
 	r = exec(s,
@@ -137,6 +136,11 @@ void mb_store_close(struct mb_store *s)
 	sqlite3_close(s->db);
 	free(s->path);
 	free(s);
+}
+
+void mb_store_set_checkpoint(struct mb_store *s, uint32_t pages)
+{
+	sqlite3_wal_autocheckpoint(s->db, (int)pages);
 }
 
 int mb_store_begin(struct mb_store *s, struct mb_err *err)

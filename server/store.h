@@ -19,6 +19,8 @@ struct mb_store;
  */
 int mb_store_open(const char *path, struct mb_store **ret, struct mb_err *err);
 void mb_store_close(struct mb_store *s);
+/* Puts the log into the database whenever it has so many pages. */
+void mb_store_set_checkpoint(struct mb_store *s, uint32_t pages);
 
 /*
  * Keeps every other server off the database; *ret_fd holds the lock until it is closed. -EBUSY:
@@ -71,6 +73,8 @@ struct mb_sharing_record {
 int mb_store_put_sharing(struct mb_store *s, const struct mb_sharing_record *records, size_t n,
 			 uint64_t at_unix_ns, struct mb_err *err);
 
+/* When the last row of history was acked; 0: there is none. */
+int mb_store_newest(struct mb_store *s, uint64_t *ret_unix_ns, struct mb_err *err);
 /* Forgets the history older than that, bit by bit; fingerprints stay. */
 int mb_store_forget(struct mb_store *s, uint64_t before_unix_ns, struct mb_err *err);
 

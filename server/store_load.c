@@ -136,7 +136,8 @@ int mb_store_load(struct mb_store *s,
 		if (r == 0)
 			r = load_fingerprint(s, &vm, hash, &damage);
 		/* What could not be read is not damaged; starting without it would lose it. */
-		if (r == -ENOMEM || r == -EIO || r == -EBUSY || r == -ENOSPC) {
+		if (r == -ENOMEM || r == -EIO || r == -EBUSY || r == -ENOSPC || r == -EUCLEAN ||
+		    r == -EROFS) {
 			if (err)
 				*err = damage;
 			return mb_fail_in(err, r, "VM %s", vm.name);
@@ -148,6 +149,15 @@ int mb_store_load(struct mb_store *s,
 			return r;
 	}
 	return step == SQLITE_DONE ? 0 : mb_sql_fail(s, err);
+}
+
+int mb_store_newest(struct mb_store *s, uint64_t *ret_unix_ns, struct mb_err *err)
+{
+	mb_cleanup(mb_sql_reset) sqlite3_stmt *st = mb_sql_get(s, SQL_NEWEST);
+	int step = sqlite3_step(st);
+
+	*ret_unix_ns = step == SQLITE_ROW ? column_u64(st, 0) : 0;
+	return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : mb_sql_fail(s, err);
 }
 
 static double column_ratio(sqlite3_stmt *st, int at)

@@ -66,6 +66,7 @@ static const char *const sql[SQL_END] = {
 		" (SELECT inter FROM sharing s WHERE s.vm = h.vm AND"
 		"  s.acked_unix_ns = h.acked_unix_ns ORDER BY s.rowid DESC LIMIT 1) AS inter"
 		" FROM history h WHERE vm=?1 ORDER BY h.rowid DESC LIMIT ?2) ORDER BY n",
+	[SQL_NEWEST] = "SELECT acked_unix_ns FROM history ORDER BY rowid DESC LIMIT 1",
 	[SQL_SELECT_AUDIT] = "SELECT class, is_followed, changed, stale FROM audit"
 			     " WHERE vm=?1 AND acked_unix_ns=?2",
 	/* Each epoch that was counted has its row of all others: so many are there. */
@@ -81,14 +82,22 @@ static const char *const sql[SQL_END] = {
 
 int mb_sql_fail(struct mb_store *s, struct mb_err *err)
 {
-	int code = sqlite3_errcode(s->db) & 0xff;
-
-	return mb_fail(err,
-		       code == SQLITE_FULL  ? ENOSPC :
-		       code == SQLITE_BUSY  ? EBUSY :
-		       code == SQLITE_NOMEM ? ENOMEM :
-					      EIO,
-		       "database %s: %s", s->path, sqlite3_errmsg(s->db));
+	switch (sqlite3_errcode(s->db) & 0xff) {
+	case SQLITE_FULL:
+		return mb_fail(err, ENOSPC, "database %s: %s", s->path, sqlite3_errmsg(s->db));
+	case SQLITE_BUSY:
+		return mb_fail(err, EBUSY, "database %s: %s", s->path, sqlite3_errmsg(s->db));
+	case SQLITE_NOMEM:
+		return mb_fail(err, ENOMEM, "database %s: %s", s->path, sqlite3_errmsg(s->db));
+	case SQLITE_READONLY:
+		return mb_fail(err, EROFS, "database %s: %s", s->path, sqlite3_errmsg(s->db));
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return mb_fail(err, EUCLEAN, "database %s: damaged: %s (docs/faults.md: restore)",
+			       s->path, sqlite3_errmsg(s->db));
+	default:
+		return mb_fail(err, EIO, "database %s: %s", s->path, sqlite3_errmsg(s->db));
+	}
 }
 
 sqlite3_stmt *mb_sql_get(struct mb_store *s, enum mb_sql which)

@@ -30,6 +30,7 @@ enum mb_sql {
 	SQL_FIND_VM,
 	SQL_SELECT_HISTORY,
 	SQL_SELECT_AUDIT,
+	SQL_NEWEST,
 	SQL_SELECT_WHO,
 	SQL_END
 };
@@ -42,6 +43,9 @@ struct mb_store {
 
 /* -errno with SQLite's own words. */
 int mb_sql_fail(struct mb_store *s, struct mb_err *err);
+/* Is it ours, or empty (version 0)? Before anything is changed: a mistyped path must harm nobody.
+ */
+int mb_sql_check_ours(struct mb_store *s, int *ret_version, struct mb_err *err);
 int mb_sql_prepare(struct mb_store *s, struct mb_err *err);
 /* A statement ready to be bound; mb_cleanup(mb_sql_reset) when done with its rows. */
 sqlite3_stmt *mb_sql_get(struct mb_store *s, enum mb_sql which);

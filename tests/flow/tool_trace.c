@@ -2,12 +2,14 @@
 /*
  * Writes a compact trace of made-up memory and prints the hash of its last epoch's fingerprint, as
  * the database has it.
- * usage: tool_trace FILE EPOCHS PAGES CHANGED_PER_EPOCH SEED
+ * usage: tool_trace FILE EPOCHS PAGES CHANGED_PER_EPOCH SEED [each]
+ * With "each" it prints the hashes of all epochs, a line each.
  * A third of the contents is the same for every seed, so that traces share.
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "proto/base/cleanup.h"
@@ -52,6 +54,13 @@ static int write_epoch(int fd, uint64_t epoch, const struct mb_page *pages, size
 	return mb_write_all(fd, out.data, out.len, err);
 }
 
+static void print_hash(struct mb_multiset_hash h)
+{
+	for (int i = 0; i < 16; i++)
+		printf("%02X", (unsigned int)((i < 8 ? h.lo : h.hi) >> (i % 8 * 8) & 0xff));
+	putchar('\n');
+}
+
 int main(int argc, char **argv)
 {
 	struct mb_trace_header h = { .version = MB_PROTOCOL_VERSION,
@@ -67,7 +76,7 @@ int main(int argc, char **argv)
 	struct mb_err err = { 0 };
 	int fd, r;
 
-	if (argc != 6)
+	if (argc != 6 && (argc != 7 || strcmp(argv[6], "each") != 0))
 		return 2;
 	epochs = strtoull(argv[2], NULL, 10);
 	n = strtoull(argv[3], NULL, 10);
@@ -90,12 +99,10 @@ int main(int argc, char **argv)
 		for (uint64_t i = 0; e > 1 && i < changed; i++)
 			pages[next() % n].digest = content(seed, n);
 		r = write_epoch(fd, e, pages, n, &id, &err);
+		if (r == 0 && (argc == 7 || e == epochs))
+			print_hash(id.hash);
 	}
 	if (r < 0)
 		fprintf(stderr, "tool_trace: %s\n", err.text);
-	for (int i = 0; i < 16; i++)
-		printf("%02X",
-		       (unsigned int)((i < 8 ? id.hash.lo : id.hash.hi) >> (i % 8 * 8) & 0xff));
-	putchar('\n');
 	return r < 0;
 }

@@ -471,6 +471,14 @@ static void check_good(const char *name, const struct mb_msg *expected, const st
 	assert_msg_equal(&msg, expected);
 }
 
+static void later_msg(struct mb_msg *ret)
+{
+	*ret = (struct mb_msg){
+		.type = MB_MSG_REFUSAL,
+		.refusal = { MB_REFUSED_SERVER, "quota of 100 MB an hour is used up", 90000 }
+	};
+}
+
 static void test_good_messages(void **state)
 {
 	static const struct {
@@ -490,6 +498,7 @@ static void test_good_messages(void **state)
 		{ "ack", MB_MSG_ACK, NULL },
 		{ "resync", MB_MSG_RESYNC, NULL },
 		{ "refusal", MB_MSG_REFUSAL, NULL },
+		{ "refusal-later", 0, later_msg },
 		{ "trace-header", MB_MSG_TRACE_HEADER, NULL },
 		{ "trace-pages", MB_MSG_TRACE_PAGES, NULL },
 		{ "trace-epoch", MB_MSG_TRACE_EPOCH, NULL },
@@ -592,7 +601,7 @@ static void test_cut_anywhere(void **state)
 	}
 	closedir(d);
 	/* Each is named in a table above: nobody's file is forgotten. */
-	assert_int_equal(files, 17 + MB_ARRAY_LEN(bads));
+	assert_int_equal(files, 18 + MB_ARRAY_LEN(bads));
 }
 
 int main(void)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "server/session.h"
 
-#include <event2/event.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -9,204 +8,7 @@
 #include "proto/base/clock.h"
 #include "proto/break.h"
 #include "proto/frame.h"
-#include "tests/unit/util_server.h"
-
-/* The server's sessions and one that talks to them, in one thread: they take turns. */
-struct scene {
-	struct event_base *base;
-	struct mb_fleet *fleet;
-	struct mb_store *store;
-	struct mb_ingest *ingest;
-	struct mb_sessions *sessions;
-	struct mb_address address;
-	struct mb_hello hello;
-	struct mb_fingerprint fp;
-	struct mb_buf delta; /* epoch 1, a snapshot */
-	int fd;
-	struct mb_buf in, raw;
-	char said[1000];
-};
-
-static void on_say(void *ctx, bool warning, const char *text)
-{
-	struct scene *s = ctx;
-
-	(void)warning;
-	snprintf(s->said, sizeof(s->said), "%s", text);
-}
-
-static void scene_open(struct scene *s)
-{
-	static int n;
-	const struct mb_sessions_config c = { .max_sessions = 4,
-					      .max_frame_bytes = 1 << 20,
-					      .frame_budget_bytes = 2 << 20,
-					      .say = on_say,
-					      .ctx = s };
-	struct mb_address bound;
-	struct mb_err err = { 0 };
-	char name[32], path[128], uri[140];
-
-	*s = (struct scene){ .fd = -1 };
-	snprintf(name, sizeof(name), "%d.db", n);
-	scratch_path(name, path);
-	s->base = event_base_new();
-	assert_non_null(s->base);
-	assert_ok(mb_fleet_create(&s->fleet, &err), &err);
-	assert_ok(mb_store_open(path, &s->store, &err), &err);
-	assert_ok(mb_ingest_create(s->fleet, s->store, MB_FRAME_RAW_MAX, &s->ingest, &err), &err);
-	assert_ok(mb_sessions_create(s->base, s->fleet, s->ingest, &c, &s->sessions, &err), &err);
-	snprintf(name, sizeof(name), "%d.sock", n++);
-	scratch_path(name, path);
-	snprintf(uri, sizeof(uri), "unix:%s", path);
-	assert_ok(mb_uri_parse(uri, &s->address, &err), &err);
-	assert_ok(mb_sessions_listen(s->sessions, &s->address, &bound, &err), &err);
-	make_hello("a", 1, &s->hello);
-	make_fingerprint_of(1000, 77777777, 40, &s->fp);
-	make_frame(NULL, 0, &s->fp, 1, 64, &s->delta);
-}
-
-static void scene_close(struct scene *s)
-{
-	if (s->fd >= 0)
-		close(s->fd);
-	mb_sessions_destroy(s->sessions);
-	mb_ingest_destroy(s->ingest);
-	mb_store_close(s->store);
-	mb_fleet_destroy(s->fleet);
-	event_base_free(s->base);
-	mb_fingerprint_deinit(&s->fp);
-	mb_buf_deinit(&s->delta);
-	mb_buf_deinit(&s->in);
-	mb_buf_deinit(&s->raw);
-}
-
-static void turn(struct scene *s)
-{
-	event_base_loop(s->base, EVLOOP_NONBLOCK);
-}
-
-static void turns(struct scene *s)
-{
-	for (int i = 0; i < 5; i++)
-		turn(s);
-}
-
-static void reach(struct scene *s)
-{
-	if (s->fd >= 0)
-		close(s->fd);
-	mb_buf_clear(&s->in);
-	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	assert_int_equal(connect(s->fd, &s->address.sa, s->address.len), 0);
-	turns(s);
-}
-
-static void send_bytes(struct scene *s, const void *data, size_t n)
-{
-	assert_int_equal(send(s->fd, data, n, MSG_NOSIGNAL), (ssize_t)n);
-}
-
-static void put_greeting(struct scene *s, uint64_t token, struct mb_buf *to)
-{
-	struct mb_msg msg = { .type = MB_MSG_HELLO, .hello = s->hello };
-	struct mb_err err = { 0 };
-
-	if (token)
-		mb_break_put(to, token);
-	assert_ok(mb_msg_to_frame(&msg, to, &err), &err);
-}
-
-/* `token` 0: as on a connection of one's own. */
-static void send_greeting(struct scene *s, uint64_t token)
-{
-	struct mb_buf b = { 0 };
-
-	put_greeting(s, token, &b);
-	send_bytes(s, b.data, b.len);
-	mb_buf_deinit(&b);
-}
-
-/* Waits for `n` bytes; false: the server hung up first. */
-static bool await(struct scene *s, size_t n)
-{
-	uint64_t end = mb_now_ns() + 5000000000ull;
-
-	while (s->in.len < n) {
-		uint8_t *to = mb_buf_reserve(&s->in, 4096);
-		ssize_t got = recv(s->fd, to, 4096, 0);
-
-		assert_true(mb_now_ns() < end);
-		if (got == 0 || (got < 0 && errno == ECONNRESET))
-			return false;
-		if (got > 0) {
-			s->in.len += (size_t)got;
-			continue;
-		}
-		turn(s);
-		poll(&(struct pollfd){ .fd = s->fd, .events = POLLIN }, 1, 1);
-	}
-	return true;
-}
-
-static void drop(struct scene *s, size_t n)
-{
-	s->in.len -= n;
-	memmove(s->in.data, s->in.data + n, s->in.len);
-}
-
-/* The next thing that the server says must be this break. */
-static void expect_break(struct scene *s, uint64_t token)
-{
-	assert_true(await(s, MB_BREAK_BYTES));
-	assert_memory_equal(s->in.data, mb_break_magic, MB_BREAK_MAGIC_BYTES);
-	assert_int_equal(mb_break_token(s->in.data), token);
-	drop(s, MB_BREAK_BYTES);
-}
-
-static void expect(struct scene *s, enum mb_msg_type type, struct mb_msg *ret)
-{
-	struct mb_frame_header h;
-	struct mb_err err = { 0 };
-	struct mb_slice in;
-
-	assert_true(await(s, MB_FRAME_HEADER_BYTES));
-	assert_ok(mb_frame_header_decode(s->in.data, 65536, &h, &err), &err);
-	assert_true(await(s, MB_FRAME_HEADER_BYTES + h.payload_bytes));
-	in = mb_buf_slice(&s->in);
-	assert_ok(mb_frame_take(&in, 65536, &s->raw, &err), &err);
-	assert_ok(mb_msg_unpack(mb_buf_slice(&s->raw), ret, &err), &err);
-	if (ret->type != type)
-		fail_msg("%s: %s", mb_msg_type_name(ret->type), s->said);
-	drop(s, s->in.len - in.len);
-}
-
-static void expect_welcome(struct scene *s, uint64_t epoch)
-{
-	struct mb_msg msg;
-
-	expect(s, MB_MSG_WELCOME, &msg);
-	assert_int_equal(msg.welcome.epoch, epoch);
-	mb_msg_deinit(&msg);
-}
-
-static void expect_ack(struct scene *s, uint64_t epoch)
-{
-	struct mb_msg msg;
-
-	expect(s, MB_MSG_ACK, &msg);
-	assert_int_equal(msg.ack.epoch, epoch);
-	mb_msg_deinit(&msg);
-}
-
-static void expect_refusal(struct scene *s, uint32_t code)
-{
-	struct mb_msg msg;
-
-	expect(s, MB_MSG_REFUSAL, &msg);
-	assert_int_equal(msg.refusal.code, code);
-	mb_msg_deinit(&msg);
-}
+#include "tests/unit/util_session.h"
 
 static void test_connection(void **state)
 {
@@ -397,9 +199,11 @@ static void test_line_without_an_agent(void **state)
 	struct scene s;
 
 	(void)state;
-	scene_open(&s);
+	scene_prepare(&s);
+	s.config.waits.hello_ms = 100;
+	scene_start(&s);
 	reach(&s);
-	while (s.in.len < MB_BREAK_BYTES && mb_now_ns() - start < 15000000000ull) {
+	while (s.in.len < MB_BREAK_BYTES && mb_now_ns() - start < 5000000000ull) {
 		uint8_t *to = mb_buf_reserve(&s.in, 64);
 		ssize_t n;
 

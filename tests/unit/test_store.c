@@ -883,7 +883,7 @@ static void test_other_files(void **state)
 	for (int i = 0; i < 1000; i++)
 		fputs("not a database, ", f);
 	fclose(f);
-	assert_fails(mb_store_open(path, &s, &err), EIO, &err, path);
+	assert_fails(mb_store_open(path, &s, &err), EUCLEAN, &err, "damaged");
 	/* A folder that takes no files, whoever asks. */
 	assert_fails(mb_store_open("/proc/self/x.db", &s, &err), EIO, &err, "/proc/self/x.db");
 	assert_fails(mb_store_open("/nonexistent/x.db", &s, &err), EIO, &err, "/nonexistent");

@@ -119,7 +119,7 @@ void sample_msg(enum mb_msg_type type, struct mb_msg *ret)
 		ret->resync_reason = "epoch 41 is not held";
 		break;
 	case MB_MSG_REFUSAL:
-		ret->refusal = (struct mb_refusal_msg){ MB_REFUSED_BUSY, "web-1 is connected" };
+		ret->refusal = (struct mb_refusal_msg){ MB_REFUSED_BUSY, "web-1 is connected", 0 };
 		break;
 	case MB_MSG_TRACE_HEADER:
 		ret->trace_header =
@@ -277,6 +277,7 @@ void assert_msg_equal(const struct mb_msg *a, const struct mb_msg *b)
 	case MB_MSG_REFUSAL:
 		assert_int_equal(a->refusal.code, b->refusal.code);
 		assert_string_equal(a->refusal.reason, b->refusal.reason);
+		assert_int_equal(a->refusal.retry_after_ms, b->refusal.retry_after_ms);
 		break;
 	case MB_MSG_TRACE_HEADER:
 		assert_int_equal(a->trace_header.version, b->trace_header.version);

@@ -286,7 +286,8 @@ static int start(struct run *run, struct options *o, char *host_name, size_t siz
 	if (o->schedule.vm == host_name && gethostname(host_name, size - 1) < 0)
 		return mb_fail(err, errno, "host name: %m");
 	c.hello = (struct mb_hello){
-		.version = MB_PROTOCOL_VERSION,
+		.version = MB_PROTOCOL_OLDEST,
+		.newest_version = MB_PROTOCOL_VERSION,
 		.agent = mb_version,
 		.vm = o->schedule.vm,
 		.host = o->host,

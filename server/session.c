@@ -299,13 +299,14 @@ static void greet(struct session *s, const struct mb_hello *h)
 	char text[128];
 	int r;
 
-	if (h->version != MB_PROTOCOL_VERSION) {
+	msg.welcome.version = mb_version_common(h->version, h->newest_version, MB_PROTOCOL_OLDEST,
+						MB_PROTOCOL_VERSION);
+	if (!msg.welcome.version) {
 		snprintf(text, sizeof(text), "protocol version %" PRIu32 "; this server knows %d",
 			 h->version, MB_PROTOCOL_VERSION);
 		refuse(s, MB_REFUSED_VERSION, text);
 		return;
 	}
-	msg.welcome.version = MB_PROTOCOL_VERSION;
 	msg.welcome.server = mb_version;
 	msg.welcome.max_frame_bytes = s->all->config.max_frame_bytes;
 	/* A break in a Delta would be chance or malice; it must not speak for others. */

@@ -191,6 +191,20 @@ static void go_away(struct mb_uplink *u, const char *why)
 	u->backoff_ns = MB_MIN(u->backoff_ns * 2, u->config.retry_max_ns);
 }
 
+void mb_uplink_begin_anew(struct mb_uplink *u, const struct mb_boot *boot,
+			  const struct mb_identity *identity)
+{
+	drop(&u->base);
+	drop(&u->sent);
+	drop(&u->newest);
+	u->config.hello.boot = *boot;
+	u->config.hello.identity = *identity;
+	mb_line_close(&u->line);
+	u->state = AWAY;
+	u->greeted = false;
+	u->retry_ns = mb_now_ns();
+}
+
 static void wait_for_answer(struct mb_uplink *u, unsigned int seconds)
 {
 	u->deadline_ns = mb_now_ns() + seconds * 1000000000ull;

@@ -13,7 +13,7 @@
 #include "server/access_log.h"
 #include "server/socket_file.h"
 
-enum { CONNECTIONS_MAX = 64, IDLE_S = 30, PEM_BYTES_MAX = 1 << 20 };
+enum { CONNECTIONS_MAX = 64, IDLE_S = 30, PEM_BYTES_MAX = 1 << 20, QUERY_TEXT_MAX = 299 };
 
 /* What the library reads of our files. */
 struct pem {
@@ -44,6 +44,9 @@ static unsigned int status_of(int r)
 		return MHD_HTTP_METHOD_NOT_ALLOWED;
 	case -EINVAL:
 		return MHD_HTTP_BAD_REQUEST;
+	case -EALREADY:
+	case -EXDEV:
+		return MHD_HTTP_CONFLICT;
 	case -ENOSPC:
 	case -ERANGE:
 		return MHD_HTTP_UNPROCESSABLE_CONTENT;
@@ -137,9 +140,27 @@ static void name_peer(struct mb_http *h, struct MHD_Connection *c, char *text, s
 		*colon = 0;
 }
 
+/* What was asked for besides the path; what does not fit is left off. */
+static enum MHD_Result add_argument(void *ctx, enum MHD_ValueKind kind, const char *key,
+				    const char *value)
+{
+	struct mb_buf *text = ctx;
+
+	(void)kind;
+	if (text->len + strlen(key) + strlen(value ? value : "") + 3 > QUERY_TEXT_MAX)
+		return MHD_NO;
+	if (text->len)
+		mb_buf_put_u8(text, '&');
+	mb_buf_put(text, key, strlen(key));
+	mb_buf_put_u8(text, '=');
+	mb_buf_put(text, value ? value : "", strlen(value ? value : ""));
+	return MHD_YES;
+}
+
 static void log_access(struct mb_http *h, struct MHD_Connection *c, const struct mb_caller *caller,
 		       const char *method, const char *url, unsigned int status, const char *why)
 {
+	mb_cleanup(mb_buf_deinit) struct mb_buf query_text = { 0 };
 	char peer[128];
 	struct mb_err err = { 0 };
 	struct mb_access a = { .at_unix_ms = mb_unix_ns() / 1000000,
@@ -151,6 +172,9 @@ static void log_access(struct mb_http *h, struct MHD_Connection *c, const struct
 			       .status = status,
 			       .reason = why };
 
+	MHD_get_connection_values(c, MHD_GET_ARGUMENT_KIND, add_argument, &query_text);
+	mb_buf_put_u8(&query_text, 0);
+	a.query = query_text.failed ? "" : (const char *)query_text.data;
 	name_peer(h, c, peer, sizeof(peer));
 	if (mb_access_log_put(h->access_log, &a, mb_now_ns(), &err) < 0)
 		h->config.warn(h->config.ctx, err.text);

@@ -22,6 +22,7 @@
 #include "server/historian.h"
 #include "server/http.h"
 #include "server/ingest.h"
+#include "server/rotations.h"
 #include "server/session.h"
 #include "server/sharing.h"
 #include "server/store.h"
@@ -273,6 +274,9 @@ static int open_data(struct server *s, struct mb_err *err)
 	    (r = mb_store_open(o->db, &s->api.store, err)) < 0 ||
 	    (r = mb_sharing_create(s->fleet, &s->sharing, err)) < 0)
 		return r;
+	r = mb_rotations_resume(s->fleet, s->api.store, err);
+	if (r < 0)
+		return r;
 	mb_fleet_set_durable(s->fleet, durable_s * 1000000000);
 	/* What a server before us was carrying out. */
 	r = mb_executions_resume(s->api.store, mb_unix_ns() / 1000000, err);
@@ -399,6 +403,7 @@ static int start(struct server *s, struct mb_err *err)
 	    event_add(s->stop[1], NULL) < 0 || event_add(s->reload, NULL) < 0)
 		return mb_fail_mem(err, "the event loop");
 	s->api.sharing = s->sharing;
+	s->api.fleet = s->fleet;
 	s->api.db_path = o->db;
 	s->api.fleet_path = o->fleet;
 	s->api.refusals = s->tls ? &s->refusals : NULL;

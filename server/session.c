@@ -631,6 +631,8 @@ static void take_result(struct mb_sessions *all, struct mb_ingest_job *job)
 	struct session *s = job->session;
 	struct mb_msg msg = { 0 };
 
+	if (*job->news)
+		all->config.say(all->config.ctx, false, job->news);
 	release(s);
 	if (!s->bev) {
 		free_session(s);

@@ -23,6 +23,7 @@
 #include "server/http.h"
 #include "server/ingest.h"
 #include "server/rotations.h"
+#include "server/sandbox.h"
 #include "server/session.h"
 #include "server/sharing.h"
 #include "server/store.h"
@@ -35,7 +36,8 @@ struct options {
 	int n_listen;
 	uint64_t sharing_ns, keep_ns, max_agents, frame_budget_mb;
 	struct mb_tls_files tls;
-	const char *tokens, *access_log;
+	const char *tokens, *access_log, *user;
+	enum mb_sandbox sandbox;
 	gid_t http_group;
 	bool insecure, verbose;
 };
@@ -54,7 +56,9 @@ enum {
 	OPT_TLS_KEY,
 	OPT_TLS_CA,
 	OPT_TLS_CRL,
-	OPT_INSECURE
+	OPT_INSECURE,
+	OPT_USER,
+	OPT_SECCOMP
 };
 
 static const struct argp_option options[] = {
@@ -94,9 +98,27 @@ static const struct argp_option options[] = {
 	{ "forget-vm", OPT_FORGET, "NAME", 0,
 	  "take a VM that is no more out of the database, and end; not while a server runs on it",
 	  0 },
+	{ "user", OPT_USER, "NAME", 0,
+	  "started by root: become this user first, who must be able to read and write all files",
+	  0 },
+	{ "seccomp", OPT_SECCOMP, "HOW", 0,
+	  "of system calls that a server has no use for: refuse (the kernel's log says which), "
+	  "kill (end at once), off (refuse)",
+	  0 },
 	{ "verbose", 'v', 0, 0, "say more", 0 },
 	{ 0 },
 };
+
+static enum mb_sandbox parse_seccomp(const char *how, struct argp_state *state)
+{
+	if (strcmp(how, "refuse") == 0)
+		return MB_SANDBOX_REFUSE;
+	if (strcmp(how, "kill") == 0)
+		return MB_SANDBOX_KILL;
+	if (strcmp(how, "off") != 0)
+		argp_error(state, "--seccomp %s: refuse, kill or off", how);
+	return MB_SANDBOX_OFF;
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -159,6 +181,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_INSECURE:
 		o->insecure = true;
+		break;
+	case OPT_USER:
+		o->user = arg;
+		break;
+	case OPT_SECCOMP:
+		o->sandbox = parse_seccomp(arg, state);
 		break;
 	case 'v':
 		o->verbose = true;
@@ -487,6 +515,7 @@ int main(int argc, char **argv)
 		.max_agents = 4096,
 		.frame_budget_mb = 1024,
 		.http_group = MB_NO_GROUP,
+		.sandbox = MB_SANDBOX_REFUSE,
 	};
 	struct server s = { .options = &o, .lock_fd = -1 };
 	struct mb_err err = { 0 };
@@ -501,9 +530,14 @@ int main(int argc, char **argv)
 	mb_log_init("mbserver", o.verbose ? MB_LOG_DEBUG : MB_LOG_INFO);
 	signal(SIGPIPE, SIG_IGN);
 	evthread_use_pthreads();
-	if (o.forget_vm)
+	/* Before any file: they are that user's, and can be read again. */
+	r = o.user ? mb_sandbox_become(o.user, &err) : 0;
+	if (r == 0 && o.forget_vm)
 		return forget_vm(&o);
-	r = start(&s, &err);
+	if (r == 0)
+		r = start(&s, &err);
+	if (r == 0)
+		r = mb_sandbox_close(o.sandbox, &err);
 	if (r == 0 && event_base_dispatch(s.base) < 0)
 		r = mb_fail(&err, EIO, "the event loop failed");
 	end(&s);

@@ -327,6 +327,7 @@ static int listen_http(struct server *s, struct mb_err *err)
 					  .tokens = o->tokens,
 					  .readers = o->http_group,
 					  .access_log = o->access_log,
+					  .refusals = &s->refusals,
 					  .insecure = o->insecure,
 					  .warn = on_http_warning };
 	bool local = strncmp(o->http, "unix:", 5) == 0;
@@ -434,7 +435,7 @@ static int start(struct server *s, struct mb_err *err)
 	s->api.fleet = s->fleet;
 	s->api.db_path = o->db;
 	s->api.fleet_path = o->fleet;
-	s->api.refusals = s->tls ? &s->refusals : NULL;
+	s->api.refusals = &s->refusals;
 	s->api.start_ns = mb_now_ns();
 	if ((r = mb_ingest_create(s->fleet, s->ingest_store, MB_FRAME_RAW_MAX, &s->ingest, err)) <
 		    0 ||

@@ -12,6 +12,8 @@ const char *mb_refused_for_name(enum mb_refused_for reason)
 		[MB_FOR_BAD_CERTIFICATE] = "bad_certificate",
 		[MB_FOR_BROKEN_HANDSHAKE] = "broken_handshake",
 		[MB_FOR_OTHER_VM] = "other_vm",
+		[MB_FOR_API_STRANGER] = "api_stranger",
+		[MB_FOR_API_ROLE] = "api_role",
 	};
 
 	return names[reason];

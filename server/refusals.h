@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How many connections of agents were refused for what their certificates say, by reason. */
+/*
+ * How many connections of agents were refused for what their certificates say, by reason, and how
+ * many requests to the API.
+ */
 #ifndef MB_SERVER_REFUSALS_H
 #define MB_SERVER_REFUSALS_H
 
@@ -16,11 +19,13 @@ enum mb_refused_for {
 	MB_FOR_NOT_TLS13,
 	MB_FOR_BAD_CERTIFICATE,
 	MB_FOR_BROKEN_HANDSHAKE,
-	MB_FOR_OTHER_VM, /* its certificate does not name the VM */
+	MB_FOR_OTHER_VM,     /* its certificate does not name the VM */
+	MB_FOR_API_STRANGER, /* no token or certificate, or one that is not good */
+	MB_FOR_API_ROLE,     /* whose role is too small */
 	MB_FOR_END,
 };
 
-/* Counted by the event loop, read by anyone. */
+/* Counted and read by anyone. */
 struct mb_refusals {
 	_Atomic uint64_t n[MB_FOR_END];
 };

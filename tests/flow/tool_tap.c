@@ -3,7 +3,7 @@
  * Listens where agents connect, hands everything on to a server and back, and keeps it: of the
  * n-th connection PREFIX-n-agent.bin is what the agent said, PREFIX-n-server.bin what it was told.
  * usage: tool_tap LISTEN SERVER PREFIX
- * One connection at a time, until it is killed. Prints "ready" when it listens.
+ * One connection at a time, until it is killed. Prints "ready ADDRESS" when it listens.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -83,6 +83,7 @@ int main(int argc, char **argv)
 {
 	struct mb_address at, to;
 	struct mb_err err = { 0 };
+	char text[300];
 	int listener, on = 1, r = 0;
 
 	if (argc != 4) {
@@ -97,7 +98,10 @@ int main(int argc, char **argv)
 		fail(&err, argv[1]);
 		return die(&err);
 	}
-	puts("ready");
+	at.len = sizeof(at.storage);
+	getsockname(listener, &at.sa, &at.len);
+	mb_uri_format(&at, text, sizeof(text));
+	printf("ready %s\n", text);
 	fflush(stdout);
 	for (int n = 1; r == 0; n++) {
 		mb_autoclose int agent = accept4(listener, NULL, NULL, SOCK_CLOEXEC);

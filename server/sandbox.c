@@ -80,7 +80,7 @@ static const char *const allowed[] = {
 
 struct rule {
 	const char *call;
-	struct scmp_arg_cmp when;
+	struct scmp_arg_cmp when; /* argument, how it compares, with what */
 };
 
 static int allow(scmp_filter_ctx *filter, const char *call, const struct scmp_arg_cmp *when,
@@ -110,17 +110,17 @@ static int add_rules(scmp_filter_ctx *filter, struct mb_err *err)
 {
 	const struct rule rules[] = {
 		/* Threads, no processes. */
-		{ "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD) },
+		{ "clone", { 0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD } },
 		/* How much is there to read; whether standard error is a terminal. */
-		{ "ioctl", SCMP_A1(SCMP_CMP_EQ, FIONREAD) },
-		{ "ioctl", SCMP_A1(SCMP_CMP_EQ, FIONBIO) },
-		{ "ioctl", SCMP_A1(SCMP_CMP_EQ, TCGETS) },
-		{ "mmap", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) },
-		{ "mmap2", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) },
-		{ "mprotect", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) },
-		{ "prctl", SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME) },
+		{ "ioctl", { 1, SCMP_CMP_EQ, FIONREAD, 0 } },
+		{ "ioctl", { 1, SCMP_CMP_EQ, FIONBIO, 0 } },
+		{ "ioctl", { 1, SCMP_CMP_EQ, TCGETS, 0 } },
+		{ "mmap", { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
+		{ "mmap2", { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
+		{ "mprotect", { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
+		{ "prctl", { 0, SCMP_CMP_EQ, PR_SET_NAME, 0 } },
 		/* Its own limits, to read. */
-		{ "prlimit64", SCMP_A2(SCMP_CMP_EQ, 0) },
+		{ "prlimit64", { 2, SCMP_CMP_EQ, 0, 0 } },
 	};
 	int r = 0;
 

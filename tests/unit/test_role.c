@@ -21,7 +21,8 @@ static void test_uris(void **state)
 	for (const char *const *bad =
 		     (const char *const[]){ "memory-buddies:role:", "memory-buddies:role:root",
 					    "memory-buddies:role:apply2", "memory-buddies:vm:apply",
-					    "xmemory-buddies:role:apply", "apply", "", NULL };
+					    "xmemory-buddies:role:apply",
+					    "memory-buddies;role:apply", "apply", "", NULL };
 	     *bad; bad++)
 		assert_int_equal(mb_role_of_uri(*bad), MB_ROLE_NONE);
 }

@@ -316,16 +316,18 @@ static int try_become(void)
 	const struct passwd *pw = getpwnam("nobody");
 	struct mb_err err = { 0 };
 	uid_t uid = pw->pw_uid;
-	gid_t gid = pw->pw_gid, groups[8];
+	gid_t gid = pw->pw_gid, groups[8], another = 4711;
 	int n;
 
+	if (setgroups(1, &another) < 0)
+		return 7;
 	if (mb_sandbox_become("nobody", &err) < 0) {
 		fprintf(stderr, "%s\n", err.text);
 		return 1;
 	}
 	n = getgroups(8, groups);
 	for (int i = 0; i < n; i++)
-		if (groups[i] == 0)
+		if (groups[i] == 0 || groups[i] == another)
 			return 2;
 	if (getuid() != uid || geteuid() != uid || getgid() != gid || getegid() != gid)
 		return 3;

@@ -361,14 +361,19 @@ static void test_in_clear(void **state)
 /* Who only knocks is neither counted nor told of. */
 static void test_knock(void **state)
 {
+	const struct linger reset = { .l_onoff = 1 };
 	struct scene s;
 	struct agent a;
 
 	(void)state;
 	scene_open(&s);
-	agent_reach(&a, &s, &s.tcp);
-	turn(&s);
-	agent_close(&a);
+	for (int rudely = 0; rudely < 2; rudely++) {
+		agent_reach(&a, &s, &s.tcp);
+		turn(&s);
+		if (rudely)
+			setsockopt(a.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		agent_close(&a);
+	}
 	for (int i = 0; i < MB_FOR_END; i++)
 		assert_int_equal(mb_refusals_get(&s.refusals, (enum mb_refused_for)i), 0);
 	assert_string_equal(s.said, "");

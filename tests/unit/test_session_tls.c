@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "agent/uplink.h"
 #include "proto/base/clock.h"
 #include "proto/frame.h"
 #include "tests/unit/util_pki.h"
@@ -445,6 +446,105 @@ static void test_said_once(void **state)
 	scene_close(&s);
 }
 
+/* --- the agent's own uplink ------------------------------------------------------------------- */
+
+struct ours {
+	struct scene *scene;
+	struct mb_uplink *uplink;
+	struct mb_tls *tls;
+	char said[600];
+	uint64_t acked;
+};
+
+static void on_uplink_say(void *ctx, enum mb_log_level level, const char *text)
+{
+	struct ours *o = ctx;
+
+	(void)level;
+	snprintf(o->said, sizeof(o->said), "%s", text);
+}
+
+static void on_acked(void *ctx, uint64_t epoch, size_t wire_bytes)
+{
+	struct ours *o = ctx;
+
+	(void)wire_bytes;
+	o->acked = epoch;
+}
+
+static void ours_open(struct ours *o, struct scene *s, const char *pem, const char *ca,
+		      const char *name)
+{
+	const struct mb_tls_files files = { .cert = pem, .ca = ca };
+	struct mb_uplink_config c = { .uri = "the server",
+				      .address = s->tcp,
+				      .tls_name = name,
+				      .retry_min_ns = 1000000,
+				      .retry_max_ns = 4000000,
+				      .say = on_uplink_say,
+				      .acked = on_acked,
+				      .ctx = o };
+	struct mb_epoch epoch = { .info = { .tracker = "none", .epochs = 1 } };
+	struct mb_err err = { 0 };
+
+	*o = (struct ours){ .scene = s };
+	assert_ok(mb_tls_create(false, &files, &o->tls, &err), &err);
+	c.tls = o->tls;
+	make_hello("web1", 1, &c.hello);
+	assert_ok(mb_uplink_create(&c, &o->uplink, &err), &err);
+	make_fingerprint_of(1, 1, 100, &epoch.fingerprint);
+	mb_uplink_offer(o->uplink, &epoch);
+}
+
+static void ours_close(struct ours *o)
+{
+	mb_uplink_destroy(o->uplink);
+	mb_tls_destroy(o->tls);
+	for (int i = 0; i < 5; i++)
+		turn(o->scene);
+}
+
+/* Until it has an ack, or says that. */
+static void ours_run(struct ours *o, uint64_t acked, const char *word)
+{
+	uint64_t end = mb_now_ns() + PATIENCE_NS;
+	struct mb_err err = { 0 };
+
+	while (acked ? o->acked != acked : !strstr(o->said, word)) {
+		if (mb_now_ns() > end)
+			fail_msg("%s", o->said);
+		assert_ok(mb_uplink_run(o->uplink, mb_now_ns() + 1000000, -1, &err), &err);
+		turn(o->scene);
+	}
+}
+
+/* What keeps it from the server it says, and comes again; it holds on to its epoch. */
+static void test_an_agent_of_ours(void **state)
+{
+	char their_ca[128];
+	struct scene s;
+	struct ours o;
+
+	(void)state;
+	pki_path("theirs", "ca.pem", their_ca);
+	scene_open(&s);
+	ours_open(&o, &s, web1_pem, NULL, "127.0.0.1");
+	ours_run(&o, 1, NULL);
+	ours_close(&o);
+	ours_open(&o, &s, other_pem, ca_pem, "127.0.0.1");
+	ours_run(&o, 0, "it refuses our certificate or TLS: unknown ca; trying again");
+	assert_false(mb_uplink_idle(o.uplink));
+	ours_close(&o);
+	ours_open(&o, &s, web1_pem, NULL, "elsewhere");
+	ours_run(&o, 0, "hostname mismatch; trying again");
+	ours_close(&o);
+	ours_open(&o, &s, web1_pem, their_ca, "127.0.0.1");
+	ours_run(&o, 0, "unable to get local issuer certificate; trying again");
+	assert_int_equal(o.acked, 0);
+	ours_close(&o);
+	scene_close(&s);
+}
+
 static void test_listen(void **state)
 {
 	struct mb_sessions_config c = { .max_sessions = 1, .say = on_say };
@@ -474,10 +574,11 @@ static void test_listen(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_let_in),	  cmocka_unit_test(test_other_vm),
-		cmocka_unit_test(test_kept_out),  cmocka_unit_test(test_in_clear),
-		cmocka_unit_test(test_knock),	  cmocka_unit_test(test_recheck),
-		cmocka_unit_test(test_said_once), cmocka_unit_test(test_listen),
+		cmocka_unit_test(test_let_in),	 cmocka_unit_test(test_other_vm),
+		cmocka_unit_test(test_kept_out), cmocka_unit_test(test_in_clear),
+		cmocka_unit_test(test_knock),	 cmocka_unit_test(test_an_agent_of_ours),
+		cmocka_unit_test(test_recheck),	 cmocka_unit_test(test_said_once),
+		cmocka_unit_test(test_listen),
 	};
 
 	return cmocka_run_group_tests_name("session_tls", tests, set_up, NULL);

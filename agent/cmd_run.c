@@ -204,8 +204,36 @@ static int stopped(const struct run *run, const struct options *o, struct mb_err
 		       o->schedule.epochs, run->agent.pass.epochs);
 }
 
+static void say_key(const struct mb_identity *identity)
+{
+	char text[MB_KEY_ID_TEXT];
+
+	mb_key_id_format(mb_identity_key_id(identity), text);
+	if (identity->keyed)
+		mb_info("trust domain %s, key %s", identity->domain, text);
+}
+
+/* The server must know nothing of old epochs: their digests and the new ones are strangers. */
+static void reload_key(struct run *run, const struct mb_agent_config *config)
+{
+	const struct mb_identity *identity = &run->agent.pass.digester.identity;
+	struct mb_boot boot;
+	struct mb_err err = { 0 };
+	int r = mb_boot_make(&boot, &err);
+
+	if (r == 0)
+		r = mb_agent_reload_key(&run->agent, config, &err);
+	if (r < 0)
+		mb_error("%s; the key of before stays in force", err.text);
+	if (r <= 0)
+		return;
+	mb_uplink_begin_anew(run->uplink, &boot, identity);
+	run->ticker.epoch_now = true;
+	say_key(identity);
+}
+
 /* The connection goes on as it is: what was read counts from the next one on. */
-static void reload(const struct mb_secure *secure)
+static void reload_tls(const struct mb_secure *secure)
 {
 	struct mb_err err = { 0 };
 
@@ -228,8 +256,10 @@ static int loop(struct run *run, const struct options *o, struct mb_err *err)
 		int r;
 
 		mb_ticker_take(&run->ticker);
-		if (run->ticker.reload)
-			reload(&o->secure);
+		if (run->ticker.reload) {
+			reload_tls(&o->secure);
+			reload_key(run, &o->agent);
+		}
 		run->ticker.reload = false;
 		if (done && idle)
 			return 0;
@@ -309,7 +339,8 @@ static int start(struct run *run, struct options *o, char *host_name, size_t siz
 	if (o->schedule.vm == host_name && gethostname(host_name, size - 1) < 0)
 		return mb_fail(err, errno, "host name: %m");
 	c.hello = (struct mb_hello){
-		.version = MB_PROTOCOL_VERSION,
+		.version = MB_PROTOCOL_OLDEST,
+		.newest_version = MB_PROTOCOL_VERSION,
 		.agent = mb_version,
 		.vm = o->schedule.vm,
 		.host = o->host,
@@ -320,6 +351,7 @@ static int start(struct run *run, struct options *o, char *host_name, size_t siz
 	if (!c.hello.identity.keyed)
 		mb_warning(
 			"no --key: whoever sees a digest can test a guess at the page's content");
+	say_key(&c.hello.identity);
 	/* Whoever has left it in the environment should know why figures are wrong. */
 	if (getenv("MB_DEBUG_TRACK"))
 		mb_warning("MB_DEBUG_TRACK=%s: tracking is not as it should be, on purpose",
@@ -335,7 +367,7 @@ static int start(struct run *run, struct options *o, char *host_name, size_t siz
 	/* A wrong path should show now. */
 	if ((r = mb_metrics_file_write(&run->metrics, &run->pace, err)) < 0)
 		return mb_fail_in(err, r, "--metrics");
-	run->ticker.reloads = o->secure.tls;
+	run->ticker.reloads = o->secure.tls || o->agent.key_file;
 	say_boot(&c.hello.boot);
 	/* All is open. Others' memory (process:) is opened again when it changes. */
 	if (run->agent.info.this_machine &&

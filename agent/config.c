@@ -24,8 +24,7 @@ static const struct argp_option options[] = {
 	  "trust domain: the VMs that may be compared with this one (default)", 2 },
 	{ "key", OPT_KEY, "FILE", 0,
 	  "the trust domain's key, 32 hex digits; without it whoever sees a digest can test a "
-	  "guess "
-	  "at the page's content",
+	  "guess at the page's content. SIGHUP: mbagent run reads it again",
 	  2 },
 	{ "bits", OPT_BITS, "64|48", 0, "bits kept of each digest (64)", 2 },
 	{ "hash", OPT_HASH, "NAME", 0,
@@ -136,6 +135,21 @@ int mb_agent_open(struct mb_agent *a, const struct mb_agent_config *config,
 failed:
 	explicit_bzero(key, sizeof(key));
 	mb_agent_close(a);
+	return r;
+}
+
+int mb_agent_reload_key(struct mb_agent *a, const struct mb_agent_config *config,
+			struct mb_err *err)
+{
+	uint8_t key[MB_KEY_BYTES];
+	int r;
+
+	if (!config->key_file)
+		return 0;
+	r = read_key(config->key_file, key, err);
+	if (r == 0 && memcmp(key, a->pass.digester.key, sizeof(key)) != 0)
+		r = mb_pass_rekey(&a->pass, key, err) < 0 ? -EXDEV : 1;
+	explicit_bzero(key, sizeof(key));
 	return r;
 }
 

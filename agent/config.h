@@ -36,6 +36,12 @@ struct mb_agent {
 int mb_agent_open(struct mb_agent *a, const struct mb_agent_config *config,
 		  const struct mb_tracker_wish *wish, struct mb_err *err);
 void mb_agent_close(struct mb_agent *a);
+/*
+ * Reads the key file again. 1: it has another key, which the next epoch has; 0: it has not. What is
+ * wrong with it leaves all as it was.
+ */
+int mb_agent_reload_key(struct mb_agent *a, const struct mb_agent_config *config,
+			struct mb_err *err);
 
 /* Prints "mbagent: error: ..." once; returns MB_EXIT_FAILED. */
 int mb_agent_failed(const struct mb_err *err);

@@ -58,6 +58,26 @@ void mb_pass_deinit(struct mb_pass *p)
 	free(p->meanwhile.words);
 }
 
+int mb_pass_rekey(struct mb_pass *p, const uint8_t *key, struct mb_err *err)
+{
+	const struct mb_identity *id = &p->digester.identity;
+	struct mb_digester d = { 0 };
+	int r = !p->blind || !id->keyed ?
+			mb_fail(err, EXDEV, "digests cannot be given another key here") :
+			mb_digester_init(&d, id->algorithm, id->page_bytes, id->bits, id->domain,
+					 key, err);
+
+	if (r == 0) {
+		p->digester = d;
+		/* What is remembered has the old key. */
+		mb_page_table_clear(&p->table);
+		mb_fingerprint_deinit(&p->last);
+		p->lost = true;
+	}
+	explicit_bzero(&d, sizeof(d));
+	return r;
+}
+
 /* The epoch under way, beside the one before it. */
 struct walk {
 	struct mb_pass *pass;

@@ -72,6 +72,11 @@ struct mb_epoch {
 int mb_pass_init(struct mb_pass *p, struct mb_source *source, struct mb_tracker *tracker,
 		 uint32_t bits, const char *domain, const uint8_t *key, struct mb_err *err);
 void mb_pass_deinit(struct mb_pass *p);
+/*
+ * Another key: the next epoch is as the first one, everything is read. -EXDEV: there was none, or
+ * the source's digests are keyed already.
+ */
+int mb_pass_rekey(struct mb_pass *p, const uint8_t *key, struct mb_err *err);
 /* -ENODATA: the source has no further epoch. The fingerprint is the caller's. */
 int mb_pass_run(struct mb_pass *p, struct mb_epoch *ret, struct mb_err *err);
 

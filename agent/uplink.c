@@ -205,6 +205,20 @@ static void go_away_for(struct mb_uplink *u, const char *why, uint64_t pause_ns)
 	u->backoff_ns = MB_MIN(u->backoff_ns * 2, u->config.retry_max_ns);
 }
 
+void mb_uplink_begin_anew(struct mb_uplink *u, const struct mb_boot *boot,
+			  const struct mb_identity *identity)
+{
+	drop(&u->base);
+	drop(&u->sent);
+	drop(&u->newest);
+	u->config.hello.boot = *boot;
+	u->config.hello.identity = *identity;
+	mb_line_close(&u->line);
+	u->state = AWAY;
+	u->greeted = false;
+	u->retry_ns = mb_now_ns();
+}
+
 static void go_away(struct mb_uplink *u, const char *why)
 {
 	go_away_for(u, why, 0);
@@ -323,6 +337,19 @@ static int send_newest(struct mb_uplink *u, struct mb_err *err)
 	return 0;
 }
 
+/* It must be one that we have offered. */
+static bool agree(struct mb_uplink *u, const struct mb_welcome *w)
+{
+	const struct mb_hello *h = &u->config.hello;
+	char why[80];
+
+	if (w->version >= h->version && w->version <= MB_MAX(h->version, h->newest_version))
+		return true;
+	snprintf(why, sizeof(why), "server wants to speak protocol version %" PRIu32, w->version);
+	go_away(u, why);
+	return false;
+}
+
 static void take_welcome(struct mb_uplink *u, const struct mb_welcome *w)
 {
 	struct mb_fingerprint_id id = mb_fingerprint_id(&u->base.fp);
@@ -399,7 +426,8 @@ static int take_message(struct mb_uplink *u, const struct mb_msg *msg, struct mb
 	switch (msg->type) {
 	case MB_MSG_WELCOME:
 		if (u->state == GREETING) {
-			take_welcome(u, &msg->welcome);
+			if (agree(u, &msg->welcome))
+				take_welcome(u, &msg->welcome);
 			return 0;
 		}
 		break;

@@ -49,6 +49,12 @@ void mb_uplink_destroy(struct mb_uplink *u);
 
 /* Takes the epoch's fingerprint over (leaves it empty); gives it the next number. */
 void mb_uplink_offer(struct mb_uplink *u, struct mb_epoch *epoch);
+/*
+ * Epochs from now on have nothing in common with those before, which are dropped: another `boot`
+ * and `identity`. Starts over with a Hello that says so.
+ */
+void mb_uplink_begin_anew(struct mb_uplink *u, const struct mb_boot *boot,
+			  const struct mb_identity *identity);
 /* Nothing waits for an ack. */
 bool mb_uplink_idle(const struct mb_uplink *u);
 /*

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -112,6 +113,25 @@ int mb_identity_compare(const struct mb_identity *a, const struct mb_identity *b
 			       "another key: trust domain \"%s\" gives the zero page %016" PRIx64
 			       ", but %016" PRIx64 " there",
 			       a->domain, a->zero_digest, b->zero_digest);
+	return 0;
+}
+
+uint32_t mb_identity_key_id(const struct mb_identity *id)
+{
+	return (uint32_t)(id->zero_digest >> (id->bits - 32));
+}
+
+void mb_key_id_format(uint32_t id, char text[MB_KEY_ID_TEXT])
+{
+	snprintf(text, MB_KEY_ID_TEXT, "%08" PRIx32, id);
+}
+
+int mb_key_id_parse(const char *text, uint32_t *ret, struct mb_err *err)
+{
+	if (strlen(text) != 8 || strspn(text, "0123456789abcdefABCDEF") != 8)
+		return mb_fail(err, EINVAL,
+			       "key id \"%.20s\": 8 hex digits, as mbctl key id says them", text);
+	*ret = (uint32_t)strtoul(text, NULL, 16);
 	return 0;
 }
 

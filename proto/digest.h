@@ -73,6 +73,15 @@ int mb_identity_compare(const struct mb_identity *a, const struct mb_identity *b
 bool mb_identity_same_space(const struct mb_identity *a, const struct mb_identity *b);
 const char *mb_algorithm_name(enum mb_algorithm algorithm);
 
+/*
+ * What people call a key by: the high 32 bits of the zero page's digest, 8 hex digits. The same for
+ * any `bits`, another for another algorithm. It does not show the key.
+ */
+enum { MB_KEY_ID_TEXT = 9 };
+uint32_t mb_identity_key_id(const struct mb_identity *id);
+void mb_key_id_format(uint32_t id, char text[MB_KEY_ID_TEXT]);
+int mb_key_id_parse(const char *text, uint32_t *ret, struct mb_err *err);
+
 /* The largest digest of an identity. */
 static inline uint64_t mb_digest_max(uint32_t bits)
 {

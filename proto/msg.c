@@ -167,6 +167,8 @@ static void put_hello(const struct mb_hello *h, struct parts *p, Message *to)
 	p->hello.identity = &p->identity;
 	p->hello.memory_bytes = h->memory_bytes;
 	p->hello.source = borrow(h->source);
+	if (h->newest_version > h->version)
+		p->hello.newest_version = h->newest_version;
 	to->body_case = MEMBUDDIES__MESSAGE__BODY_HELLO;
 	to->hello = &p->hello;
 }
@@ -492,18 +494,32 @@ static int get_pass(const Membuddies__Pass *from, struct mb_pass_info *to, struc
 	return check_text(from->tracker, "pass.tracker", err);
 }
 
+uint32_t mb_version_common(uint32_t oldest, uint32_t newest, uint32_t our_oldest,
+			   uint32_t our_newest)
+{
+	uint32_t common = MB_MIN(newest, our_newest);
+
+	return common >= oldest && common >= our_oldest ? common : 0;
+}
+
+/* One that is not has other fields that may mean something else: only the version is read. */
+static bool version_is_known(uint32_t version)
+{
+	return version >= MB_PROTOCOL_OLDEST && version <= MB_PROTOCOL_VERSION;
+}
+
 static int get_hello(const Membuddies__Hello *from, struct mb_hello *to, struct mb_err *err)
 {
 	int r;
 
 	*to = (struct mb_hello){ .version = from->version,
+				 .newest_version = MB_MAX(from->version, from->newest_version),
 				 .agent = from->agent,
 				 .vm = from->vm,
 				 .host = from->host,
 				 .memory_bytes = from->memory_bytes,
 				 .source = from->source };
-	/* A newer agent's other fields may mean something else: the version is judged first. */
-	if (to->version != MB_PROTOCOL_VERSION)
+	if (!version_is_known(to->version))
 		return 0;
 	if (to->memory_bytes >> 63)
 		return mb_fail(err, EBADMSG, "field memory_bytes: above 2^63");
@@ -524,6 +540,8 @@ static int get_welcome(const Membuddies__Welcome *from, struct mb_welcome *to, s
 				   .server = from->server,
 				   .epoch = from->epoch,
 				   .max_frame_bytes = from->max_frame_bytes };
+	if (!version_is_known(to->version))
+		return 0;
 	if ((r = check_text(to->server, "server", err)) < 0 ||
 	    (r = get_boot(from->boot, &to->boot, err)) < 0)
 		return r;

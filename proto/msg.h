@@ -18,7 +18,8 @@
 #include "proto/delta.h"
 #include "proto/digest.h"
 
-#define MB_PROTOCOL_VERSION 1
+#define MB_PROTOCOL_VERSION 1 /* the newest that this program speaks */
+#define MB_PROTOCOL_OLDEST  1
 #define MB_BOOT_BYTES	    16
 #define MB_NAME_MAX	    128 /* VM and host names, with the closing NUL */
 
@@ -50,7 +51,7 @@ struct mb_boot {
 };
 
 struct mb_hello {
-	uint32_t version;
+	uint32_t version; /* the oldest that the agent speaks, and of this message */
 	const char *agent;
 	const char *vm;
 	const char *host; /* "" when the agent does not know */
@@ -58,10 +59,11 @@ struct mb_hello {
 	struct mb_identity identity;
 	uint64_t memory_bytes;
 	const char *source;
+	uint32_t newest_version; /* that it speaks; 0: `version`, and never below that unpacked */
 };
 
 struct mb_welcome {
-	uint32_t version;
+	uint32_t version; /* that is spoken from now on */
 	const char *server;
 	struct mb_boot boot; /* of what the server holds; all zero when it holds nothing */
 	uint64_t epoch;
@@ -144,6 +146,10 @@ int mb_msg_pack(const struct mb_msg *msg, struct mb_buf *out, struct mb_err *err
 int mb_msg_unpack(struct mb_slice raw, struct mb_msg *ret, struct mb_err *err);
 void mb_msg_deinit(struct mb_msg *msg);
 const char *mb_msg_type_name(enum mb_msg_type type);
+
+/* The newest version that is in both ranges (both ends included); 0: there is none. */
+uint32_t mb_version_common(uint32_t oldest, uint32_t newest, uint32_t our_oldest,
+			   uint32_t our_newest);
 
 /* Message to frame and back, in one go. */
 int mb_msg_to_frame(const struct mb_msg *msg, struct mb_buf *out, struct mb_err *err);

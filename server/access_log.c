@@ -64,11 +64,11 @@ int mb_access_log_put(struct mb_access_log *l, const struct mb_access *a, uint64
 		return 0;
 	if (a->role == MB_ROLE_NONE && !mb_muffle_pass(&l->muffle, a->peer, now_ns, &held_back))
 		return 0;
-	o = json_pack("{s:I, s:o, s:o, s:s, s:o, s:o, s:i, s:o, s:I}", "at_unix_ms",
+	o = json_pack("{s:I, s:o, s:o, s:s, s:o, s:o, s:o, s:i, s:o, s:I}", "at_unix_ms",
 		      (json_int_t)a->at_unix_ms, "who", text(a->who), "peer", text(a->peer), "role",
 		      mb_role_name(a->role), "method", text(a->method), "path", text(a->path),
-		      "status", (int)a->status, "reason", text(a->reason), "not_logged",
-		      (json_int_t)held_back);
+		      "query", text(a->query), "status", (int)a->status, "reason", text(a->reason),
+		      "not_logged", (json_int_t)held_back);
 	line = o ? json_dumps(o, JSON_COMPACT) : NULL;
 	json_decref(o);
 	if (!line)

@@ -18,6 +18,7 @@ struct mb_access {
 	const char *peer; /* address without its port */
 	enum mb_role role;
 	const char *method, *path;
+	const char *query; /* "a=1&b=2", decoded; "": none */
 	unsigned int status;
 	const char *reason; /* "" where it was done */
 };

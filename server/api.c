@@ -10,6 +10,7 @@
 #include "proto/base/version.h"
 #include "server/ask.h"
 #include "server/executions.h"
+#include "server/rotations.h"
 #include "server/scene.h"
 
 static json_t *number(uint64_t v)
@@ -43,6 +44,14 @@ static void set_self_sharing(json_t *to, const struct mb_self_sharing *s)
 	json_object_set_new(to, "self_nonzero", number(s->self_nonzero));
 }
 
+static json_t *key_id(const struct mb_identity *identity)
+{
+	char text[MB_KEY_ID_TEXT];
+
+	mb_key_id_format(mb_identity_key_id(identity), text);
+	return json_string(text);
+}
+
 /* --- /v1/status ------------------------------------------------------------------------------- */
 
 static json_t *vm_status(const struct mb_scene *s, uint32_t i)
@@ -58,6 +67,7 @@ static json_t *vm_status(const struct mb_scene *s, uint32_t i)
 		(json_int_t)(vm->acked_unix_ns / 1000000), "last_wire_bytes",
 		(json_int_t)vm->wire_bytes);
 
+	json_object_set_new(o, "key", key_id(&vm->identity));
 	set_self_sharing(o, &vm->sharing);
 	return o;
 }
@@ -89,6 +99,7 @@ static int status(struct mb_api *api, const struct mb_scene *s, json_t **ret)
 			 "uptime_s", (json_int_t)((mb_now_ns() - api->start_ns) / 1000000000), "db",
 			 api->db_path, "generation", (json_int_t)s->view->fleet.generation, "hosts",
 			 hosts, "vms", vms);
+	json_object_set_new(*ret, "rotations", mb_rotations_list(api->fleet));
 	if (api->refusals && *ret)
 		json_object_set_new(*ret, "refused", refusals(api->refusals));
 	return 0;
@@ -112,8 +123,9 @@ static json_t *comparable(const struct mb_scene *s, const struct mb_comparable *
 			json_array_append_new(row, number(set->inter[(size_t)i * set->n + j]));
 		json_array_append_new(inter, row);
 	}
-	return json_pack("{s:s, s:s, s:i, s:i, s:o, s:o}", "domain", set->identity.domain,
-			 "algorithm", mb_algorithm_name(set->identity.algorithm), "bits",
+	return json_pack("{s:s, s:o, s:s, s:i, s:i, s:o, s:o}", "domain", set->identity.domain,
+			 "key", key_id(&set->identity), "algorithm",
+			 mb_algorithm_name(set->identity.algorithm), "bits",
 			 (int)set->identity.bits, "page_bytes", (int)set->identity.page_bytes,
 			 "vms", vms, "inter", inter);
 }
@@ -135,7 +147,7 @@ static json_t *host_sharing(const struct mb_scene *s, uint32_t host, uint8_t *on
 			 (json_int_t)inter);
 }
 
-static int share(const struct mb_scene *s, json_t **ret, struct mb_err *err)
+static int share(struct mb_api *api, const struct mb_scene *s, json_t **ret, struct mb_err *err)
 {
 	mb_autofree uint8_t *on_host = calloc(s->fleet.view.n_vms + 1, 1);
 	json_t *sets = json_array(), *hosts = json_array();
@@ -144,7 +156,8 @@ static int share(const struct mb_scene *s, json_t **ret, struct mb_err *err)
 		json_array_append_new(sets, comparable(s, &s->view->sets[i]));
 	for (uint32_t i = 0; on_host && i < s->fleet.view.n_hosts; i++)
 		json_array_append_new(hosts, host_sharing(s, i, on_host));
-	*ret = json_pack("{s:o, s:o}", "identities", sets, "hosts", hosts);
+	*ret = json_pack("{s:o, s:o, s:o}", "identities", sets, "hosts", hosts, "rotations",
+			 mb_rotations_list(api->fleet));
 	return on_host ? 0 : mb_fail_mem(err, "an answer");
 }
 
@@ -361,6 +374,9 @@ int mb_api_post(struct mb_api *api, const char *path, mb_api_query query, void *
 	int r;
 
 	*ret_json = NULL;
+	if (strcmp(path, "/v1/rotate") == 0 && api->fleet)
+		return mb_rotations_begin(api->fleet, api->store, query(ctx, "domain"),
+					  query(ctx, "to"), ret_json, err);
 	if (strncmp(path, "/v1/", 4) != 0 || !mb_ask_plans(path + 4))
 		return mb_fail(err, EOPNOTSUPP, "nothing can be changed there");
 	r = mb_scene_open(api, &s, err);
@@ -379,7 +395,7 @@ int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *c
 		r = r < 0 ? r : status(api, &s, ret_json);
 	} else if (strcmp(path, "/v1/share") == 0) {
 		r = mb_scene_open(api, &s, err);
-		r = r < 0 ? r : share(&s, ret_json, err);
+		r = r < 0 ? r : share(api, &s, ret_json, err);
 	} else if (strcmp(path, "/v1/history") == 0) {
 		r = mb_scene_open(api, &s, err);
 		r = r < 0 ? r : history(api, &s, query, ctx, ret_json, err);

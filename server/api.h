@@ -31,7 +31,8 @@ typedef mb_ask_query mb_api_query;
 int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *ctx,
 	       json_t **ret_json, struct mb_err *err);
 /*
- * The same question, and its plan is carried out (by the dry mover, so far) and kept: the answer
+ * /v1/rotate begins the change of a trust domain's key. All else is the same question as by
+ * mb_api_get(), and its plan is carried out (by the dry mover, so far) and kept: the answer
  * has an "execution", too. -EOPNOTSUPP: a path that can only be read (405).
  */
 int mb_api_post(struct mb_api *api, const char *path, mb_api_query query, void *ctx,

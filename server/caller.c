@@ -25,10 +25,42 @@ void mb_caller_by_token(const struct mb_tokens *tokens, const char *authorizatio
 	if (!t) {
 		ret->role = MB_ROLE_NONE;
 		ret->strange = true;
+		snprintf(ret->why, sizeof(ret->why),
+			 "a token is needed (Authorization: Bearer; mbctl token add), or an "
+			 "operator's certificate (mbctl pki operator)");
 		return;
 	}
 	ret->role = t->role;
 	snprintf(ret->who, sizeof(ret->who), "token %s", t->name);
+}
+
+static void take_role(const char *uri, void *ctx)
+{
+	struct mb_caller *c = ctx;
+	enum mb_role role = mb_role_of_uri(uri);
+
+	c->role = MB_MAX(c->role, role);
+}
+
+void mb_caller_by_certificate(const struct mb_tls *tls, const struct mb_slice *chain, size_t n,
+			      struct mb_caller *ret)
+{
+	struct mb_err err = { 0 };
+	char name[80];
+	int r;
+
+	*ret = (struct mb_caller){ .role = MB_ROLE_NONE, .who = "anyone" };
+	r = mb_tls_check_client(tls, chain, n, take_role, ret, name, sizeof(name), &err);
+	if (r == 0 && ret->role != MB_ROLE_NONE) {
+		snprintf(ret->who, sizeof(ret->who), "certificate %s", name);
+		return;
+	}
+	ret->role = MB_ROLE_NONE;
+	ret->strange = true;
+	if (r == 0)
+		snprintf(ret->why, sizeof(ret->why), "certificate of \"%s\" names no role", name);
+	else
+		snprintf(ret->why, sizeof(ret->why), "certificate of \"%s\": %s", name, err.text);
 }
 
 static bool in_group(int fd, gid_t own, gid_t wanted)
@@ -57,7 +89,10 @@ void mb_caller_by_socket(int fd, gid_t readers, struct mb_caller *ret)
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
-	*ret = (struct mb_caller){ .role = MB_ROLE_NONE, .who = "anyone", .strange = true };
+	*ret = (struct mb_caller){ .role = MB_ROLE_NONE,
+				   .who = "anyone",
+				   .strange = true,
+				   .why = "who asks is not known" };
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
 		return;
 	ret->strange = false;

@@ -71,6 +71,7 @@ struct mb_fleet {
 	struct mb_vm **vms; /* each on its own, so that the array may move */
 	uint32_t n, cap;
 	uint64_t generation;
+	struct mb_key_rotations rotations;
 };
 
 int mb_fleet_create(struct mb_fleet **ret, struct mb_err *err)
@@ -102,6 +103,7 @@ void mb_fleet_destroy(struct mb_fleet *f)
 		free(f->vms[i]);
 	}
 	free(f->vms);
+	mb_key_rotations_deinit(&f->rotations);
 	pthread_mutex_destroy(&f->lock);
 	pthread_mutex_destroy(&f->settle_lock);
 	free(f);
@@ -152,6 +154,10 @@ int mb_fleet_add(struct mb_fleet *f, const struct mb_vm *vm, struct mb_err *err)
 static int check_key(const struct mb_fleet *f, const struct mb_identity *identity,
 		     const struct mb_vm *self, struct mb_err *err)
 {
+	const struct mb_key_rotation *r = mb_key_rotations_find(&f->rotations, identity->domain);
+
+	if (r)
+		return mb_key_rotation_check(r, identity, err);
 	for (uint32_t i = 0; i < f->n; i++) {
 		const struct mb_vm *other = f->vms[i];
 
@@ -171,6 +177,21 @@ int mb_fleet_check_key(struct mb_fleet *f, uint32_t vm, const struct mb_identity
 	r = check_key(f, identity, f->vms[vm], err);
 	pthread_mutex_unlock(&f->lock);
 	return r;
+}
+
+bool mb_fleet_may_coexist(struct mb_fleet *f, const struct mb_identity *a,
+			  const struct mb_identity *b)
+{
+	const struct mb_key_rotation *r;
+	bool may;
+
+	if (mb_identity_compare(a, b, NULL) == 0)
+		return true;
+	pthread_mutex_lock(&f->lock);
+	r = mb_key_rotations_find(&f->rotations, a->domain);
+	may = r && mb_key_rotation_check(r, a, NULL) == 0 && mb_key_rotation_check(r, b, NULL) == 0;
+	pthread_mutex_unlock(&f->lock);
+	return may;
 }
 
 static void copy_hello(struct mb_vm *vm, const struct mb_hello *h)
@@ -316,6 +337,15 @@ void mb_fleet_settle(struct mb_fleet *f)
 	} while (ref);
 }
 
+/* Under the lock. */
+static void count_key(struct mb_fleet *f, const struct mb_vm *vm, int by)
+{
+	struct mb_key_rotation *r = mb_key_rotations_find(&f->rotations, vm->identity.domain);
+
+	if (r && vm->epoch)
+		mb_key_rotation_count(r, &vm->identity, by);
+}
+
 /* Contents of two hash identities cannot be compared. */
 static bool comes_after(const struct mb_vm *vm, const struct mb_vm *old)
 {
@@ -351,6 +381,8 @@ void mb_fleet_publish(struct mb_fleet *f, uint32_t index, const struct mb_vm *vm
 	own->pass.tracker = NULL;
 	own->totals = old.totals;
 	add_up(&own->totals, own);
+	count_key(f, &old, -1);
+	count_key(f, own, 1);
 	if (own->fp && own->fp != old.fp)
 		own->fp->seen_ns = mb_now_ns();
 	f->generation++;
@@ -416,4 +448,82 @@ uint64_t mb_fleet_generation(struct mb_fleet *f)
 	g = f->generation;
 	pthread_mutex_unlock(&f->lock);
 	return g;
+}
+
+/* --- keys that are changed (key_rotation.h) --------------------------------------------------- */
+
+/* Under the lock. r->from: of some VM, unless it is known. */
+static void count_keys(const struct mb_fleet *f, struct mb_key_rotation *r, bool is_known)
+{
+	r->n_from = r->n_to = r->n_other = 0;
+	for (uint32_t i = 0; i < f->n; i++) {
+		const struct mb_vm *vm = f->vms[i];
+
+		if (!vm->epoch || strcmp(vm->identity.domain, r->domain) != 0)
+			continue;
+		if (!is_known)
+			r->from = r->to = mb_identity_key_id(&vm->identity);
+		is_known = true;
+		mb_key_rotation_count(r, &vm->identity, 1);
+	}
+}
+
+int mb_fleet_plan_rotation(struct mb_fleet *f, const char *domain, uint32_t to,
+			   struct mb_key_rotation *ret, struct mb_err *err)
+{
+	int r;
+
+	*ret = (struct mb_key_rotation){ 0 };
+	snprintf(ret->domain, sizeof(ret->domain), "%s", domain);
+	pthread_mutex_lock(&f->lock);
+	count_keys(f, ret, false);
+	r = mb_key_rotation_plan(ret, mb_key_rotations_find(&f->rotations, domain), to, err);
+	pthread_mutex_unlock(&f->lock);
+	return r;
+}
+
+int mb_fleet_begin_rotation(struct mb_fleet *f, const struct mb_key_rotation *r, struct mb_err *err)
+{
+	struct mb_key_rotation own = *r, *last;
+	int e = 1;
+
+	pthread_mutex_lock(&f->lock);
+	count_keys(f, &own, true);
+	last = mb_key_rotations_find(&f->rotations, r->domain);
+	if (own.n_from)
+		e = mb_key_rotations_put(&f->rotations, &own, err);
+	else if (last)
+		mb_key_rotations_remove(&f->rotations, last);
+	pthread_mutex_unlock(&f->lock);
+	return e;
+}
+
+bool mb_fleet_rotation(struct mb_fleet *f, uint32_t i, struct mb_key_rotation *ret)
+{
+	bool there;
+
+	pthread_mutex_lock(&f->lock);
+	there = i < f->rotations.n;
+	if (there)
+		*ret = f->rotations.list[i];
+	pthread_mutex_unlock(&f->lock);
+	return there;
+}
+
+bool mb_fleet_end_rotation(struct mb_fleet *f, struct mb_key_rotation *ret)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&f->lock);
+	for (uint32_t i = 0; i < f->rotations.n && !found; i++) {
+		struct mb_key_rotation *r = &f->rotations.list[i];
+
+		found = !r->n_from;
+		if (!found)
+			continue;
+		*ret = *r;
+		mb_key_rotations_remove(&f->rotations, r);
+	}
+	pthread_mutex_unlock(&f->lock);
+	return found;
 }

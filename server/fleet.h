@@ -16,6 +16,7 @@
 #include "proto/fingerprint.h"
 #include "proto/msg.h"
 #include "server/durable.h"
+#include "server/key_rotation.h"
 
 enum { MB_SERVED_VMS_MAX = 100000, MB_TEXT_MAX = 401 };
 
@@ -74,6 +75,9 @@ int mb_fleet_greet(struct mb_fleet *f, const struct mb_hello *hello, uint64_t se
 /* -EXDEV: other VMs of the trust domain are held, and they have another key. */
 int mb_fleet_check_key(struct mb_fleet *f, uint32_t vm, const struct mb_identity *identity,
 		       struct mb_err *err);
+/* Both identities may be held: they have one key, or those of a rotation. */
+bool mb_fleet_may_coexist(struct mb_fleet *f, const struct mb_identity *a,
+			  const struct mb_identity *b);
 void mb_fleet_leave(struct mb_fleet *f, uint32_t vm, uint64_t session);
 
 /* A copy, with a reference of its own: mb_vm_deinit(). */
@@ -101,5 +105,19 @@ int mb_fleet_snapshot(struct mb_fleet *f, struct mb_fleet_snapshot *ret, struct 
 void mb_fleet_refresh(struct mb_fleet *f, struct mb_fleet_snapshot *s);
 void mb_fleet_snapshot_deinit(struct mb_fleet_snapshot *s);
 uint64_t mb_fleet_generation(struct mb_fleet *f);
+
+/* What mb_fleet_begin_rotation() would begin, or why it must not: mb_key_rotation_plan(). */
+int mb_fleet_plan_rotation(struct mb_fleet *f, const char *domain, uint32_t to,
+			   struct mb_key_rotation *ret, struct mb_err *err);
+/* Counts anew. 1: it is over at once, since no VM that is held has the key it comes from. */
+int mb_fleet_begin_rotation(struct mb_fleet *f, const struct mb_key_rotation *r,
+			    struct mb_err *err);
+/* The i-th of those under way; false: there are fewer. */
+bool mb_fleet_rotation(struct mb_fleet *f, uint32_t i, struct mb_key_rotation *ret);
+/*
+ * Ends one whose VMs all have the new key: the old one is refused from now on. False: there is
+ * none. For who publishes, when all is published that was let in together.
+ */
+bool mb_fleet_end_rotation(struct mb_fleet *f, struct mb_key_rotation *ret);
 
 #endif

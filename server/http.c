@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "server/http.h"
 
+#include <gnutls/gnutls.h>
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -14,11 +15,12 @@
 #include "server/api_metrics.h"
 #include "server/socket_file.h"
 
-enum { CONNECTIONS_MAX = 64, IDLE_S = 30, PEM_BYTES_MAX = 1 << 20 };
+enum { CONNECTIONS_MAX = 64, IDLE_S = 30, PEM_BYTES_MAX = 1 << 20, QUERY_TEXT_MAX = 299 };
+enum { CHAIN_MAX = 8 };
 
 /* What the library reads of our files. */
 struct pem {
-	struct mb_buf cert, key;
+	struct mb_buf cert, key, ca;
 };
 
 struct mb_http {
@@ -27,9 +29,10 @@ struct mb_http {
 	struct mb_http_config config;
 	struct mb_access_log *access_log;
 	pthread_mutex_t api_lock; /* questions and what they change: one at a time */
-	pthread_mutex_t lock;	  /* of the tokens, which may be read again, and the access log */
+	pthread_mutex_t lock;	  /* of what may be read again, and of the access log */
 	struct mb_tokens tokens;
-	struct pem pem; /* empty: no TLS */
+	struct pem pem;	      /* empty: no TLS */
+	struct mb_tls *judge; /* of operators' certificates, by the same files; NULL: no TLS */
 	bool is_unix;
 	char *socket_file;
 	int fd;
@@ -46,6 +49,9 @@ static unsigned int status_of(int r)
 		return MHD_HTTP_METHOD_NOT_ALLOWED;
 	case -EINVAL:
 		return MHD_HTTP_BAD_REQUEST;
+	case -EALREADY:
+	case -EXDEV:
+		return MHD_HTTP_CONFLICT;
 	case -ENOSPC:
 	case -ERANGE:
 		return MHD_HTTP_UNPROCESSABLE_CONTENT;
@@ -109,6 +115,27 @@ static enum MHD_Result refuse(struct MHD_Connection *c, unsigned int status, con
 
 /* --- who asks --------------------------------------------------------------------------------- */
 
+/* That it has the key, too, the handshake has shown; whose certificate it is, we judge. */
+static bool shows_certificate(struct mb_http *h, struct MHD_Connection *c, struct mb_caller *ret)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	struct mb_slice chain[CHAIN_MAX];
+	const gnutls_datum_t *certs;
+	unsigned int n = 0;
+
+	certs = info ? gnutls_certificate_get_peers(info->tls_session, &n) : NULL;
+	if (!certs || !n)
+		return false;
+	n = MB_MIN(n, (unsigned int)CHAIN_MAX);
+	for (unsigned int i = 0; i < n; i++)
+		chain[i] = (struct mb_slice){ certs[i].data, certs[i].size };
+	pthread_mutex_lock(&h->lock);
+	mb_caller_by_certificate(h->judge, chain, n, ret);
+	pthread_mutex_unlock(&h->lock);
+	return true;
+}
+
 static void find_caller(struct mb_http *h, struct MHD_Connection *c, struct mb_caller *ret)
 {
 	const union MHD_ConnectionInfo *info;
@@ -118,6 +145,8 @@ static void find_caller(struct mb_http *h, struct MHD_Connection *c, struct mb_c
 		mb_caller_by_socket(info ? info->connect_fd : -1, h->config.readers, ret);
 		return;
 	}
+	if (h->judge && shows_certificate(h, c, ret))
+		return;
 	pthread_mutex_lock(&h->lock);
 	mb_caller_by_token(
 		h->config.tokens ? &h->tokens : NULL,
@@ -146,9 +175,27 @@ static void name_peer(struct mb_http *h, struct MHD_Connection *c, char *text, s
 		*colon = 0;
 }
 
+/* What was asked for besides the path; what does not fit is left off. */
+static enum MHD_Result add_argument(void *ctx, enum MHD_ValueKind kind, const char *key,
+				    const char *value)
+{
+	struct mb_buf *text = ctx;
+
+	(void)kind;
+	if (text->len + strlen(key) + strlen(value ? value : "") + 3 > QUERY_TEXT_MAX)
+		return MHD_NO;
+	if (text->len)
+		mb_buf_put_u8(text, '&');
+	mb_buf_put(text, key, strlen(key));
+	mb_buf_put_u8(text, '=');
+	mb_buf_put(text, value ? value : "", strlen(value ? value : ""));
+	return MHD_YES;
+}
+
 static void log_access(struct mb_http *h, struct MHD_Connection *c, const struct mb_caller *caller,
 		       const char *method, const char *url, unsigned int status, const char *why)
 {
+	mb_cleanup(mb_buf_deinit) struct mb_buf query_text = { 0 };
 	char peer[128];
 	struct mb_err err = { 0 };
 	struct mb_access a = { .at_unix_ms = mb_unix_ns() / 1000000,
@@ -160,6 +207,9 @@ static void log_access(struct mb_http *h, struct MHD_Connection *c, const struct
 			       .status = status,
 			       .reason = why };
 
+	MHD_get_connection_values(c, MHD_GET_ARGUMENT_KIND, add_argument, &query_text);
+	mb_buf_put_u8(&query_text, 0);
+	a.query = query_text.failed ? "" : (const char *)query_text.data;
 	name_peer(h, c, peer, sizeof(peer));
 	pthread_mutex_lock(&h->lock);
 	if (mb_access_log_put(h->access_log, &a, mb_now_ns(), &err) < 0)
@@ -174,7 +224,7 @@ static unsigned int judge(const struct mb_caller *caller, const char *method, co
 	enum mb_role needed = mb_role_needed(method, url);
 
 	if (caller->strange) {
-		mb_fail(err, EACCES, "a token is needed (Authorization: Bearer; mbctl token add)");
+		mb_fail(err, EACCES, "%s", caller->why);
 		return MHD_HTTP_UNAUTHORIZED;
 	}
 	if (caller->role >= needed)
@@ -243,6 +293,9 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *u
 		return answer_health(h, c, url);
 	find_caller(h, c, &caller);
 	refused = judge(&caller, method, url, &err);
+	if (refused && h->config.refusals)
+		mb_refusals_count(h->config.refusals,
+				  caller.strange ? MB_FOR_API_STRANGER : MB_FOR_API_ROLE);
 	if (refused) {
 		log_access(h, c, &caller, method, url, refused, err.text);
 		return answer(c, refused, reason(&err), allow);
@@ -295,15 +348,18 @@ static void pem_deinit(struct pem *p)
 		explicit_bzero(p->key.data, p->key.cap);
 	mb_buf_deinit(&p->cert);
 	mb_buf_deinit(&p->key);
+	mb_buf_deinit(&p->ca);
 }
 
 static int pem_read(const struct mb_tls_files *files, struct pem *ret, struct mb_err *err)
 {
+	const char *key = files->key ? files->key : files->cert;
+	const char *ca = files->ca ? files->ca : files->cert;
 	int r = mb_file_read(files->cert, PEM_BYTES_MAX, &ret->cert, err);
 
-	return r < 0 ? r :
-		       mb_file_read(files->key ? files->key : files->cert, PEM_BYTES_MAX, &ret->key,
-				    err);
+	if (r == 0)
+		r = mb_file_read(key, PEM_BYTES_MAX, &ret->key, err);
+	return r < 0 ? r : mb_file_read(ca, PEM_BYTES_MAX, &ret->ca, err);
 }
 
 static struct MHD_Daemon *start_daemon(struct mb_http *h)
@@ -311,6 +367,8 @@ static struct MHD_Daemon *start_daemon(struct mb_http *h)
 	const struct MHD_OptionItem tls[] = {
 		{ MHD_OPTION_HTTPS_MEM_CERT, 0, h->pem.cert.data },
 		{ MHD_OPTION_HTTPS_MEM_KEY, 0, h->pem.key.data },
+		/* Has clients asked for a certificate; they need not have one. */
+		{ MHD_OPTION_HTTPS_MEM_TRUST, 0, h->pem.ca.data },
 		{ MHD_OPTION_HTTPS_PRIORITIES, 0,
 		  (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3" },
 		{ MHD_OPTION_END, 0, NULL },
@@ -356,7 +414,8 @@ static int open_files(struct mb_http *h, const struct mb_address *address, struc
 		return 0;
 	if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
 		return mb_fail(err, EOPNOTSUPP, "this libmicrohttpd has no TLS");
-	return pem_read(c->tls, &h->pem, err);
+	r = mb_tls_create(true, c->tls, &h->judge, err);
+	return r < 0 ? r : pem_read(c->tls, &h->pem, err);
 }
 
 static int open_socket(struct mb_http *h, const struct mb_address *address,
@@ -389,6 +448,7 @@ static void free_http(struct mb_http *h)
 		close(h->fd);
 	mb_access_log_close(h->access_log);
 	mb_tokens_deinit(&h->tokens);
+	mb_tls_destroy(h->judge);
 	pem_deinit(&h->pem);
 	pthread_mutex_destroy(&h->lock);
 	pthread_mutex_destroy(&h->api_lock);
@@ -490,8 +550,13 @@ int mb_http_reload(struct mb_http *h, struct mb_err *err)
 
 	if (r < 0 || !h->pem.cert.len)
 		return r;
-	r = pem_read(h->config.tls, &now, err);
-	if (r < 0 || (same(&now.cert, &h->pem.cert) && same(&now.key, &h->pem.key)))
+	pthread_mutex_lock(&h->lock);
+	r = mb_tls_reload(h->judge, err);
+	pthread_mutex_unlock(&h->lock);
+	if (r == 0)
+		r = pem_read(h->config.tls, &now, err);
+	if (r < 0 || (same(&now.cert, &h->pem.cert) && same(&now.key, &h->pem.key) &&
+		      same(&now.ca, &h->pem.ca)))
 		return r;
 	return restart(h, &now, err);
 }

@@ -13,13 +13,16 @@
 #include "proto/base/uri.h"
 #include "server/api.h"
 #include "server/caller.h"
+#include "server/refusals.h"
 
 struct mb_http_config {
-	const struct mb_tls_files *tls; /* cert and key; NULL: none. For other machines only */
-	const char *tokens;		/* file; NULL: none are asked for */
-	gid_t readers;			/* of a unix socket; MB_NO_GROUP: nobody more */
-	const char *access_log;		/* file; NULL: none */
-	bool insecure;			/* other machines without TLS or tokens */
+	/* NULL: none. For other machines only; CAs and CRL judge operators' certificates. */
+	const struct mb_tls_files *tls;
+	const char *tokens;	      /* file; NULL: none are asked for */
+	gid_t readers;		      /* of a unix socket; MB_NO_GROUP: nobody more */
+	const char *access_log;	      /* file; NULL: none */
+	bool insecure;		      /* other machines without TLS or tokens */
+	struct mb_refusals *refusals; /* counted in; NULL: nowhere */
 	/* The access log cannot be written; required with it. */
 	void (*warn)(void *ctx, const char *text);
 	void *ctx;

@@ -9,6 +9,7 @@
 #include "proto/base/cleanup.h"
 #include "proto/base/clock.h"
 #include "proto/frame.h"
+#include "server/store_key.h"
 
 /* A commit holds so many jobs or bytes at most: memory, and the first agent's patience. */
 enum { BATCH_JOBS = 64, BATCH_BYTES = 64 << 20, LOG_BYTES_MIN = 65536, LOG_FRAMES_MAX = 64 };
@@ -183,7 +184,8 @@ static int check_key(struct mb_ingest *in, struct mb_ingest_job *job)
 
 	for (int i = 0; r == 0 && i < in->batch.n; i++)
 		if (in->batch.changed[i] &&
-		    mb_identity_same_space(&in->batch.vms[i].identity, &job->identity))
+		    mb_identity_same_space(&in->batch.vms[i].identity, &job->identity) &&
+		    !mb_fleet_may_coexist(in->fleet, &in->batch.vms[i].identity, &job->identity))
 			r = mb_identity_compare(&job->identity, &in->batch.vms[i].identity,
 						&job->reason);
 	return r;
@@ -305,6 +307,20 @@ static void run_batch(struct mb_ingest *in, struct batch *b)
 	}
 }
 
+/* One that is not deleted here is when the next server starts. */
+static void end_rotations(struct mb_ingest *in, struct mb_ingest_job *teller)
+{
+	struct mb_key_rotation r;
+
+	while (mb_fleet_end_rotation(in->fleet, &r)) {
+		mb_store_end_key_rotation(in->store, r.domain, &(struct mb_err){ 0 });
+		snprintf(teller->news, sizeof(teller->news),
+			 "trust domain %s: its %" PRIu32 " VMs all have key %08" PRIx32
+			 ", %08" PRIx32 " is refused from now on",
+			 r.domain, r.n_to, r.to, r.from);
+	}
+}
+
 static void deliver(struct mb_ingest *in, struct batch *b)
 {
 	uint64_t one = 1;
@@ -326,6 +342,7 @@ static void *work(void *arg)
 
 	while (gather(in, &in->batch)) {
 		run_batch(in, &in->batch);
+		end_rotations(in, in->batch.jobs[0]);
 		deliver(in, &in->batch);
 		/* No ack waits for it. */
 		mb_fleet_settle(in->fleet);

@@ -33,6 +33,7 @@ struct mb_ingest_job {
 	uint64_t epoch;
 	struct mb_fingerprint_id fingerprint;
 	struct mb_err reason;
+	char news[200]; /* of the trust domain, for the log; "": none */
 	struct mb_ingest_job *next;
 };
 

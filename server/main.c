@@ -22,6 +22,8 @@
 #include "server/historian.h"
 #include "server/http.h"
 #include "server/ingest.h"
+#include "server/rotations.h"
+#include "server/sandbox.h"
 #include "server/session.h"
 #include "server/sharing.h"
 #include "server/store.h"
@@ -38,7 +40,8 @@ struct options {
 	struct mb_quota quota, quota_local;
 	uint64_t checkpoint_pages;
 	struct mb_tls_files tls;
-	const char *tokens, *access_log;
+	const char *tokens, *access_log, *user;
+	enum mb_sandbox sandbox;
 	gid_t http_group;
 	bool insecure, verbose;
 };
@@ -62,7 +65,9 @@ enum {
 	OPT_TLS_KEY,
 	OPT_TLS_CA,
 	OPT_TLS_CRL,
-	OPT_INSECURE
+	OPT_INSECURE,
+	OPT_USER,
+	OPT_SECCOMP
 };
 
 static const struct argp_option options[] = {
@@ -120,9 +125,27 @@ static const struct argp_option options[] = {
 	  "put the log beside the database into it whenever it has so many pages of 4 KiB (1000)",
 	  0 },
 	{ "check", OPT_CHECK, 0, 0, "read all of the database, say what is wrong, and end", 0 },
+	{ "user", OPT_USER, "NAME", 0,
+	  "started by root: become this user first, who must be able to read and write all files",
+	  0 },
+	{ "seccomp", OPT_SECCOMP, "HOW", 0,
+	  "of system calls that a server has no use for: refuse (the kernel's log says which), "
+	  "kill (end at once), off (refuse)",
+	  0 },
 	{ "verbose", 'v', 0, 0, "say more", 0 },
 	{ 0 },
 };
+
+static enum mb_sandbox parse_seccomp(const char *how, struct argp_state *state)
+{
+	if (strcmp(how, "refuse") == 0)
+		return MB_SANDBOX_REFUSE;
+	if (strcmp(how, "kill") == 0)
+		return MB_SANDBOX_KILL;
+	if (strcmp(how, "off") != 0)
+		argp_error(state, "--seccomp %s: refuse, kill or off", how);
+	return MB_SANDBOX_OFF;
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -204,6 +227,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_INSECURE:
 		o->insecure = true;
+		break;
+	case OPT_USER:
+		o->user = arg;
+		break;
+	case OPT_SECCOMP:
+		o->sandbox = parse_seccomp(arg, state);
 		break;
 	case 'v':
 		o->verbose = true;
@@ -331,6 +360,9 @@ static int open_data(struct server *s, struct mb_err *err)
 		return r;
 	mb_store_set_checkpoint(s->ingest_store, (uint32_t)o->checkpoint_pages);
 	mb_store_set_checkpoint(s->api.store, (uint32_t)o->checkpoint_pages);
+	r = mb_rotations_resume(s->fleet, s->api.store, err);
+	if (r < 0)
+		return r;
 	mb_fleet_set_durable(s->fleet, durable_s * 1000000000);
 	/* What a server before us was carrying out. */
 	r = mb_executions_resume(s->api.store, mb_unix_ns() / 1000000, err);
@@ -353,6 +385,7 @@ static int listen_http(struct server *s, struct mb_err *err)
 					  .tokens = o->tokens,
 					  .readers = o->http_group,
 					  .access_log = o->access_log,
+					  .refusals = &s->refusals,
 					  .insecure = o->insecure,
 					  .warn = on_http_warning };
 	bool local = strncmp(o->http, "unix:", 5) == 0;
@@ -594,6 +627,7 @@ int main(int argc, char **argv)
 		.frame_budget_mb = 1024,
 		.quota = mb_quota_default,
 		.http_group = MB_NO_GROUP,
+		.sandbox = MB_SANDBOX_REFUSE,
 	};
 	struct server s = { .options = &o, .lock_fd = -1 };
 	struct mb_err err = { 0 };
@@ -610,15 +644,20 @@ int main(int argc, char **argv)
 	evthread_use_pthreads();
 	/* A limit on files' size is an error like a full disk, not the end. */
 	signal(SIGXFSZ, SIG_IGN);
-	if (o.forget_vm)
+	/* Before any file: they are that user's, and can be read again. */
+	r = o.user ? mb_sandbox_become(o.user, &err) : 0;
+	if (r == 0 && o.forget_vm)
 		return forget_vm(&o);
-	if (o.backup)
+	if (r == 0 && o.backup)
 		return back_up(&o);
-	if (o.restore)
+	if (r == 0 && o.restore)
 		return restore(&o);
-	if (o.check)
+	if (r == 0 && o.check)
 		return check(&o);
-	r = start(&s, &err);
+	if (r == 0)
+		r = start(&s, &err);
+	if (r == 0)
+		r = mb_sandbox_close(o.sandbox, &err);
 	if (r == 0 && event_base_dispatch(s.base) < 0)
 		r = mb_fail(&err, EIO, "the event loop failed");
 	end(&s);

@@ -19,6 +19,8 @@ const char *mb_refused_for_name(enum mb_refused_for reason)
 		[MB_FOR_QUOTA + MB_QUOTA_FRAMES_PER_MINUTE] = "quota_frames_per_minute",
 		[MB_FOR_QUOTA + MB_QUOTA_VMS] = "quota_vms",
 		[MB_FOR_QUOTA + MB_QUOTA_SESSIONS] = "quota_sessions",
+		[MB_FOR_API_STRANGER] = "api_stranger",
+		[MB_FOR_API_ROLE] = "api_role",
 	};
 
 	return names[reason];

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How many connections of agents were refused, by reason: for what their certificates say, for
- * quotas. */
+/*
+ * How many connections of agents were refused, by reason: for what their certificates say, for
+ * quotas; and how many requests to the API.
+ */
 #ifndef MB_SERVER_REFUSALS_H
 #define MB_SERVER_REFUSALS_H
 
@@ -18,14 +20,16 @@ enum mb_refused_for {
 	MB_FOR_NOT_TLS13,
 	MB_FOR_BAD_CERTIFICATE,
 	MB_FOR_BROKEN_HANDSHAKE,
-	MB_FOR_OTHER_VM, /* its certificate does not name the VM */
-	MB_FOR_TOO_MANY, /* connections, of all agents together */
-	MB_FOR_STORE,	 /* what it sent could not be kept */
-	MB_FOR_QUOTA,	 /* and the kind of quota that is used up */
+	MB_FOR_OTHER_VM,     /* its certificate does not name the VM */
+	MB_FOR_TOO_MANY,     /* connections, of all agents together */
+	MB_FOR_STORE,	     /* what it sent could not be kept */
+	MB_FOR_API_STRANGER, /* no token or certificate, or one that is not good */
+	MB_FOR_API_ROLE,     /* whose role is too small */
+	MB_FOR_QUOTA,	     /* and the kind of quota that is used up */
 	MB_FOR_END = MB_FOR_QUOTA + MB_QUOTA_END,
 };
 
-/* Counted by the event loop, read by anyone. */
+/* Counted and read by anyone. */
 struct mb_refusals {
 	_Atomic uint64_t n[MB_FOR_END];
 };

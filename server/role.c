@@ -21,6 +21,13 @@ enum mb_role mb_role_parse(const char *name)
 	return MB_ROLE_NONE;
 }
 
+enum mb_role mb_role_of_uri(const char *uri)
+{
+	size_t n = strlen(MB_ROLE_URI_PREFIX);
+
+	return strncmp(uri, MB_ROLE_URI_PREFIX, n) == 0 ? mb_role_parse(uri + n) : MB_ROLE_NONE;
+}
+
 enum mb_role mb_role_needed(const char *method, const char *path)
 {
 	static const char *const planning[] = { "/v1/plan",	   "/v1/place",	  "/v1/drain",

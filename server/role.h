@@ -13,6 +13,9 @@ enum mb_role {
 const char *mb_role_name(enum mb_role role);
 /* MB_ROLE_NONE: no such role. */
 enum mb_role mb_role_parse(const char *name);
+/* Of a URI in a certificate, "memory-buddies:role:plan"; MB_ROLE_NONE: it is none of ours. */
+#define MB_ROLE_URI_PREFIX "memory-buddies:role:"
+enum mb_role mb_role_of_uri(const char *uri);
 /* What a request needs. Whatever is not known to be harmless needs the most. */
 enum mb_role mb_role_needed(const char *method, const char *path);
 

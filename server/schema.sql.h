@@ -103,6 +103,14 @@ static const char *const mb_schema[] = {
 	" truncated INTEGER NOT NULL, writeback INTEGER NOT NULL, exec INTEGER NOT NULL);"
 	"CREATE INDEX who_by_vm ON who (vm, acked_unix_ns);"
 	"CREATE INDEX who_by_age ON who (acked_unix_ns);",
+
+	/*
+	 * 5: trust domains on their way from one key to another: ids (mbctl key id). The VMs that
+	 * have each are those whose zero_digest begins with it (its bytes in reverse).
+	 */
+	"CREATE TABLE key_rotation ("
+	" domain TEXT PRIMARY KEY, from_key TEXT NOT NULL, to_key TEXT NOT NULL,"
+	" begun_unix_ns INTEGER NOT NULL) WITHOUT ROWID;",
 };
 
 enum { MB_SCHEMA_VERSION = sizeof(mb_schema) / sizeof(*mb_schema) };

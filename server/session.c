@@ -98,13 +98,14 @@ static void greet(struct mb_session *s, const struct mb_hello *h)
 	bool new_vm;
 	int r;
 
-	if (h->version != MB_PROTOCOL_VERSION) {
+	msg.welcome.version = mb_version_common(h->version, h->newest_version, MB_PROTOCOL_OLDEST,
+						MB_PROTOCOL_VERSION);
+	if (!msg.welcome.version) {
 		snprintf(text, sizeof(text), "protocol version %" PRIu32 "; this server knows %d",
 			 h->version, MB_PROTOCOL_VERSION);
 		mb_session_refuse(s, MB_REFUSED_VERSION, text);
 		return;
 	}
-	msg.welcome.version = MB_PROTOCOL_VERSION;
 	msg.welcome.server = mb_version;
 	msg.welcome.max_frame_bytes = s->all->config.max_frame_bytes;
 	/* A break in a Delta would be chance or malice; it must not speak for others. */
@@ -374,6 +375,8 @@ static void take_result(struct mb_sessions *all, struct mb_ingest_job *job)
 	struct mb_session *s = job->session;
 	struct mb_msg msg = { 0 };
 
+	if (*job->news)
+		all->config.say(all->config.ctx, false, job->news);
 	mb_session_release(s);
 	if (!s->bev) {
 		mb_session_free(s);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "proto/base/tls.h"
 
+#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -348,16 +349,11 @@ static void free_store_ctx(X509_STORE_CTX **c)
 	X509_STORE_CTX_free(*c);
 }
 
-int mb_tls_recheck(const struct mb_tls *t, const struct ssl_st *ssl, struct mb_err *err)
+static int verify(const struct mb_tls *t, X509 *peer, STACK_OF(X509) * chain, struct mb_err *err)
 {
 	mb_cleanup(free_store_ctx) X509_STORE_CTX *c = X509_STORE_CTX_new();
-	X509 *peer = SSL_get0_peer_certificate(ssl);
 
-	if (!peer)
-		return mb_fail(err, EACCES, "no certificate");
-	if (!c ||
-	    X509_STORE_CTX_init(c, SSL_CTX_get_cert_store(t->ctx), peer,
-				SSL_get_peer_cert_chain(ssl)) != 1 ||
+	if (!c || X509_STORE_CTX_init(c, SSL_CTX_get_cert_store(t->ctx), peer, chain) != 1 ||
 	    X509_STORE_CTX_set_default(c, t->server ? "ssl_client" : "ssl_server") != 1)
 		return mb_fail_mem(err, "TLS");
 	if (X509_verify_cert(c) == 1)
@@ -365,6 +361,14 @@ int mb_tls_recheck(const struct mb_tls *t, const struct ssl_st *ssl, struct mb_e
 	ERR_clear_error();
 	return mb_fail(err, EACCES, "%s",
 		       X509_verify_cert_error_string(X509_STORE_CTX_get_error(c)));
+}
+
+int mb_tls_recheck(const struct mb_tls *t, const struct ssl_st *ssl, struct mb_err *err)
+{
+	X509 *peer = SSL_get0_peer_certificate(ssl);
+
+	return peer ? verify(t, peer, SSL_get_peer_cert_chain(ssl), err) :
+		      mb_fail(err, EACCES, "no certificate");
 }
 
 static enum mb_tls_fault fault_of_certificate(long verdict)
@@ -432,10 +436,8 @@ enum mb_tls_fault mb_tls_why(const struct ssl_st *ssl, unsigned long error, char
 
 /* --- who the peer is -------------------------------------------------------------------------- */
 
-void mb_tls_peer_name(const struct ssl_st *ssl, char *name, size_t size)
+static void name_of(const X509 *cert, char *name, size_t size)
 {
-	X509 *cert = SSL_get0_peer_certificate(ssl);
-
 	*name = 0;
 	if (cert)
 		X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, name,
@@ -446,9 +448,28 @@ void mb_tls_peer_name(const struct ssl_st *ssl, char *name, size_t size)
 			*p = '?';
 }
 
+void mb_tls_peer_name(const struct ssl_st *ssl, char *name, size_t size)
+{
+	name_of(SSL_get0_peer_certificate(ssl), name, size);
+}
+
 static void free_names(GENERAL_NAMES **names)
 {
 	GENERAL_NAMES_free(*names);
+}
+
+/* The i-th name, if it is a URI. */
+static const char *uri_at(const GENERAL_NAMES *names, int i)
+{
+	const GENERAL_NAME *n = sk_GENERAL_NAME_value(names, i);
+	const char *uri;
+
+	if (n->type != GEN_URI)
+		return NULL;
+	uri = (const char *)ASN1_STRING_get0_data(n->d.uniformResourceIdentifier);
+	/* "vm:web1\0.evil" is not vm:web1. */
+	return strlen(uri) == (size_t)ASN1_STRING_length(n->d.uniformResourceIdentifier) ? uri :
+											   NULL;
 }
 
 bool mb_tls_peer_has_uri(const struct ssl_st *ssl, bool (*fits)(const char *uri, void *ctx),
@@ -459,16 +480,55 @@ bool mb_tls_peer_has_uri(const struct ssl_st *ssl, bool (*fits)(const char *uri,
 		cert ? X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL) : NULL;
 
 	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
-		const GENERAL_NAME *n = sk_GENERAL_NAME_value(names, i);
-		const char *uri;
+		const char *uri = uri_at(names, i);
 
-		if (n->type != GEN_URI)
-			continue;
-		uri = (const char *)ASN1_STRING_get0_data(n->d.uniformResourceIdentifier);
-		/* "vm:web1\0.evil" is not vm:web1. */
-		if (strlen(uri) == (size_t)ASN1_STRING_length(n->d.uniformResourceIdentifier) &&
-		    fits(uri, ctx))
+		if (uri && fits(uri, ctx))
 			return true;
 	}
 	return false;
+}
+
+static int parse_chain(const struct mb_slice *chain, size_t n, STACK_OF(X509) * ret,
+		       struct mb_err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		const unsigned char *at = chain[i].data;
+		X509 *x = chain[i].len <= LONG_MAX ? d2i_X509(NULL, &at, (long)chain[i].len) : NULL;
+
+		if (!x || at != chain[i].data + chain[i].len) {
+			X509_free(x);
+			ERR_clear_error();
+			return mb_fail(err, EBADMSG, "no certificate");
+		}
+		if (sk_X509_push(ret, x) <= 0) {
+			X509_free(x);
+			return mb_fail_mem(err, "a certificate");
+		}
+	}
+	return n ? 0 : mb_fail(err, EBADMSG, "no certificate");
+}
+
+int mb_tls_check_client(const struct mb_tls *t, const struct mb_slice *chain, size_t n,
+			void (*each)(const char *uri, void *ctx), void *ctx, char *name,
+			size_t size, struct mb_err *err)
+{
+	mb_cleanup(free_cas) STACK_OF(X509) *certs = sk_X509_new_null();
+	mb_cleanup(free_names) GENERAL_NAMES *names = NULL;
+	int r;
+
+	*name = 0;
+	if (!certs)
+		return mb_fail_mem(err, "a certificate");
+	r = parse_chain(chain, n, certs, err);
+	if (r < 0)
+		return r;
+	name_of(sk_X509_value(certs, 0), name, size);
+	names = X509_get_ext_d2i(sk_X509_value(certs, 0), NID_subject_alt_name, NULL, NULL);
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		const char *uri = uri_at(names, i);
+
+		if (uri)
+			each(uri, ctx);
+	}
+	return verify(t, sk_X509_value(certs, 0), certs, err);
 }

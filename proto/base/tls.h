@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "proto/base/buf.h"
 #include "proto/base/err.h"
 
 struct ssl_st; /* OpenSSL's SSL */
@@ -36,6 +37,15 @@ struct ssl_st *mb_tls_connect(const struct mb_tls *t, int fd, const char *name);
 
 /* -EACCES: the files in force now would refuse this connection's peer; the reason says why. */
 int mb_tls_recheck(const struct mb_tls *t, const struct ssl_st *ssl, struct mb_err *err);
+
+/*
+ * The same of a client's certificate that somebody else's TLS was shown: `chain` is [0, n)
+ * certificates (DER), the client's first. `each` gets the URIs among its subjectAltNames, `name`
+ * its common name, printable, whatever the verdict. -EBADMSG: no certificate.
+ */
+int mb_tls_check_client(const struct mb_tls *t, const struct mb_slice *chain, size_t n,
+			void (*each)(const char *uri, void *ctx), void *ctx, char *name,
+			size_t size, struct mb_err *err);
 
 enum mb_tls_fault {
 	MB_TLS_NO_CERTIFICATE,

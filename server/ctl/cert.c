@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "proto/base/cleanup.h"
+#include "server/role.h"
 #include "server/vm_uri.h"
 
 /* Clocks of a fleet differ: what was made now is valid everywhere. */
@@ -141,6 +142,16 @@ static int push_vm(GENERAL_NAMES *names, const char *vm, struct mb_err *err)
 	return push_name(names, GEN_URI, make_text(uri)) ? 0 : fail_ssl(err, vm);
 }
 
+static int push_role(GENERAL_NAMES *names, const char *role, struct mb_err *err)
+{
+	char uri[sizeof(MB_ROLE_URI_PREFIX) + 16];
+
+	if (mb_role_parse(role) == MB_ROLE_NONE)
+		return mb_fail(err, EINVAL, "role \"%s\": read, plan or apply", role);
+	snprintf(uri, sizeof(uri), MB_ROLE_URI_PREFIX "%s", role);
+	return push_name(names, GEN_URI, make_text(uri)) ? 0 : fail_ssl(err, role);
+}
+
 static void free_names(GENERAL_NAMES **names)
 {
 	GENERAL_NAMES_free(*names);
@@ -152,17 +163,28 @@ static int add_subjects(X509 *x, const struct mb_cert_wish *wish, struct mb_err 
 	int r = names ? 0 : mb_fail_mem(err, "a certificate");
 
 	for (const char *const *s = wish->subjects; r == 0 && s && *s; s++)
-		r = wish->kind == MB_CERT_SERVER ? push_host(names, *s, err) :
-						   push_vm(names, *s, err);
+		r = wish->kind == MB_CERT_SERVER   ? push_host(names, *s, err) :
+		    wish->kind == MB_CERT_OPERATOR ? push_role(names, *s, err) :
+						     push_vm(names, *s, err);
 	if (r == 0 && sk_GENERAL_NAME_num(names) &&
 	    X509_add1_ext_i2d(x, NID_subject_alt_name, names, 0, X509V3_ADD_DEFAULT) != 1)
 		r = fail_ssl(err, "subjectAltName");
 	return r;
 }
 
-bool mb_cert_is_server(const X509 *x)
+static void look_for_role(void *ctx, const char *subject)
 {
-	return X509_get_extended_key_usage((X509 *)(uintptr_t)x) & XKU_SSL_SERVER;
+	*(bool *)ctx |= mb_role_of_uri(subject) != MB_ROLE_NONE;
+}
+
+enum mb_cert_kind mb_cert_kind_of(const X509 *x)
+{
+	bool names_role = false;
+
+	if (X509_get_extended_key_usage((X509 *)(uintptr_t)x) & XKU_SSL_SERVER)
+		return MB_CERT_SERVER;
+	mb_cert_subjects(x, look_for_role, &names_role);
+	return names_role ? MB_CERT_OPERATOR : MB_CERT_AGENT;
 }
 
 static void tell_address(const ASN1_STRING *ip, void (*each)(void *ctx, const char *subject),

@@ -10,12 +10,13 @@
 
 #include "proto/base/err.h"
 
-enum mb_cert_kind { MB_CERT_CA, MB_CERT_SERVER, MB_CERT_AGENT };
+enum mb_cert_kind { MB_CERT_CA, MB_CERT_SERVER, MB_CERT_AGENT, MB_CERT_OPERATOR };
 
 struct mb_cert_wish {
 	enum mb_cert_kind kind;
 	const char *name; /* common name */
-	/* A server's DNS names and addresses, an agent's VMs ("*": any); NULL ends them. */
+	/* A server's DNS names and addresses, an agent's VMs ("*": any), an operator's role
+	   (role.h); NULL ends them. */
 	const char *const *subjects;
 	uint64_t valid_ns;
 };
@@ -30,7 +31,8 @@ void mb_cert_deinit(struct mb_cert *c);
 int mb_cert_make(const struct mb_cert_wish *wish, const struct mb_cert *ca, struct mb_cert *ret,
 		 struct mb_err *err);
 
-bool mb_cert_is_server(const X509 *x);
+/* By what it is good for and names; never MB_CERT_CA. */
+enum mb_cert_kind mb_cert_kind_of(const X509 *x);
 /* What it is good for, as mb_cert_wish has it; `subject` is printable. */
 void mb_cert_subjects(const X509 *x, void (*each)(void *ctx, const char *subject), void *ctx);
 int64_t mb_cert_end_unix_s(const X509 *x);

@@ -21,7 +21,7 @@ static const char unix_scheme[] = "unix:";
 
 /* --- trust ------------------------------------------------------------------------------------ */
 
-static const char *token_file, *cacert;
+static const char *token_file, *cert, *cacert;
 
 static error_t parse_trust(int key, char *arg, struct argp_state *state)
 {
@@ -33,6 +33,9 @@ static error_t parse_trust(int key, char *arg, struct argp_state *state)
 	case 'c':
 		cacert = arg;
 		return 0;
+	case 'C':
+		cert = arg;
+		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -41,9 +44,13 @@ static error_t parse_trust(int key, char *arg, struct argp_state *state)
 static const struct argp_option trust_options[] = {
 	{ "token-file", 't', "FILE", 0,
 	  "File with the token that the server wants (default: $MBCTL_TOKEN_FILE)", 0 },
+	{ "cert", 'C', "FILE", 0,
+	  "Your certificate and its key, to show an https server (default: $MBCTL_CERT; mbctl pki "
+	  "operator makes it)",
+	  0 },
 	{ "cacert", 'c', "FILE", 0,
-	  "CA that an https server's certificate comes from (default: $MBCTL_CACERT, else the "
-	  "system's)",
+	  "CA that an https server's certificate comes from (default: $MBCTL_CACERT, else that in "
+	  "--cert, else the system's)",
 	  0 },
 	{ 0 },
 };
@@ -172,6 +179,14 @@ static int put_url(CURL *curl, const char *server, const char *path,
 	return mb_buf_check(url, "a URL", err);
 }
 
+/* mbctl pki makes one file of all. */
+static const char *ca_file(void)
+{
+	const char *ca = or_env(cacert, "MBCTL_CACERT");
+
+	return ca ? ca : or_env(cert, "MBCTL_CERT");
+}
+
 static int why_no_answer(CURLcode code, const char *server, const struct answer *a,
 			 struct mb_err *err)
 {
@@ -188,8 +203,10 @@ static int why_no_answer(CURLcode code, const char *server, const struct answer 
 			       "that is known here (--cacert)",
 			       server);
 	case CURLE_SSL_CACERT_BADFILE:
-		return mb_fail(err, EINVAL, "--cacert %s: no CA in it",
-			       or_env(cacert, "MBCTL_CACERT"));
+		return mb_fail(err, EINVAL, "--cacert %s: no CA in it", ca_file());
+	case CURLE_SSL_CERTPROBLEM:
+		return mb_fail(err, EINVAL, "--cert %s: no certificate and key in it",
+			       or_env(cert, "MBCTL_CERT"));
 	case CURLE_OUT_OF_MEMORY:
 	case CURLE_WRITE_ERROR:
 		return mb_fail_mem(err, "the server's answer");
@@ -244,8 +261,10 @@ static int ask(const char *server, const char *path, const struct mb_ctl_param *
 	    (r = add_token(server, &headers, err)) < 0)
 		return r;
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-	if (or_env(cacert, "MBCTL_CACERT"))
-		curl_easy_setopt(curl, CURLOPT_CAINFO, or_env(cacert, "MBCTL_CACERT"));
+	if (ca_file())
+		curl_easy_setopt(curl, CURLOPT_CAINFO, ca_file());
+	if (or_env(cert, "MBCTL_CERT"))
+		curl_easy_setopt(curl, CURLOPT_SSLCERT, or_env(cert, "MBCTL_CERT"));
 	if (strncmp(server, unix_scheme, strlen(unix_scheme)) == 0)
 		curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, server + strlen(unix_scheme));
 	curl_easy_setopt(curl, CURLOPT_URL, (const char *)url.data);

@@ -23,8 +23,9 @@ const char *mb_ctl_server(const char *option);
 int mb_ctl_server_check(const char *server, struct mb_err *err);
 
 /*
- * A child parser for argp: --token-file (else $MBCTL_TOKEN_FILE) and --cacert (else $MBCTL_CACERT),
- * which hold for every mb_ctl_get() after it. It has no input.
+ * A child parser for argp: --token-file (else $MBCTL_TOKEN_FILE), --cert (else $MBCTL_CERT) and
+ * --cacert (else $MBCTL_CACERT, else the CA in --cert), which hold for every mb_ctl_get() after it.
+ * It has no input.
  */
 extern const struct argp mb_ctl_trust_argp;
 

@@ -24,6 +24,7 @@ int mb_ctl_executions(int argc, char **argv);
 int mb_ctl_simulate(int argc, char **argv);
 int mb_ctl_pki(int argc, char **argv);
 int mb_ctl_token(int argc, char **argv);
+int mb_ctl_key(int argc, char **argv);
 
 /* To standard output: one line of JSON, or what `render` makes of it. */
 int mb_ctl_print(const json_t *root, bool as_json, mb_render_fn render, struct mb_err *err);

@@ -25,6 +25,7 @@ int main(int argc, char **argv)
 		  mb_ctl_simulate },
 		{ "pki", "a small CA: certificates for server and agents", mb_ctl_pki },
 		{ "token", "who may ask the server from other machines", mb_ctl_token },
+		{ "key", "the trust domains' keys, and how they are changed", mb_ctl_key },
 		{ NULL, NULL, NULL },
 	};
 

@@ -10,6 +10,7 @@
 #include "server/ctl/ca.h"
 #include "server/ctl/cells.h"
 #include "server/ctl/ctl.h"
+#include "server/role.h"
 
 #define CA_VALID_NS   (3650 * (uint64_t)86400000000000)
 #define CERT_VALID_NS (365 * (uint64_t)86400000000000)
@@ -18,7 +19,7 @@ enum { SUBJECTS_MAX = 1000 };
 
 struct options {
 	const char *dir, *out, *name;
-	const char *words[SUBJECTS_MAX + 1]; /* NAMEs, or the VMs of --vm */
+	const char *words[SUBJECTS_MAX + 1]; /* NAMEs, the VMs of --vm, or the role of --role */
 	size_t n_words;
 	uint64_t valid_ns;
 	bool json;
@@ -54,6 +55,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'n':
 		o->name = arg;
+		return 0;
+	case 'r':
+		if (mb_role_parse(arg) == MB_ROLE_NONE)
+			argp_error(state, "--role %s: read, plan or apply", arg);
+		o->words[0] = arg;
+		o->n_words = 1;
 		return 0;
 	case 'j':
 		o->json = true;
@@ -168,8 +175,22 @@ static error_t parse_agent(int key, char *arg, struct argp_state *state)
 	return parse_name(key, arg, state);
 }
 
+static error_t parse_operator(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	if (key == ARGP_KEY_END && o->name && !o->n_words)
+		argp_error(state, "--role is missing: read, plan or apply");
+	return parse_name(key, arg, state);
+}
+
 static int issue(const struct options *o, enum mb_cert_kind kind)
 {
+	static const char *const for_whom[] = {
+		[MB_CERT_SERVER] = "mbserver --tls-cert",
+		[MB_CERT_AGENT] = "mbagent run --tls-cert; hand it over, delete it here",
+		[MB_CERT_OPERATOR] = "mbctl --cert; hand it over, delete it here",
+	};
 	const struct mb_cert_wish wish = {
 		.kind = kind, .name = o->name, .subjects = o->words, .valid_ns = o->valid_ns
 	};
@@ -182,10 +203,7 @@ static int issue(const struct options *o, enum mb_cert_kind kind)
 		r = mb_ca_issue(ca, &wish, o->out, path, &err);
 	mb_ca_close(ca);
 	if (r == 0)
-		printf("%s: certificate, key and CA (%s)\n", path,
-		       kind == MB_CERT_SERVER ? "mbserver --tls-cert" :
-						"mbagent run --tls-cert; hand it over, delete it "
-						"here");
+		printf("%s: certificate, key and CA (%s)\n", path, for_whom[kind]);
 	return mb_ctl_end(r, &err);
 }
 
@@ -230,6 +248,28 @@ static int pki_agent(int argc, char **argv)
 	return issue(&o, MB_CERT_AGENT);
 }
 
+static int pki_operator(int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+		{ "role", 'r', "ROLE", 0, "What its holder may do: read, plan or apply", 0 },
+		DIR_OPTION,
+		VALID_OPTION("365d"),
+		OUT_OPTION,
+		{ 0 },
+	};
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse_operator,
+		.args_doc = "NAME --role ROLE",
+		.doc = "A certificate to ask the server's API by https with, instead of a token. "
+		       "One file to hand over, for mbctl --cert.",
+	};
+	struct options o = defaults(CERT_VALID_NS);
+
+	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	return issue(&o, MB_CERT_OPERATOR);
+}
+
 /* --- revoke, list ----------------------------------------------------------------------------- */
 
 static int pki_revoke(int argc, char **argv)
@@ -266,17 +306,20 @@ static void add_subject(void *ctx, const char *subject)
 
 static void add_entry(void *ctx, const struct mb_ca_entry *e)
 {
+	static const char *const kinds[] = { [MB_CERT_SERVER] = "server",
+					     [MB_CERT_AGENT] = "agent",
+					     [MB_CERT_OPERATOR] = "operator" };
 	json_t *subjects = json_array();
 
 	mb_cert_subjects(e->x509, add_subject, subjects);
-	json_array_append_new(
-		ctx, json_pack("{s:s, s:s, s:s, s:I, s:o}", "name", e->name, "kind",
-			       mb_cert_is_server(e->x509) ? "server" : "agent", "state",
-			       e->revoked ? "revoked" :
-			       e->expired ? "expired" :
-					    "valid",
-			       "until_unix_ms", (json_int_t)mb_cert_end_unix_s(e->x509) * 1000,
-			       "for", subjects));
+	json_array_append_new(ctx, json_pack("{s:s, s:s, s:s, s:I, s:o}", "name", e->name, "kind",
+					     kinds[mb_cert_kind_of(e->x509)], "state",
+					     e->revoked ? "revoked" :
+					     e->expired ? "expired" :
+							  "valid",
+					     "until_unix_ms",
+					     (json_int_t)mb_cert_end_unix_s(e->x509) * 1000, "for",
+					     subjects));
 }
 
 static int render(const json_t *root, FILE *to, struct mb_err *err)
@@ -342,7 +385,8 @@ int mb_ctl_pki(int argc, char **argv)
 		{ "init", "make a CA in a folder", pki_init },
 		{ "server", "a certificate for a server", pki_server },
 		{ "agent", "a certificate for an agent, which names its VMs", pki_agent },
-		{ "revoke", "revoke an agent's or a server's certificates", pki_revoke },
+		{ "operator", "a certificate for who asks the API", pki_operator },
+		{ "revoke", "revoke certificates", pki_revoke },
 		{ "list", "what was issued, to whom, until when", pki_list },
 		{ NULL, NULL, NULL },
 	};

@@ -33,6 +33,10 @@ int mb_render_simulate(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_who(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_history(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_executions(const json_t *root, FILE *to, struct mb_err *err);
+/* A line for each trust domain that is on its way to another key; nothing when none is. */
+void mb_render_rotations(const json_t *root, FILE *to);
+/* The domain's; NULL: none. */
+const json_t *mb_render_rotation_of(const json_t *root, const char *domain);
 /* What became of a plan, below it; nothing when it was not carried out. */
 void mb_render_execution(const json_t *root, FILE *to);
 

@@ -85,7 +85,19 @@ static void render_top(const json_t *vms, const json_t *matrix, uint32_t page_by
 	mb_table_print(&t, to);
 }
 
-static int render_identity(const json_t *identity, FILE *to, struct mb_err *err)
+/* Two sets of one domain are told apart by their keys; else those are nobody's concern. */
+static void render_key(const json_t *root, const json_t *identity, FILE *to)
+{
+	const char *domain = json_string_value(json_object_get(identity, "domain"));
+	const char *key = json_string_value(json_object_get(identity, "key"));
+	const json_t *rotation = mb_render_rotation_of(root, domain);
+	const char *new = json_string_value(json_object_get(rotation, "to"));
+
+	if (rotation && key && new)
+		fprintf(to, ", %s key %s", strcmp(key, new) == 0 ? "new" : "old", key);
+}
+
+static int render_identity(const json_t *root, const json_t *identity, FILE *to, struct mb_err *err)
 {
 	uint32_t page_bytes = mb_cell_page_bytes(identity);
 	mb_cleanup(mb_table_deinit) struct mb_table t = { 0 };
@@ -98,6 +110,7 @@ static int render_identity(const json_t *identity, FILE *to, struct mb_err *err)
 	if (r < 0)
 		return r;
 	mb_cell_identity(to, identity);
+	render_key(root, identity, to);
 	fprintf(to, ", pages of %u bytes\n", page_bytes);
 	mb_table_columns(&t, "<VM|<host");
 	mb_cell_sharing_heads(&t, true);
@@ -148,8 +161,14 @@ int mb_render_share(const json_t *root, FILE *to, struct mb_err *err)
 
 	if (r == 0)
 		r = mb_cell_list(root, "hosts", &hosts, err);
+	if (r < 0)
+		return r;
+	if (json_array_size(json_object_get(root, "rotations"))) {
+		mb_render_rotations(root, to);
+		fputs("VMs of differing keys are not compared.\n\n", to);
+	}
 	for (size_t i = 0; r == 0 && i < json_array_size(identities); i++)
-		r = render_identity(json_array_get(identities, i), to, err);
+		r = render_identity(root, json_array_get(identities, i), to, err);
 	if (r < 0)
 		return r;
 	if (!json_array_size(identities))

@@ -105,6 +105,7 @@ int mb_render_status(const json_t *root, FILE *to, struct mb_err *err)
 	if (r < 0)
 		return r;
 	render_server(json_object_get(root, "server"), to);
+	mb_render_rotations(root, to);
 	if (json_array_size(hosts))
 		render_hosts(hosts, to);
 	if (json_array_size(vms))

@@ -29,7 +29,8 @@ start() {
 	wait_for 10 grep -q 'https* on ' "$dir/server.log"
 }
 
-start --http 0.0.0.0:0 --tls-cert "$pem" --tokens "$dir/tokens"
+cp "$dir/pki/crl.pem" "$dir/crl.pem"
+start --http 0.0.0.0:0 --tls-cert "$pem" --tls-crl "$dir/crl.pem" --tokens "$dir/tokens"
 url=https://127.0.0.1:$(sed -n 's/.*https on 0.0.0.0://p' "$dir/server.log")
 export MBCTL_SERVER=$url MBCTL_CACERT=$dir/pki/ca.pem
 
@@ -73,6 +74,51 @@ jq -e -s 'any(.who == "token read-er" and .status == 403 and .path == "/v1/plan"
 	and any(.who == "token apply-er" and .status == 200 and .method == "POST")
 	and all(.status >= 400 or .method == "POST")' "$dir/access.log" >/dev/null || fail "access log: $(cat "$dir/access.log")"
 [ "$(stat -c %a "$dir/access.log")" = 600 ] || fail "the log's mode"
+
+# Who shows a certificate with a role needs no token; a bad one is not made good by a token, and an agent's is none.
+for role in read plan apply; do
+	"$mbctl" pki operator "op-$role" --role $role --out "$dir/$role.pem" >/dev/null
+done
+"$mbctl" pki operator gone --role apply --out "$dir/gone.pem" >/dev/null
+"$mbctl" pki operator brief --role apply --valid 1s --out "$dir/brief.pem" >/dev/null
+"$mbctl" pki agent web --vm '*' --out "$dir/agent.pem" >/dev/null
+"$mbctl" pki init "$dir/other" >/dev/null
+"$mbctl" pki operator op --role apply --dir "$dir/other" --out "$dir/other.pem" >/dev/null
+cp "$dir/pki/ca.pem" "$dir/ca.pem"
+op() {
+	local cert=$1
+	shift
+	"$mbctl" "$@" --cert "$dir/$cert.pem"
+}
+op read status >/dev/null
+env -u MBCTL_CACERT MBCTL_CERT="$dir/read.pem" "$mbctl" status >/dev/null || fail "the CA in --cert"
+refuses 'certificate op-read has the role read; this needs plan' op read plan
+op plan plan >/dev/null
+[ "$(code --cert "$dir/plan.pem" -X POST /v1/plan)" = 403 ] || fail "POST to plan"
+status=$(code --cert "$dir/apply.pem" -X POST /v1/plan)
+[ "$status" = 200 ] || fail "POST: $status $(cat "$dir/body")"
+sleep 1
+refuses 'certificate of "brief": certificate has expired' op brief status
+refuses 'certificate of "web" names no role' op agent status
+refuses 'certificate of "op": self-signed certificate in certificate chain' op other status
+refuses 'self-signed certificate in certificate chain' op other status --token-file "$dir/apply.token"
+refuses 'no certificate and key' "$mbctl" status --cert "$dir/read.token"
+op gone status >/dev/null
+"$mbctl" pki revoke gone >/dev/null
+cp "$dir/pki/crl.pem" "$dir/crl.new"
+mv "$dir/crl.new" "$dir/crl.pem"
+kill -HUP "$server_pid"
+wait_for 5 grep -q 'certificates read again' "$dir/server.log"
+wait_for 5 refuses 'certificate of "gone": certificate revoked' op gone status
+op plan plan >/dev/null
+jq -e -s 'any(.who == "certificate op-apply" and .status == 200 and .method == "POST" and .role == "apply")
+	and any(.who == "certificate op-read" and .status == 403)' "$dir/access.log" >/dev/null ||
+	fail "access log: $(cat "$dir/access.log")"
+"$mbctl" pki list --json | jq -e '.certificates | any(.name == "op-read" and .kind == "operator")' >/dev/null ||
+	fail "$("$mbctl" pki list)"
+# All that was refused so far is counted, strangers and roles apart.
+op read status --json | jq -e '.refused.api_stranger > 8 and .refused.api_role >= 5' >/dev/null ||
+	fail "counted: $(op read status --json | jq -c .refused)"
 
 # Files are read again: a token goes, another comes, the certificate is a new one. A bad list changes nothing.
 sed -i '/^plan-er/d' "$dir/tokens"

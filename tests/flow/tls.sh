@@ -115,6 +115,23 @@ timeout 2 openssl s_client -connect "127.0.0.1:$port" -ign_eof -cert "$dir/pki/w
 	-key "$dir/pki/web.pem" -sess_out "$dir/session" </dev/null >"$dir/out" 2>&1 || true
 grep -q 'TLSv1.3' "$dir/out" || fail "no connection: $(cat "$dir/out")"
 [ ! -s "$dir/session" ] || fail "a session to take up again"
+# What was recorded of a session cannot be played again: its keys are gone.
+"$BUILD/tests/tool_tap" tcp:127.0.0.1:0 "tcp:127.0.0.1:$port" "$dir/tap" >"$dir/tap.out" 2>&1 &
+tap=$!
+pids+=("$tap")
+wait_for 5 grep -q ready "$dir/tap.out"
+timeout 30 "$mbagent" run --source "trace:$dir/t.mbt" --server "$(sed -n 's/ready //p' "$dir/tap.out")" --vm web1 \
+	--interval 0 --epochs 4 --tls-cert "$dir/pki/web.pem" 2>"$dir/out" || fail "by the tap: $(cat "$dir/out")"
+kill "$tap"
+[ "$(stat -c %s "$dir/tap-1-agent.bin")" -gt 10000 ] || fail "nothing was recorded"
+grep -q web1 "$dir/tap-1-agent.bin" && fail "the VM's name can be read on the way"
+before=$(refused broken_handshake)
+held=$(curl -sf "$http/v1/status" | jq -c '.vms[] | select(.name == "web1") | [.epoch, .acked_unix_ms]')
+timeout 10 "$BUILD/tests/tool_peer" "tcp:127.0.0.1:$port" "$dir/tap-1-agent.bin" >"$dir/out" 2>&1 || true
+grep -qE 'Welcome|Ack' "$dir/out" && fail "greeted by a recording"
+wait_for 5 grep -qE 'agent tcp:.*refused: TLS: ' "$dir/server.log"
+[ "$(refused broken_handshake)" -gt "$before" ] || fail "a recording is not counted: $(curl -s "$http/v1/status" | jq -c .refused)"
+is "$(curl -sf "$http/v1/status" | jq -c '.vms[] | select(.name == "web1") | [.epoch, .acked_unix_ms]')" "$held" "by a recording"
 # Who only knocks is no news.
 before=$(refused broken_handshake)
 timeout 5 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port"

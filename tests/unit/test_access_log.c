@@ -15,6 +15,7 @@ static struct mb_access sample(void)
 				   .role = MB_ROLE_APPLY,
 				   .method = "POST",
 				   .path = "/v1/x",
+				   .query = "a=1",
 				   .status = 200,
 				   .reason = "" };
 }

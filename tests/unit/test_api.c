@@ -167,7 +167,7 @@ static void test_status(void **state)
 	(void)state;
 	scene_open(&s);
 	j = get(&s, "/v1/status", NULL);
-	assert_keys(j, "server hosts vms");
+	assert_keys(j, "server hosts vms rotations");
 	assert_keys(at(j, "server"), "version uptime_s db generation");
 	assert_string_equal(text_at(j, "server.db"), s.db);
 	assert_int_equal(number_at(j, "server.uptime_s"), 5);
@@ -183,7 +183,7 @@ static void test_status(void **state)
 	assert_int_equal(json_array_size(at(j, "vms")), 5);
 	for (int i = 0; i < 5; i++)
 		assert_keys(json_array_get(at(j, "vms"), (size_t)i),
-			    "name host online domain algorithm bits epoch memory_mb " SELF
+			    "name host online domain key algorithm bits epoch memory_mb " SELF
 			    " taken_unix_ms acked_unix_ms source tracker last_wire_bytes");
 	assert_string_equal(text_at(j, "vms.0.name"), "db1");
 	assert_true(json_is_true(at(j, "vms.0.online")));
@@ -213,9 +213,9 @@ static void test_share(void **state)
 	(void)state;
 	scene_open(&s);
 	j = get(&s, "/v1/share", NULL);
-	assert_keys(j, "identities hosts");
+	assert_keys(j, "identities hosts rotations");
 	assert_int_equal(json_array_size(at(j, "identities")), 2);
-	assert_keys(at(j, "identities.0"), "domain algorithm bits page_bytes vms inter");
+	assert_keys(at(j, "identities.0"), "domain key algorithm bits page_bytes vms inter");
 	assert_string_equal(text_at(j, "identities.0.domain"), "d");
 	assert_int_equal(json_array_size(at(j, "identities.0.vms")), 3);
 	assert_keys(at(j, "identities.0.vms.0"), "name host inter " SELF);

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "proto/base/uri.h"
-#include "tests/unit/util_server.h"
+#include "tests/unit/util_pki.h"
 
 static void test_tokens(void **state)
 {
@@ -40,6 +40,75 @@ static void test_tokens(void **state)
 	mb_caller_by_token(NULL, NULL, &c);
 	assert_int_equal(c.role, MB_ROLE_APPLY);
 	assert_false(c.strange);
+}
+
+static void judge(const struct mb_tls *tls, const char *pem, struct mb_caller *ret)
+{
+	struct mb_buf der = { 0 };
+	struct mb_slice chain;
+
+	pki_der(pem, &der);
+	chain = mb_buf_slice(&der);
+	mb_caller_by_certificate(tls, &chain, 1, ret);
+	mb_buf_deinit(&der);
+}
+
+static void expect_strange(const struct mb_tls *tls, const char *pem, const char *why)
+{
+	struct mb_caller c;
+
+	judge(tls, pem, &c);
+	assert_true(c.strange);
+	assert_int_equal(c.role, MB_ROLE_NONE);
+	assert_string_equal(c.who, "anyone");
+	assert_string_equal(c.why, why);
+}
+
+static void test_certificates(void **state)
+{
+	static const char *const roles[] = { "read", "plan", "apply" };
+	char server[128], crl[128], pem[128];
+	const struct mb_tls_files files = { .cert = server, .crl = crl };
+	const struct mb_slice nonsense = { (const uint8_t *)"nonsense", 8 };
+	struct mb_tls *tls = NULL;
+	struct mb_err err = { 0 };
+	struct mb_caller c;
+
+	(void)state;
+	pki_init("ours");
+	pki_init("theirs");
+	pki_server("ours", "server", "127.0.0.1", server);
+	pki_path("ours", "crl.pem", crl);
+	assert_ok(mb_tls_create(true, &files, &tls, &err), &err);
+	for (int i = 0; i < 3; i++) {
+		char name[32], who[60];
+
+		snprintf(name, sizeof(name), "ann-%s", roles[i]);
+		snprintf(who, sizeof(who), "certificate %s", name);
+		pki_operator("ours", name, roles[i], pem);
+		judge(tls, pem, &c);
+		assert_false(c.strange);
+		assert_int_equal(c.role, mb_role_parse(roles[i]));
+		assert_string_equal(c.who, who);
+	}
+	/* An agent's gives no role, a server's is for no client, whatever it says. */
+	pki_agent("ours", "web", "*", pem);
+	expect_strange(tls, pem, "certificate of \"web\" names no role");
+	expect_strange(tls, server, "certificate of \"server\": unsuitable certificate purpose");
+	pki_operator("theirs", "eve", "apply", pem);
+	expect_strange(tls, pem, "certificate of \"eve\": unable to get local issuer certificate");
+	pki_operator("ours", "gone", "apply", pem);
+	pki_revoke("ours", "gone");
+	judge(tls, pem, &c);
+	assert_int_equal(c.role, MB_ROLE_APPLY);
+	assert_ok(mb_tls_reload(tls, &err), &err);
+	expect_strange(tls, pem, "certificate of \"gone\": certificate revoked");
+	mb_caller_by_certificate(tls, &nonsense, 1, &c);
+	assert_true(c.strange);
+	assert_int_equal(c.role, MB_ROLE_NONE);
+	mb_caller_by_certificate(tls, NULL, 0, &c);
+	assert_true(c.strange);
+	mb_tls_destroy(tls);
 }
 
 static void test_socket(void **state)
@@ -115,6 +184,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tokens),
+		cmocka_unit_test(test_certificates),
 		cmocka_unit_test(test_socket),
 		cmocka_unit_test(test_other_users),
 	};

@@ -28,15 +28,25 @@ static void test_what_it_is_good_for(void **state)
 {
 	static const char *const hosts[] = { "buddies.example", "192.0.2.7", "2001:db8::1", NULL };
 	static const char *const vms[] = { "web1", "a,b;c=d", "*", NULL };
-	struct mb_cert ca, server, agent;
+	static const char *const roles[] = { "plan", NULL }, *const bad[] = { "root", NULL };
+	const struct mb_cert_wish no_role = { MB_CERT_OPERATOR, "name", bad, DAY_NS };
+	struct mb_cert ca, server, agent, boss;
+	struct mb_err err = { 0 };
 	char text[400] = "";
 
 	(void)state;
 	make(MB_CERT_CA, NULL, NULL, &ca);
 	make(MB_CERT_SERVER, hosts, &ca, &server);
 	make(MB_CERT_AGENT, vms, &ca, &agent);
-	assert_true(mb_cert_is_server(server.x509));
-	assert_false(mb_cert_is_server(agent.x509));
+	make(MB_CERT_OPERATOR, roles, &ca, &boss);
+	assert_int_equal(mb_cert_kind_of(server.x509), MB_CERT_SERVER);
+	assert_int_equal(mb_cert_kind_of(agent.x509), MB_CERT_AGENT);
+	assert_int_equal(mb_cert_kind_of(boss.x509), MB_CERT_OPERATOR);
+	mb_cert_subjects(boss.x509, add_subject, text);
+	assert_string_equal(text, "memory-buddies:role:plan ");
+	*text = 0;
+	mb_cert_deinit(&boss);
+	assert_fails(mb_cert_make(&no_role, &ca, &boss, &err), EINVAL, &err, "role \"root\"");
 	mb_cert_subjects(server.x509, add_subject, text);
 	assert_string_equal(text, "buddies.example 192.0.2.7 2001:db8::1 ");
 	*text = 0;

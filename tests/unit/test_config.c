@@ -109,6 +109,38 @@ static void test_open_and_close(void **state)
 		assert_int_equal(a.pass.digester.key[i], 0);
 }
 
+static void test_reload_key(void **state)
+{
+	struct mb_agent_config c = mb_agent_config_default;
+	struct mb_identity first;
+	char source[90], key[90];
+	struct mb_agent a;
+	struct mb_err err = { 0 };
+
+	(void)state;
+	snprintf(source, sizeof(source), "trace:%s", temp_file("seed2", "1\n2\n3\n", 6));
+	snprintf(key, sizeof(key), "%s", temp_file("key2", "0123456789abcdef0123456789abcdef", 32));
+	c.source = source;
+	assert_ok(mb_agent_open(&a, &c, NULL, &err), &err);
+	/* Without a key there is none to be read again. */
+	assert_int_equal(mb_agent_reload_key(&a, &c, &err), 0);
+	c.key_file = key;
+	assert_int_equal(mb_agent_reload_key(&a, &c, &err), -EXDEV);
+	mb_agent_close(&a);
+	assert_ok(mb_agent_open(&a, &c, NULL, &err), &err);
+	first = a.pass.digester.identity;
+	assert_int_equal(mb_agent_reload_key(&a, &c, &err), 0);
+	temp_file("key2", "no key", 6);
+	assert_fails(mb_agent_reload_key(&a, &c, &err), EINVAL, &err, "32 hex digits");
+	assert_int_equal(mb_identity_compare(&first, &a.pass.digester.identity, NULL), 0);
+	temp_file("key2", "f123456789abcdef0123456789abcdef", 32);
+	assert_int_equal(mb_agent_reload_key(&a, &c, &err), 1);
+	assert_true(mb_identity_same_space(&first, &a.pass.digester.identity));
+	assert_int_equal(mb_identity_compare(&first, &a.pass.digester.identity, NULL), -EXDEV);
+	assert_int_equal(mb_agent_reload_key(&a, &c, &err), 0);
+	mb_agent_close(&a);
+}
+
 static void test_boots_differ(void **state)
 {
 	struct mb_boot a, b, zero = { 0 };
@@ -124,9 +156,8 @@ static void test_boots_differ(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_options),
-		cmocka_unit_test(test_keys),
-		cmocka_unit_test(test_open_and_close),
+		cmocka_unit_test(test_options),	       cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_open_and_close), cmocka_unit_test(test_reload_key),
 		cmocka_unit_test(test_boots_differ),
 	};
 

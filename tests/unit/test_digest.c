@@ -148,6 +148,30 @@ static void test_blinding_many(void **state)
 	mb_blind(&raw, NULL, 0);
 }
 
+static void test_key_ids(void **state)
+{
+	struct mb_digester d64, d48, raw;
+	char text[MB_KEY_ID_TEXT];
+	struct mb_err err = { 0 };
+	uint32_t id;
+
+	(void)state;
+	assert_ok(mb_digester_init(&d64, MB_XXH64, 4096, 64, "d", key, &err), &err);
+	assert_ok(mb_digester_init(&d48, MB_XXH64, 4096, 48, "d", key, &err), &err);
+	assert_int_equal(mb_identity_key_id(&d64.identity), d64.identity.zero_digest >> 32);
+	assert_int_equal(mb_identity_key_id(&d64.identity), mb_identity_key_id(&d48.identity));
+	assert_ok(mb_digester_init(&raw, MB_SUPERFASTHASH32, 4096, 32, "", NULL, &err), &err);
+	assert_int_equal(mb_identity_key_id(&raw.identity), 3051824092u);
+	mb_key_id_format(0xbeef, text);
+	assert_string_equal(text, "0000beef");
+	assert_ok(mb_key_id_parse("0000BEEf", &id, &err), &err);
+	assert_int_equal(id, 0xbeef);
+	for (const char *const *bad = (const char *const[]){ "", "beef", "000000beef", "0000bee-",
+							     " 000beef", "0x00beef", NULL };
+	     *bad; bad++)
+		assert_fails(mb_key_id_parse(*bad, &id, &err), EINVAL, &err, "8 hex digits");
+}
+
 static void test_key_parse(void **state)
 {
 	uint8_t k[MB_KEY_BYTES];
@@ -175,6 +199,7 @@ int main(void)
 		cmocka_unit_test(test_identities_tell_keys_apart),
 		cmocka_unit_test(test_checks_what_came_from_outside),
 		cmocka_unit_test(test_blinding_many),
+		cmocka_unit_test(test_key_ids),
 		cmocka_unit_test(test_key_parse),
 	};
 

@@ -183,6 +183,59 @@ static void test_one_key_per_domain(void **state)
 	mb_fleet_destroy(f);
 }
 
+/* Two keys, and no third, until no VM that is held has the old one. */
+static void test_two_keys_for_a_while(void **state)
+{
+	struct mb_fleet *f = make_fleet();
+	struct mb_key_rotation r, over;
+	struct mb_hello a, b, c, d;
+	struct mb_err err = { 0 };
+	struct mb_welcome w;
+	uint32_t to;
+
+	(void)state;
+	make_hello("a", 1, &a);
+	make_hello("b", 2, &b);
+	make_hello("c", 3, &c);
+	greet(f, &a, 1, &w);
+	greet(f, &b, 2, &w);
+	publish(f, 0, &a, 1, 1, 10);
+	publish(f, 1, &b, 1, 1, 10);
+	make_identity("d", 2, &c.identity);
+	to = mb_identity_key_id(&c.identity);
+	assert_false(mb_fleet_may_coexist(f, &a.identity, &c.identity));
+	assert_refused(f, &c, EXDEV, "another key");
+	assert_ok(mb_fleet_plan_rotation(f, "d", to, &r, &err), &err);
+	/* A plan is none yet. */
+	assert_refused(f, &c, EXDEV, "another key");
+	assert_ok(mb_fleet_begin_rotation(f, &r, &err), &err);
+	assert_true(mb_fleet_may_coexist(f, &a.identity, &c.identity));
+	greet(f, &c, 3, &w);
+	assert_int_equal(mb_fleet_check_key(f, 2, &c.identity, &err), 0);
+	assert_int_equal(mb_fleet_check_key(f, 2, &a.identity, &err), 0);
+	publish(f, 2, &c, 1, 1, 10);
+	assert_false(mb_fleet_end_rotation(f, &over));
+	make_hello("d", 4, &d);
+	make_identity("d", 3, &d.identity);
+	assert_refused(f, &d, EXDEV, "goes from key");
+	assert_false(mb_fleet_may_coexist(f, &a.identity, &d.identity));
+	assert_false(mb_fleet_may_coexist(f, &d.identity, &a.identity));
+	/* Of the VM that changes its key nothing is held that its agent could go on from. */
+	mb_fleet_leave(f, 0, 1);
+	make_identity("d", 2, &a.identity);
+	greet(f, &a, 4, &w);
+	assert_int_equal(w.epoch, 0);
+	publish(f, 0, &a, 1, 1, 10);
+	assert_false(mb_fleet_end_rotation(f, &over));
+	make_identity("d", 2, &b.identity);
+	publish(f, 1, &b, 1, 1, 10);
+	assert_true(mb_fleet_end_rotation(f, &over));
+	assert_int_equal(over.n_to, 3);
+	make_identity("d", 1, &d.identity);
+	assert_refused(f, &d, EXDEV, "another key");
+	mb_fleet_destroy(f);
+}
+
 static void test_publish_keeps_what_agents_say(void **state)
 {
 	struct mb_fleet *f = make_fleet();
@@ -424,6 +477,7 @@ int main(void)
 		cmocka_unit_test(test_busy),
 		cmocka_unit_test(test_welcome_says_what_is_held),
 		cmocka_unit_test(test_one_key_per_domain),
+		cmocka_unit_test(test_two_keys_for_a_while),
 		cmocka_unit_test(test_publish_keeps_what_agents_say),
 		cmocka_unit_test(test_snapshot_is_sorted),
 		cmocka_unit_test(test_snapshots_do_not_change),

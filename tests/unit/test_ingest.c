@@ -6,6 +6,7 @@
 
 #include "proto/base/cleanup.h"
 #include "proto/frame.h"
+#include "server/store_key.h"
 #include "tests/unit/util_server.h"
 #include "tests/unit/util_wire.h"
 
@@ -648,6 +649,57 @@ static void test_two_keys_at_once(void **state)
 	scene_close(&s);
 }
 
+/* A Delta of either key in one commit; when the last VM has the new one, that is told once. */
+static void test_a_key_is_changed(void **state)
+{
+	struct mb_key_rotation r;
+	struct mb_ingest_job *jobs[3];
+	struct mb_identity new;
+	struct mb_err err = { 0 };
+	struct scene s;
+	sqlite3 *db;
+	int told = 0;
+
+	(void)state;
+	scene_open(&s);
+	make_identity("d", 2, &new);
+	must(&s, next_epoch(&s, 0, 1, 1, 5), MB_INGEST_DURABLE, "");
+	must(&s, next_epoch(&s, 1, 1, 1, 5), MB_INGEST_DURABLE, "");
+	assert_ok(mb_fleet_plan_rotation(s.fleet, "d", mb_identity_key_id(&new), &r, &err), &err);
+	assert_ok(mb_store_put_key_rotation(s.store, &r, &err), &err);
+	assert_ok(mb_fleet_begin_rotation(s.fleet, &r, &err), &err);
+	db = hold(&s);
+	/* While this one waits for the database the others gather. */
+	mb_ingest_submit(s.ingest, next_epoch(&s, 0, 1, 2, 5));
+	poll(NULL, 0, 100);
+	mb_ingest_submit(s.ingest, next_epoch(&s, 2, 1, 1, 5));
+	jobs[0] = next_epoch(&s, 3, 1, 1, 5);
+	jobs[0]->identity = new;
+	mb_ingest_submit(s.ingest, jobs[0]);
+	let_go(db);
+	take(&s, jobs, 3);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(jobs[i]->verdict, MB_INGEST_DURABLE);
+		assert_string_equal(jobs[i]->news, "");
+		mb_ingest_job_free(jobs[i]);
+	}
+	for (uint32_t vm = 0; vm < 3; vm++) {
+		/* As of a source that began anew. */
+		s.epoch[vm] = 0;
+		jobs[0] = next_epoch(&s, vm, 1, 1, 5);
+		jobs[0]->identity = new;
+		jobs[0]->boot.id[0] = 9;
+		jobs[0] = run(&s, jobs[0]);
+		assert_int_equal(jobs[0]->verdict, MB_INGEST_DURABLE);
+		told += strstr(jobs[0]->news, "4 VMs all have key") != NULL;
+		assert_int_equal(told, vm == 2);
+		mb_ingest_job_free(jobs[0]);
+	}
+	assert_int_equal(count(&s, "SELECT count(*) FROM key_rotation"), 0);
+	must(&s, next_epoch(&s, 4, 1, 1, 5), MB_INGEST_FOREIGN, "another key");
+	scene_close(&s);
+}
+
 /* A new VM whose first epoch could not be stored is as new the next time. */
 static void test_store_fails_for_a_new_vm(void **state)
 {
@@ -745,6 +797,7 @@ int main(void)
 		cmocka_unit_test(test_many_at_once),
 		cmocka_unit_test(test_store_fails),
 		cmocka_unit_test(test_two_keys_at_once),
+		cmocka_unit_test(test_a_key_is_changed),
 		cmocka_unit_test(test_store_fails_for_a_new_vm),
 		cmocka_unit_test(test_compaction),
 		cmocka_unit_test(test_stop_finishes_the_queue),

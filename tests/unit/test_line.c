@@ -3,11 +3,15 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <termios.h>
 #include <unistd.h>
 
-#include "tests/unit/util_test.h"
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include "tests/unit/util_pki.h"
 
 static int open_uri(const char *uri, struct mb_line *ret, struct mb_err *err)
 {
@@ -197,6 +201,148 @@ static void test_connecting(void **state)
 	close(listener);
 }
 
+/* --- TLS -------------------------------------------------------------------------------------- */
+
+static void open_tls(bool server, const char *pem, const char *ca, struct mb_tls **ret)
+{
+	const struct mb_tls_files files = { .cert = pem, .ca = ca };
+	struct mb_err err = { 0 };
+
+	assert_ok(mb_tls_create(server, &files, ret, &err), &err);
+}
+
+/* A line by socket, and the server's side of it. */
+struct secured {
+	struct mb_line line;
+	SSL *server;
+};
+
+static void secure(struct secured *s, const struct mb_tls *server, const struct mb_tls *agent,
+		   const char *name)
+{
+	struct mb_err err = { 0 };
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	*s = (struct secured){ .line.fd = fds[0], .server = mb_tls_accept(server) };
+	assert_int_equal(SSL_set_fd(s->server, fds[1]), 1);
+	SSL_set_accept_state(s->server);
+	assert_ok(mb_line_secure(&s->line, agent, name, &err), &err);
+}
+
+static void unsecure(struct secured *s)
+{
+	close(SSL_get_fd(s->server));
+	SSL_free(s->server);
+	ERR_clear_error();
+	mb_line_close(&s->line);
+	assert_int_equal(s->line.fd, -1);
+}
+
+/* More than any buffer has, both ways, in what pieces it comes; then a proper end. */
+static void test_tls_both_ways(void **state)
+{
+	enum { BYTES = 3 << 20 };
+	static uint8_t data[BYTES], up[BYTES + 16384], down[BYTES + 16384];
+	size_t sent = 0, got_up = 0, sent_down = 0, got_down = 0;
+	char server_pem[128], agent_pem[128];
+	struct mb_tls *server = NULL, *agent = NULL;
+	struct rng rng = { 5 };
+	struct secured s;
+	ssize_t n;
+
+	(void)state;
+	pki_init("ours");
+	pki_server("ours", "server", "127.0.0.1", server_pem);
+	pki_agent("ours", "agent", "web1", agent_pem);
+	open_tls(true, server_pem, NULL, &server);
+	open_tls(false, agent_pem, NULL, &agent);
+	secure(&s, server, agent, "127.0.0.1");
+	for (size_t i = 0; i < BYTES; i++)
+		data[i] = (uint8_t)rng_next(&rng);
+	for (int i = 0; i < 1000000 && (got_up < BYTES || got_down < BYTES); i++) {
+		n = sent < BYTES ? mb_line_write(&s.line, data + sent, BYTES - sent) : 0;
+		assert_true(n >= 0 || n == -EAGAIN);
+		sent += n > 0 ? (size_t)n : 0;
+		n = mb_line_read(&s.line, down + got_down, 16384);
+		assert_true(n > 0 || n == -EAGAIN);
+		got_down += n > 0 ? (size_t)n : 0;
+		n = SSL_read(s.server, up + got_up, 16384);
+		got_up += n > 0 ? (size_t)n : 0;
+		n = got_up && sent_down < BYTES ?
+			    SSL_write(s.server, data + sent_down, (int)(BYTES - sent_down)) :
+			    0;
+		sent_down += n > 0 ? (size_t)n : 0;
+		ERR_clear_error();
+	}
+	assert_int_equal(got_up, BYTES);
+	assert_int_equal(got_down, BYTES);
+	assert_memory_equal(up, data, BYTES);
+	assert_memory_equal(down, data, BYTES);
+	/* The server's last word: nothing more comes. */
+	SSL_shutdown(s.server);
+	assert_int_equal(mb_line_read(&s.line, down, 16384), 0);
+	unsecure(&s);
+	/* The agent's: its line was closed. */
+	secure(&s, server, agent, "127.0.0.1");
+	for (int i = 0; i < 10; i++) {
+		mb_line_read(&s.line, down, 1);
+		SSL_do_handshake(s.server);
+	}
+	mb_line_close(&s.line);
+	assert_int_equal(SSL_read(s.server, up, 1), 0);
+	assert_int_equal(SSL_get_error(s.server, 0), SSL_ERROR_ZERO_RETURN);
+	unsecure(&s);
+	mb_tls_destroy(server);
+	mb_tls_destroy(agent);
+}
+
+static void expect_why(const char *server_pem, const char *agent_pem, const char *ca,
+		       const char *name, const char *word)
+{
+	struct mb_tls *server = NULL, *agent = NULL;
+	struct secured s;
+	ssize_t n = 0;
+	char c;
+
+	open_tls(true, server_pem, NULL, &server);
+	open_tls(false, agent_pem, ca, &agent);
+	secure(&s, server, agent, name);
+	for (int i = 0; i < 20 && n != -EPROTO; i++) {
+		n = mb_line_write(&s.line, "x", 1);
+		if (n != -EPROTO)
+			n = mb_line_read(&s.line, &c, 1);
+		SSL_do_handshake(s.server);
+		ERR_clear_error();
+	}
+	assert_int_equal(n, -EPROTO);
+	if (!strstr(mb_line_why(&s.line, n), word))
+		fail_msg("%s", mb_line_why(&s.line, n));
+	unsecure(&s);
+	mb_tls_destroy(server);
+	mb_tls_destroy(agent);
+}
+
+/* Nothing is sent to a server that is not the one; and who is refused learns why. */
+static void test_tls_refusals(void **state)
+{
+	char server[128], agent[128], stranger[128], ca[128], their_ca[128];
+
+	(void)state;
+	pki_init("a");
+	pki_init("b");
+	pki_server("a", "server", "127.0.0.1", server);
+	pki_agent("a", "agent", "web1", agent);
+	pki_agent("b", "stranger", "web1", stranger);
+	pki_path("a", "ca.pem", ca);
+	pki_path("b", "ca.pem", their_ca);
+	expect_why(server, agent, NULL, "127.0.0.2", "IP address mismatch");
+	expect_why(server, agent, NULL, "localhost", "hostname mismatch");
+	expect_why(server, agent, their_ca, "127.0.0.1", "unable to get local issuer certificate");
+	expect_why(server, stranger, ca, "127.0.0.1",
+		   "it refuses our certificate or TLS: unknown ca");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,7 +353,11 @@ int main(void)
 		cmocka_unit_test(test_socket),
 		cmocka_unit_test(test_connecting),
 		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_tls_both_ways),
+		cmocka_unit_test(test_tls_refusals),
 	};
 
+	/* OpenSSL writes to sockets as to files. */
+	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests_name("line", tests, NULL, NULL);
 }

@@ -646,6 +646,36 @@ static void test_bad_who(void **state)
 	assert_refused(&raw, EBADMSG, "Delta message: field pass.who: row 2: frames");
 }
 
+static void test_versions(void **state)
+{
+	mb_cleanup(mb_buf_deinit) struct mb_buf raw = { 0 };
+	mb_cleanup(mb_msg_deinit) struct mb_msg msg = { 0 };
+	struct mb_buf b = { 0 };
+	struct mb_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(mb_version_common(1, 1, 1, 1), 1);
+	assert_int_equal(mb_version_common(1, 9, 1, 1), 1);
+	assert_int_equal(mb_version_common(1, 1, 1, 9), 1);
+	assert_int_equal(mb_version_common(2, 5, 3, 4), 4);
+	assert_int_equal(mb_version_common(3, 4, 2, 5), 4);
+	assert_int_equal(mb_version_common(1, 2, 3, 4), 0);
+	assert_int_equal(mb_version_common(3, 4, 1, 2), 0);
+	assert_int_equal(mb_version_common(0, 0, 1, 1), 0);
+	/* The range of who says no newest one. */
+	sample_raw(MB_MSG_HELLO, &raw);
+	assert_ok(mb_msg_unpack(mb_buf_slice(&raw), &msg, &err), &err);
+	assert_int_equal(msg.hello.newest_version, 1);
+	mb_msg_deinit(&msg);
+	/* Of a Welcome in another version that is all that is read. */
+	mb_buf_clear(&raw);
+	pb_uint(&b, 1, 2);
+	pb_text(&b, 2, "a\nb");
+	pb_message(&raw, 2, &b);
+	assert_ok(mb_msg_unpack(mb_buf_slice(&raw), &msg, &err), &err);
+	assert_int_equal(msg.welcome.version, 2);
+}
+
 static void test_the_rest(void **state)
 {
 	mb_cleanup(mb_buf_deinit) struct mb_buf raw = { 0 };
@@ -654,6 +684,7 @@ static void test_the_rest(void **state)
 	(void)state;
 	pb_uint(&b, 1, 1);
 	refused(2, &b, EBADMSG, "Welcome message: field boot");
+	pb_uint(&b, 1, 1);
 	pb_text(&b, 2, "a\nb");
 	refused(2, &b, EBADMSG, "field server");
 	put_id(&b, 2, 0, 1);
@@ -804,6 +835,7 @@ int main(void)
 		cmocka_unit_test(test_bad_audit),
 		cmocka_unit_test(test_no_audit),
 		cmocka_unit_test(test_bad_who),
+		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_the_rest),
 		cmocka_unit_test(test_tiny_fields),
 		cmocka_unit_test(test_long_fields),

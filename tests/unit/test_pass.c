@@ -274,6 +274,43 @@ static void test_full_walks(void **state)
 	mb_pass_deinit(&s.pass);
 }
 
+/* Everything is read again, also what the tracker has not flagged. */
+static void test_rekey(void **state)
+{
+	static const uint8_t key[MB_KEY_BYTES] = { 1 }, other[MB_KEY_BYTES] = { 2 };
+	struct mb_identity before;
+	struct mb_pass_info i;
+	struct mb_err err = { 0 };
+	struct scene s;
+
+	(void)state;
+	for (int stable = 0; stable < 2; stable++) {
+		scene_init(&s, stable, true);
+		assert_fails(mb_pass_rekey(&s.pass, key, &err), EXDEV, &err, "another key");
+		mb_pass_deinit(&s.pass);
+		assert_ok(mb_pass_init(&s.pass, &s.source.source, &s.tracker.tracker, 64, "d", key,
+				       &err),
+			  &err);
+		for (uint64_t f = 0; f < 20; f++)
+			put(&s, 2 * f, 1 + f % 5);
+		run_info(&s);
+		before = s.pass.digester.identity;
+		assert_ok(mb_pass_rekey(&s.pass, other, &err), &err);
+		assert_int_equal(mb_identity_compare(&before, &s.pass.digester.identity, NULL),
+				 -EXDEV);
+		put(&s, 4, 77);
+		i = run_info(&s);
+		assert_true(i.full);
+		assert_int_equal(i.pages_read, 20);
+		assert_int_equal(i.pages_changed, 20);
+		put(&s, 4, 78);
+		i = run_info(&s);
+		assert_int_equal(i.full, !stable);
+		assert_int_equal(i.pages_changed, 1);
+		mb_pass_deinit(&s.pass);
+	}
+}
+
 static void test_no_page_at_all(void **state)
 {
 	struct mb_pass_info i;
@@ -1004,6 +1041,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full_walks),
+		cmocka_unit_test(test_rekey),
 		cmocka_unit_test(test_no_page_at_all),
 		cmocka_unit_test(test_partial),
 		cmocka_unit_test(test_frames_outside_the_set_are_read),

@@ -32,6 +32,12 @@ static void test_every_reason_has_a_name_of_its_own(void **state)
 			    "not_tls13");
 	assert_string_equal(mb_refused_for_name(mb_refused_for_fault(MB_TLS_BROKEN)),
 			    "broken_handshake");
+	assert_string_equal(mb_refused_for_name(mb_refused_for_fault(MB_TLS_EXPIRED)), "expired");
+	assert_string_equal(mb_refused_for_name(mb_refused_for_fault(MB_TLS_REVOKED)), "revoked");
+	assert_string_equal(mb_refused_for_name(mb_refused_for_fault(MB_TLS_NO_CERTIFICATE)),
+			    "no_certificate");
+	assert_string_equal(mb_refused_for_name(mb_refused_for_fault(MB_TLS_BAD_CERTIFICATE)),
+			    "bad_certificate");
 }
 
 int main(void)

@@ -196,6 +196,11 @@ static const char two_vms[] =
 	"\"hosts\":[{\"name\":\"h\",\"vms\":[\"a\"],\"pages\":512,\"distinct_union\":256,"
 	"\"saving_pages\":256,\"inter_saving_pages\":0}]}";
 
+#define NO_VMS                                                                                     \
+	"VM  host  pages  MB  zero MB  self MB  inter any MB  distinct MB\n"                       \
+	"zero: copies of the zero page; self: further copies of other pages than the zero page\n"  \
+	"inter any: distinct pages that at least one other VM has, too\n\n"
+
 static void test_share(void **state)
 {
 	(void)state;
@@ -219,6 +224,24 @@ static void test_share(void **state)
 		"host\n");
 	assert_renders(mb_render_share, "{\"identities\":[],\"hosts\":[]}",
 		       "No VM has sent a fingerprint yet.\n");
+	/* A domain on its way to another key: which set has which. */
+	assert_renders(
+		mb_render_share,
+		"{\"identities\":["
+		"{\"domain\":\"d\",\"key\":\"0000beef\",\"algorithm\":\"xxh64\",\"bits\":64,"
+		"\"vms\":[],\"inter\":[]},"
+		"{\"domain\":\"d\",\"key\":\"deadbeef\",\"algorithm\":\"xxh64\",\"bits\":64,"
+		"\"vms\":[],\"inter\":[]},"
+		"{\"domain\":\"e\",\"key\":\"deadbeef\",\"algorithm\":\"xxh64\",\"bits\":64,"
+		"\"vms\":[],\"inter\":[]}],\"hosts\":[],\"rotations\":["
+		"{\"domain\":\"d\",\"from\":\"0000beef\",\"to\":\"deadbeef\",\"vms\":40,"
+		"\"moved\":12}]}",
+		"Trust domain d: rotation from key 0000beef to key deadbeef under way: 12 of "
+		"40 VMs have the new key\n"
+		"VMs of differing keys are not compared.\n\n"
+		"Trust domain d: xxh64, 64 bits, old key 0000beef, pages of 4096 bytes\n" NO_VMS
+		"Trust domain d: xxh64, 64 bits, new key deadbeef, pages of 4096 bytes\n" NO_VMS
+		"Trust domain e: xxh64, 64 bits, pages of 4096 bytes\n" NO_VMS);
 }
 
 /* n VMs called prefix0 to prefix<n - 1>; two of them share 40 pages times the sum of both numbers.

@@ -13,6 +13,20 @@ static void test_names(void **state)
 	assert_int_equal(mb_role_parse(""), MB_ROLE_NONE);
 }
 
+static void test_uris(void **state)
+{
+	(void)state;
+	assert_int_equal(mb_role_of_uri("memory-buddies:role:read"), MB_ROLE_READ);
+	assert_int_equal(mb_role_of_uri("memory-buddies:role:apply"), MB_ROLE_APPLY);
+	for (const char *const *bad =
+		     (const char *const[]){ "memory-buddies:role:", "memory-buddies:role:root",
+					    "memory-buddies:role:apply2", "memory-buddies:vm:apply",
+					    "xmemory-buddies:role:apply",
+					    "memory-buddies;role:apply", "apply", "", NULL };
+	     *bad; bad++)
+		assert_int_equal(mb_role_of_uri(*bad), MB_ROLE_NONE);
+}
+
 static void test_what_a_request_needs(void **state)
 {
 	static const struct {
@@ -27,6 +41,7 @@ static void test_what_a_request_needs(void **state)
 		{ "GET", "/v1/whatif", MB_ROLE_PLAN },
 		{ "GET", "/v1/executions", MB_ROLE_READ },
 		{ "POST", "/v1/plan", MB_ROLE_APPLY },
+		{ "POST", "/v1/rotate", MB_ROLE_APPLY },
 		{ "PUT", "/v1/status", MB_ROLE_APPLY },
 		{ "get", "/v1/status", MB_ROLE_APPLY },
 	};
@@ -40,6 +55,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_uris),
 		cmocka_unit_test(test_what_a_request_needs),
 	};
 

@@ -680,6 +680,7 @@ static void test_upgrade(void **state)
 	    "ALTER TABLE history DROP COLUMN flagged; ALTER TABLE history DROP COLUMN doubted;"
 	    "ALTER TABLE history DROP COLUMN flagged_changed;"
 	    "DROP TABLE audit; DROP TABLE who; DROP VIEW execution_move; DROP TABLE execution;"
+	    "DROP TABLE key_rotation;"
 	    "PRAGMA user_version = 1");
 
 	/* A step that fails leaves it as it was. */
@@ -690,7 +691,7 @@ static void test_upgrade(void **state)
 	assert_int_equal(count("SELECT count(*) FROM pragma_table_info('history')"), 19);
 
 	s = open_store();
-	assert_int_equal(count("PRAGMA user_version"), 4);
+	assert_int_equal(count("PRAGMA user_version"), 5);
 	load(s, &l);
 	assert_int_equal(l.n, 1);
 	assert_string_equal(l.damage[0], "");
@@ -730,9 +731,9 @@ static void test_upgrade_for_who(void **state)
 	vm.pass.audit = (struct mb_audit){ .audits = 1, .changed = { 1 } };
 	commit_delta(s, &vm, 120, 50);
 	mb_store_close(s);
-	sql("DROP TABLE who; PRAGMA user_version = 3");
+	sql("DROP TABLE key_rotation; DROP TABLE who; PRAGMA user_version = 3");
 	s = open_store();
-	assert_int_equal(count("PRAGMA user_version"), 4);
+	assert_int_equal(count("PRAGMA user_version"), 5);
 	get_history(s, 9, &h);
 	assert_int_equal(h.n, 2);
 	assert_audit_equal(&h.rows[1].audit, &vm.pass.audit);

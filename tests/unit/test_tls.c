@@ -95,6 +95,25 @@ static struct mb_tls *open_tls(bool server, const char *cert, const char *ca, co
 	return t;
 }
 
+/* Of an agent whose certificate ends within a second; on a slow machine it may be over already. */
+static struct mb_tls *open_brief(void)
+{
+	struct mb_err err = { 0 };
+	struct mb_tls *t = NULL;
+
+	for (int i = 0; i < 20 && !t; i++) {
+		char name[32], pem[128];
+		const struct mb_tls_files files = { .cert = pem };
+
+		snprintf(name, sizeof(name), "brief-%d", i);
+		pki_agent_for("ours", name, "web1", 1000000000, pem);
+		if (mb_tls_create(false, &files, &t, &err) < 0)
+			t = NULL;
+	}
+	assert_non_null(t);
+	return t;
+}
+
 static void expect_fault(const struct mb_tls *server, SSL *client, enum mb_tls_fault fault)
 {
 	struct pair p;
@@ -142,7 +161,7 @@ static void test_server_refuses(void **state)
 {
 	struct mb_tls *server = open_tls(true, server_pem, NULL, crl_pem);
 	struct mb_tls *agent = open_tls(false, agent_pem, NULL, NULL);
-	struct mb_tls *brief = open_tls(false, brief_pem, NULL, NULL);
+	struct mb_tls *brief = open_brief();
 	struct mb_tls *other = open_tls(false, other_pem, ca_pem, NULL);
 	SSL_CTX *bare = SSL_CTX_new(TLS_client_method());
 	SSL *old;
@@ -305,6 +324,65 @@ static void test_bad_files_change_nothing(void **state)
 	mb_tls_destroy(server);
 }
 
+struct uris {
+	char text[400];
+};
+
+static void add_uri(const char *uri, void *ctx)
+{
+	struct uris *u = ctx;
+
+	strcat(u->text, uri);
+	strcat(u->text, " ");
+}
+
+/* By another library's handshake: the same verdict, by the same files. */
+static void test_check_client(void **state)
+{
+	struct mb_tls *server = open_tls(true, server_pem, NULL, crl_pem);
+	struct mb_buf mine = { 0 }, ca = { 0 }, theirs = { 0 };
+	struct mb_slice chain[3];
+	struct mb_err err = { 0 };
+	struct uris u = { 0 };
+	char name[80];
+
+	(void)state;
+	pki_der(agent_pem, &mine);
+	pki_der(ca_pem, &ca);
+	pki_der(other_pem, &theirs);
+	chain[0] = mb_buf_slice(&mine);
+	chain[1] = mb_buf_slice(&ca);
+	for (size_t n = 1; n <= 2; n++) {
+		*u.text = 0;
+		assert_ok(mb_tls_check_client(server, chain, n, add_uri, &u, name, sizeof(name),
+					      &err),
+			  &err);
+		assert_string_equal(name, "agent");
+		assert_string_equal(u.text, "memory-buddies:vm:web1 ");
+	}
+	/* One's own name before a certificate that is not one's own helps nothing. */
+	chain[0] = mb_buf_slice(&theirs);
+	chain[1] = mb_buf_slice(&mine);
+	assert_fails(mb_tls_check_client(server, chain, 2, add_uri, &u, name, sizeof(name), &err),
+		     EACCES, &err, "unable to get local issuer");
+	assert_fails(mb_tls_check_client(server, chain, 0, add_uri, &u, name, sizeof(name), &err),
+		     EBADMSG, &err, "no certificate");
+	for (size_t cut = 0; cut < mine.len; cut++) {
+		chain[0] = (struct mb_slice){ mine.data, cut };
+		assert_fails(mb_tls_check_client(server, chain, 1, add_uri, &u, name, sizeof(name),
+						 &err),
+			     EBADMSG, &err, "no certificate");
+	}
+	mb_buf_put_u8(&mine, 0);
+	chain[0] = mb_buf_slice(&mine);
+	assert_fails(mb_tls_check_client(server, chain, 1, add_uri, &u, name, sizeof(name), &err),
+		     EBADMSG, &err, "no certificate");
+	mb_buf_deinit(&mine);
+	mb_buf_deinit(&ca);
+	mb_buf_deinit(&theirs);
+	mb_tls_destroy(server);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +392,7 @@ int main(void)
 		cmocka_unit_test(test_roles),
 		cmocka_unit_test(test_revoked),
 		cmocka_unit_test(test_bad_files_change_nothing),
+		cmocka_unit_test(test_check_client),
 	};
 
 	return cmocka_run_group_tests_name("tls", tests, set_up, NULL);

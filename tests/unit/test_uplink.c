@@ -8,6 +8,47 @@
 #include "proto/base/clock.h"
 #include "proto/frame.h"
 
+/* Another key: a new Hello, a snapshot, and of the old epochs not a word, whatever was under way.
+ */
+static void test_begin_anew(void **state)
+{
+	static const uint8_t key[MB_KEY_BYTES] = { 2 };
+
+	(void)state;
+	for (int in_flight = 0; in_flight < 2; in_flight++) {
+		struct mb_identity identity;
+		struct mb_digester d;
+		struct mb_msg hello;
+		struct came c;
+		struct scene s;
+
+		open_with_epoch_acked(&s);
+		offer(&s, 300, 50);
+		if (in_flight)
+			take_delta(&s, false);
+		assert_ok(mb_digester_init(&d, MB_XXH64, MB_PAGE_BYTES, 64, "d", key, &s.err),
+			  &s.err);
+		identity = d.identity;
+		s.config.hello.boot = (struct mb_boot){ { 9 } };
+		mb_uplink_begin_anew(s.uplink, &s.config.hello.boot, &identity);
+		assert_true(mb_uplink_idle(s.uplink));
+		wait_for_agent(&s);
+		receive(&s, MB_MSG_HELLO, &hello);
+		assert_memory_equal(&hello.hello.boot, &s.config.hello.boot, MB_BOOT_BYTES);
+		assert_int_equal(mb_identity_compare(&hello.hello.identity, &identity, NULL), 0);
+		mb_msg_deinit(&hello);
+		welcome(&s);
+		offer(&s, 1000, 50);
+		c = take_delta(&s, true);
+		assert_int_equal(c.base_epoch, 0);
+		assert_int_equal(c.pass.epochs, 1);
+		ack(&s);
+		assert_works(&s, 1010);
+		assert_int_equal(s.n_warnings, 0);
+		uplink_close(&s);
+	}
+}
+
 static void test_first_and_next(void **state)
 {
 	struct came c;
@@ -411,6 +452,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_first_and_next),
+		cmocka_unit_test(test_begin_anew),
 		cmocka_unit_test(test_net_delta_while_away),
 		cmocka_unit_test(test_audits_are_summed),
 		cmocka_unit_test(test_who_is_summed),

@@ -2,6 +2,7 @@
 #include "tests/unit/util_pki.h"
 
 #include <limits.h>
+#include <openssl/pem.h>
 
 #include "server/ctl/ca.h"
 
@@ -53,6 +54,25 @@ void pki_agent_for(const char *pki, const char *name, const char *vm, uint64_t v
 void pki_agent(const char *pki, const char *name, const char *vm, char *path)
 {
 	pki_agent_for(pki, name, vm, DAY_NS, path);
+}
+
+void pki_operator(const char *pki, const char *name, const char *role, char *path)
+{
+	issue(pki, MB_CERT_OPERATOR, name, role, DAY_NS, path);
+}
+
+void pki_der(const char *path, struct mb_buf *ret)
+{
+	FILE *f = fopen(path, "r");
+	X509 *x = f ? PEM_read_X509(f, NULL, NULL, NULL) : NULL;
+	unsigned char *der = NULL;
+	int n = x ? i2d_X509(x, &der) : -1;
+
+	assert_true(n > 0);
+	mb_buf_put(ret, der, (size_t)n);
+	OPENSSL_free(der);
+	X509_free(x);
+	fclose(f);
 }
 
 void pki_revoke(const char *pki, const char *name)

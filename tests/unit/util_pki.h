@@ -13,6 +13,10 @@ void pki_agent(const char *pki, const char *name, const char *vm, char *path);
 /* An agent's that is valid for that long only. */
 void pki_agent_for(const char *pki, const char *name, const char *vm, uint64_t valid_ns,
 		   char *path);
+/* Of somebody who asks the API. */
+void pki_operator(const char *pki, const char *name, const char *role, char *path);
+/* The certificate in a file of them, as a peer would show it. */
+void pki_der(const char *path, struct mb_buf *ret);
 void pki_revoke(const char *pki, const char *name);
 /* A file of the folder. */
 void pki_path(const char *pki, const char *file, char *path);

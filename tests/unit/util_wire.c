@@ -101,8 +101,8 @@ void sample_msg(enum mb_msg_type type, struct mb_msg *ret)
 	*ret = (struct mb_msg){ .type = type };
 	switch (type) {
 	case MB_MSG_HELLO:
-		ret->hello = (struct mb_hello){ 1,    "mbagent 1.0", "web-1",	  "rack2",
-						boot, identity,	     4294967296u, "kmod" };
+		ret->hello = (struct mb_hello){ 1,	  "mbagent 1.0", "web-1", "rack2", boot,
+						identity, 4294967296u,	 "kmod",  1 };
 		break;
 	case MB_MSG_WELCOME:
 		ret->welcome = (struct mb_welcome){ 1,	"mbserver 1.0",	    boot,
@@ -248,6 +248,8 @@ void assert_msg_equal(const struct mb_msg *a, const struct mb_msg *b)
 	switch (a->type) {
 	case MB_MSG_HELLO:
 		assert_int_equal(a->hello.version, b->hello.version);
+		assert_int_equal(MB_MAX(a->hello.version, a->hello.newest_version),
+				 MB_MAX(b->hello.version, b->hello.newest_version));
 		assert_string_equal(a->hello.agent, b->hello.agent);
 		assert_string_equal(a->hello.vm, b->hello.vm);
 		assert_string_equal(a->hello.host, b->hello.host);

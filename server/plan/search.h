@@ -47,6 +47,17 @@ bool mb_search_fill(struct mb_search *s, unsigned int open_percent);
  */
 bool mb_search_pack(struct mb_search *s, struct mb_no_fit *ret);
 
+enum { MB_SEARCH_ALL_VMS_MAX = 16 };
+
+/*
+ * Looks at all placements of a fleet of at most so many VMs beside the pinned, as far as `work`
+ * leads: *ret_found, ret_host[0, n_vms) gets the first of those that save most, if that is more
+ * than *more_than (NULL: if there is any at all). True: it has seen them all, so that there is none
+ * better. The tally is to be loaded again.
+ */
+bool mb_search_all(struct mb_search *s, const uint64_t *more_than, uint64_t work,
+		   uint32_t *ret_host, bool *ret_found);
+
 /* Moves, swaps and pushes (one VM in, another one out) that save more, until none or `work`. */
 void mb_search_improve(struct mb_search *s, uint64_t work);
 

@@ -12,12 +12,18 @@ struct mb_search {
 	struct mb_plan_options all_full;
 	bool told_apart; /* hosts or VMs differ in more than memory */
 	uint64_t *any;	 /* [0, n_vms): pages that at least one other VM has */
-	/* Scratch, [0, n_vms) each, used[0, n_hosts). */
+	struct mb_ways_out {
+		bool known;
+		uint32_t first, second;
+	} * ways_out; /* [0, n_vms) */
+	/* Scratch, [0, n_vms) each; from `used` on [0, n_hosts). */
 	uint64_t *own;
 	uint32_t *best_host;
 	uint32_t *order;
 	int64_t *tried_room;
 	int64_t *used;
+	uint64_t *gain_of;
+	int64_t *lacks;
 };
 
 /* Why a VM could not be placed. */

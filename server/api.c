@@ -8,6 +8,7 @@
 #include "proto/base/cli.h"
 #include "proto/base/clock.h"
 #include "proto/base/version.h"
+#include "server/api_wish.h"
 #include "server/ask.h"
 #include "server/executions.h"
 
@@ -189,15 +190,24 @@ static int carry_out(void *ctx, const struct mb_fleet_view *fleet,
 		     const struct mb_plan_options *options, const struct mb_plan *p, json_t *report,
 		     struct mb_err *err)
 {
-	struct mb_executions_keeper keeper = { .store = ctx };
+	struct mb_api *api = ctx;
+	struct mb_executions_keeper keeper = { .store = api->store };
+	uint64_t now_ms = mb_unix_ns() / 1000000;
+	int r;
 
-	return mb_apply_dry(fleet, options, p, mb_unix_ns() / 1000000, report, mb_executions_keep,
-			    &keeper, err);
+	if (!api->executor)
+		return mb_apply_dry(fleet, options, p, now_ms, report, mb_executions_keep, &keeper,
+				    err);
+	r = mb_apply_begin(fleet, options, p, mb_executor_mover(api->executor), now_ms, report,
+			   mb_executions_keep, &keeper, err);
+	if (r == 0)
+		mb_executor_kick(api->executor);
+	return r;
 }
 
-/* `keep`: where to carry it out to; NULL: only a question. */
+/* `to`: whose plan is carried out; NULL: only a question. */
 static int ask(struct scene *s, const char *question, mb_api_query query, void *ctx,
-	       struct mb_store *keep, json_t **ret, struct mb_err *err)
+	       struct mb_api *to, json_t **ret, struct mb_err *err)
 {
 	const struct mb_ask a = {
 		.fleet = &s->fleet,
@@ -205,8 +215,8 @@ static int ask(struct scene *s, const char *question, mb_api_query query, void *
 		.options = &s->file.options,
 		.query = query,
 		.ctx = ctx,
-		.on_plan = keep ? carry_out : NULL,
-		.on_plan_ctx = keep,
+		.on_plan = to ? carry_out : NULL,
+		.on_plan_ctx = to,
 	};
 	const char *time = mb_option_infos[MB_OPTION_DURABLE].name;
 
@@ -396,10 +406,14 @@ int mb_api_post(struct mb_api *api, const char *path, mb_api_query query, void *
 	int r;
 
 	*ret_json = NULL;
+	if (strncmp(path, "/v1/executions/", 15) == 0)
+		return mb_api_wish(api, path + 15, query, ctx, ret_json, err);
 	if (strncmp(path, "/v1/", 4) != 0 || !mb_ask_plans(path + 4))
 		return mb_fail(err, EOPNOTSUPP, "nothing can be changed there");
-	r = scene_open(api, &s, err);
-	return r < 0 ? r : ask(&s, path + 4, query, ctx, api->store, ret_json, err);
+	r = mb_api_check_idle(api, err);
+	if (r == 0)
+		r = scene_open(api, &s, err);
+	return r < 0 ? r : ask(&s, path + 4, query, ctx, api, ret_json, err);
 }
 
 int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *ctx,

@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "server/ask.h"
+#include "server/executor.h"
 #include "server/refusals.h"
 #include "server/sharing.h"
 #include "server/store.h"
@@ -16,6 +17,7 @@ struct mb_api {
 	const char *db_path;
 	const char *fleet_path; /* read at every question, so that it can be edited; NULL: none */
 	const struct mb_refusals *refusals; /* NULL: there is no TLS */
+	struct mb_executor *executor; /* NULL: plans are carried out by the dry mover, at once */
 	uint64_t start_ns;
 };
 
@@ -28,8 +30,9 @@ typedef mb_ask_query mb_api_query;
 int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *ctx,
 	       json_t **ret_json, struct mb_err *err);
 /*
- * The same question, and its plan is carried out (by the dry mover, so far) and kept: the answer
- * has an "execution", too. -EOPNOTSUPP: a path that can only be read (405).
+ * The same question, and its plan is carried out and kept: the answer has an "execution", too. Or
+ * what an operator wants of one that is under way: /v1/executions/ID/cancel, /decide.
+ * -EOPNOTSUPP: a path that can only be read (405); -EALREADY, -EBUSY: not now (409).
  */
 int mb_api_post(struct mb_api *api, const char *path, mb_api_query query, void *ctx,
 		json_t **ret_json, struct mb_err *err);

@@ -44,6 +44,9 @@ static unsigned int status_of(int r)
 		return MHD_HTTP_METHOD_NOT_ALLOWED;
 	case -EINVAL:
 		return MHD_HTTP_BAD_REQUEST;
+	case -EALREADY:
+	case -EBUSY:
+		return MHD_HTTP_CONFLICT;
 	case -ENOSPC:
 	case -ERANGE:
 		return MHD_HTTP_UNPROCESSABLE_CONTENT;

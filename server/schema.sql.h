@@ -103,6 +103,16 @@ static const char *const mb_schema[] = {
 	" truncated INTEGER NOT NULL, writeback INTEGER NOT NULL, exec INTEGER NOT NULL);"
 	"CREATE INDEX who_by_vm ON who (vm, acked_unix_ns);"
 	"CREATE INDEX who_by_age ON who (acked_unix_ns);",
+
+	/*
+	 * 5: what operators want of an execution that is under way, until it was carried out: wish
+	 * is cancel (move 0), or arrived or stayed, of a move that is lost: its number in
+	 * execution_move.
+	 */
+	"CREATE TABLE execution_wish ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, execution INTEGER NOT NULL, move INTEGER NOT NULL,"
+	" wish TEXT NOT NULL, at_unix_ns INTEGER NOT NULL);"
+	"CREATE INDEX execution_wish_by_execution ON execution_wish (execution, id);",
 };
 
 enum { MB_SCHEMA_VERSION = sizeof(mb_schema) / sizeof(*mb_schema) };

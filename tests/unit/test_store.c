@@ -690,7 +690,7 @@ static void test_upgrade(void **state)
 	assert_int_equal(count("SELECT count(*) FROM pragma_table_info('history')"), 19);
 
 	s = open_store();
-	assert_int_equal(count("PRAGMA user_version"), 4);
+	assert_int_equal(count("PRAGMA user_version"), 5);
 	load(s, &l);
 	assert_int_equal(l.n, 1);
 	assert_string_equal(l.damage[0], "");
@@ -732,7 +732,7 @@ static void test_upgrade_for_who(void **state)
 	mb_store_close(s);
 	sql("DROP TABLE who; PRAGMA user_version = 3");
 	s = open_store();
-	assert_int_equal(count("PRAGMA user_version"), 4);
+	assert_int_equal(count("PRAGMA user_version"), 5);
 	get_history(s, 9, &h);
 	assert_int_equal(h.n, 2);
 	assert_audit_equal(&h.rows[1].audit, &vm.pass.audit);

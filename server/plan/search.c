@@ -41,6 +41,11 @@ int mb_search_init(struct mb_search *s, const struct mb_fleet_view *fleet,
 		mb_search_deinit(s);
 		return r;
 	}
+	/* A VM whose fingerprint is larger than it: as large as the search takes it for. */
+	for (uint32_t v = 0; v < fleet->n_vms; v++)
+		s->packing.full[v] = s->packing.least[v] = s->tally.full[v];
+	/* The pinned were put there with less. */
+	mb_tally_clear(&s->packing);
 	s->any = malloc(n * sizeof(*s->any));
 	s->own = malloc(n * sizeof(*s->own));
 	s->best_host = malloc(n * sizeof(*s->best_host));

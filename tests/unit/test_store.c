@@ -680,7 +680,7 @@ static void test_upgrade(void **state)
 	    "ALTER TABLE history DROP COLUMN flagged; ALTER TABLE history DROP COLUMN doubted;"
 	    "ALTER TABLE history DROP COLUMN flagged_changed;"
 	    "DROP TABLE audit; DROP TABLE who; DROP VIEW execution_move; DROP TABLE execution;"
-	    "PRAGMA user_version = 1");
+	    "DROP TABLE execution_wish; PRAGMA user_version = 1");
 
 	/* A step that fails leaves it as it was. */
 	sql("CREATE TABLE audit (of INTEGER)");
@@ -730,7 +730,7 @@ static void test_upgrade_for_who(void **state)
 	vm.pass.audit = (struct mb_audit){ .audits = 1, .changed = { 1 } };
 	commit_delta(s, &vm, 120, 50);
 	mb_store_close(s);
-	sql("DROP TABLE who; PRAGMA user_version = 3");
+	sql("DROP TABLE who; DROP TABLE execution_wish; PRAGMA user_version = 3");
 	s = open_store();
 	assert_int_equal(count("PRAGMA user_version"), 5);
 	get_history(s, 9, &h);

@@ -11,6 +11,7 @@
 #include "server/api_wish.h"
 #include "server/ask.h"
 #include "server/executions.h"
+#include "server/lost_sharing.h"
 
 /* What every answer starts from: the up-to-date view, locked, with the fleet file read. */
 struct scene {
@@ -205,9 +206,9 @@ static int carry_out(void *ctx, const struct mb_fleet_view *fleet,
 	return r;
 }
 
-/* `to`: whose plan is carried out; NULL: only a question. */
-static int ask(struct scene *s, const char *question, mb_api_query query, void *ctx,
-	       struct mb_api *to, json_t **ret, struct mb_err *err)
+/* `apply`: its plan is carried out. */
+static int ask(struct mb_api *api, struct scene *s, const char *question, mb_api_query query,
+	       void *ctx, bool apply, json_t **ret, struct mb_err *err)
 {
 	const struct mb_ask a = {
 		.fleet = &s->fleet,
@@ -215,15 +216,18 @@ static int ask(struct scene *s, const char *question, mb_api_query query, void *
 		.options = &s->file.options,
 		.query = query,
 		.ctx = ctx,
-		.on_plan = to ? carry_out : NULL,
-		.on_plan_ctx = to,
+		.on_plan = apply ? carry_out : NULL,
+		.on_plan_ctx = api,
 	};
 	const char *time = mb_option_infos[MB_OPTION_DURABLE].name;
+	int r = 0;
 
 	/* What lasts is known from what was: not for another time than that. */
 	if (query(ctx, time))
 		return mb_fail(err, EINVAL, "%s is for the fleet file, not for a question", time);
-	return mb_ask(&a, question, ret, err);
+	if (strcmp(question, "hotspot") == 0)
+		r = mb_lost_sharing(api->store, &s->fleet, mb_unix_ns(), err);
+	return r < 0 ? r : mb_ask(&a, question, ret, err);
 }
 
 /* --- /v1/history ------------------------------------------------------------------------------ */
@@ -413,7 +417,7 @@ int mb_api_post(struct mb_api *api, const char *path, mb_api_query query, void *
 	r = mb_api_check_idle(api, err);
 	if (r == 0)
 		r = scene_open(api, &s, err);
-	return r < 0 ? r : ask(&s, path + 4, query, ctx, api, ret_json, err);
+	return r < 0 ? r : ask(api, &s, path + 4, query, ctx, true, ret_json, err);
 }
 
 int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *ctx,
@@ -434,7 +438,7 @@ int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *c
 		r = r < 0 ? r : history(api, &s, query, ctx, ret_json, err);
 	} else if (strncmp(path, "/v1/", 4) == 0 && mb_ask_knows(path + 4)) {
 		r = scene_open(api, &s, err);
-		r = r < 0 ? r : ask(&s, path + 4, query, ctx, NULL, ret_json, err);
+		r = r < 0 ? r : ask(api, &s, path + 4, query, ctx, false, ret_json, err);
 	} else if (strcmp(path, "/v1/executions") == 0) {
 		r = executions(api, query, ctx, ret_json, err);
 	} else {

@@ -410,6 +410,7 @@ static int start(struct server *s, struct mb_err *err)
 	const struct mb_historian_config history = {
 		.interval_ns = o->sharing_ns,
 		.keep_ns = o->keep_ns,
+		.fleet_path = o->fleet,
 		.warn = on_history_warning,
 	};
 	struct mb_store *history_store = NULL;

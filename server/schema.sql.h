@@ -112,7 +112,13 @@ static const char *const mb_schema[] = {
 	"CREATE TABLE execution_wish ("
 	" id INTEGER PRIMARY KEY AUTOINCREMENT, execution INTEGER NOT NULL, move INTEGER NOT NULL,"
 	" wish TEXT NOT NULL, at_unix_ns INTEGER NOT NULL);"
-	"CREATE INDEX execution_wish_by_execution ON execution_wish (execution, id);",
+	"CREATE INDEX execution_wish_by_execution ON execution_wish (execution, id);"
+	/*
+	 * Where the VM ran when the matrix was computed (fleet file and all), and how many of its
+	 * distinct pages another VM on that host had. NULL: not known, or from before version 5.
+	 */
+	"ALTER TABLE sharing ADD COLUMN host TEXT;"
+	"ALTER TABLE sharing ADD COLUMN here INTEGER;",
 };
 
 enum { MB_SCHEMA_VERSION = sizeof(mb_schema) / sizeof(*mb_schema) };

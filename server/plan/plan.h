@@ -197,6 +197,9 @@ static inline uint64_t mb_plan_capacity_mb(const struct mb_plan_host *host,
 	return mb > host->reserve_mb ? mb - host->reserve_mb : 0;
 }
 
+/* ret_here[0, n_vms): distinct pages of each VM that another VM on its host has, too. */
+void mb_score_here(const struct mb_fleet_view *fleet, const uint32_t *host, uint64_t *ret_here);
+
 /*
  * -EINVAL for a fleet that cannot be: sizes, indices, groups that do not belong to it, rules that
  * contradict each other or the pins; names the VM, host or rule.

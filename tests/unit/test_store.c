@@ -418,10 +418,10 @@ static void test_history(void **state)
 	(void)state;
 	assert_fails(mb_store_history(s, "web1", 9, on_row, &h, &err), ENOENT, &err, "web1");
 	store_one(s, &vm);
-	rec[0] = (struct mb_sharing_record){ vm.id, 3, vm.acked_unix_ns, 17, NULL, 0 };
+	rec[0] = (struct mb_sharing_record){ vm.id, 3, vm.acked_unix_ns, 17, NULL, 0, NULL, 0 };
 	commit_delta(s, &vm, 120, 50);
 	commit_delta(s, &vm, 130, 60);
-	rec[1] = (struct mb_sharing_record){ vm.id, 5, vm.acked_unix_ns, 0, "web2", 4 };
+	rec[1] = (struct mb_sharing_record){ vm.id, 5, vm.acked_unix_ns, 0, "web2", 4, "h1", 3 };
 	get_history(s, 9, &h);
 	assert_int_equal(h.n, 3);
 	for (uint64_t i = 0; i < 3; i++) {
@@ -680,6 +680,7 @@ static void test_upgrade(void **state)
 	    "ALTER TABLE history DROP COLUMN flagged; ALTER TABLE history DROP COLUMN doubted;"
 	    "ALTER TABLE history DROP COLUMN flagged_changed;"
 	    "DROP TABLE audit; DROP TABLE who; DROP VIEW execution_move; DROP TABLE execution;"
+	    "ALTER TABLE sharing DROP COLUMN host; ALTER TABLE sharing DROP COLUMN here;"
 	    "DROP TABLE execution_wish; PRAGMA user_version = 1");
 
 	/* A step that fails leaves it as it was. */
@@ -730,7 +731,9 @@ static void test_upgrade_for_who(void **state)
 	vm.pass.audit = (struct mb_audit){ .audits = 1, .changed = { 1 } };
 	commit_delta(s, &vm, 120, 50);
 	mb_store_close(s);
-	sql("DROP TABLE who; DROP TABLE execution_wish; PRAGMA user_version = 3");
+	sql("DROP TABLE who; DROP TABLE execution_wish;"
+	    "ALTER TABLE sharing DROP COLUMN host; ALTER TABLE sharing DROP COLUMN here;"
+	    "PRAGMA user_version = 3");
 	s = open_store();
 	assert_int_equal(count("PRAGMA user_version"), 5);
 	get_history(s, 9, &h);

@@ -63,6 +63,9 @@ struct mb_plan_vm {
 	uint64_t swap_pages_s; /* swapping in its guest: hotspots */
 	uint64_t lost_pages;   /* sharing that it lost of late: hotspots */
 	uint64_t settled_s;    /* since it came to its host; UINT64_MAX: long ago */
+	/* Of a unit of several (server/plan/unit.h), which sets these; else 0. */
+	uint32_t others, others_running; /* VMs beside the first; those of all but one that run */
+	uint64_t beyond_pages; /* by which its VMs' fingerprints are larger than they are */
 };
 
 enum mb_rule_kind {

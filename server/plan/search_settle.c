@@ -24,13 +24,12 @@ static struct trade look_at_trade(const struct mb_tally *t, const uint32_t *now,
 	for (uint32_t v = 0; v < t->fleet->n_vms; v++) {
 		if (host[v] != a && host[v] != b)
 			continue;
-		uint32_t to = a + b - host[v], first = t->fleet->vms[v].host;
+		uint32_t to = a + b - host[v];
 
 		r.pinned |= mb_tally_pinned(t, v);
 		r.better += (now[v] == to) - (now[v] == host[v]);
 		/* As the rules count it: from where it runs, whatever `now` is by now. */
-		if (first != MB_NOWHERE && first != to)
-			*(to == a ? &r.inflow_a : &r.inflow_b) += 1;
+		*(to == a ? &r.inflow_a : &r.inflow_b) += mb_room_migrations(&t->rules, v, to);
 	}
 	return r;
 }

@@ -16,7 +16,7 @@
 #include "proto/base/cleanup.h"
 #include "server/ctl/apart.h"
 #include "server/ctl/load.h"
-#include "server/plan/synth_fleet.h"
+#include "tests/bench/synth_fleet.h"
 
 enum { REPEATS = 3, REPORT_VMS = 5, REPORT_HOSTS = 3 };
 

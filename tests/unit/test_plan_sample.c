@@ -2,7 +2,7 @@
 #include "tests/unit/util_test.h"
 
 #include "server/plan/sample.h"
-#include "server/plan/synth_fleet.h"
+#include "tests/bench/synth_fleet.h"
 
 /* Few VMs with very many groups, as real memory has. */
 static void make_fleet(struct mb_synth_fleet *f, uint32_t n_vms, uint32_t parts)

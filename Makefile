@@ -224,7 +224,7 @@ $(CTL_LIB): $(call obj,$(CTL_SRC))
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-link = $(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(1)
+link = $(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(1)
 $(BUILD)/mbagent: $(BUILD)/agent/main.o $(AGENT_LIB) $(PROTO_LIB)
 	$(call say,LINK,$@)
 	$(call link,$(AGENT_LIBS))

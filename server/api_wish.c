@@ -18,8 +18,8 @@ static int check_driven(struct mb_api *api, int64_t id, struct mb_err *err)
 	int r = mb_executions_open(api->store, &open, &n, err);
 
 	for (size_t i = 0; i < n && r == 0; i++) {
-		if (open[i].id != id || (api->executor && strcmp(open[i].mover,
-								 mb_executor_mover(api->executor)) == 0))
+		if (open[i].id != id ||
+		    (api->executor && strcmp(open[i].mover, mb_executor_mover(api->executor)) == 0))
 			continue;
 		r = mb_fail(err, EBUSY,
 			    "execution %" PRId64 " is interrupted: its mover \"%.60s\" is not here "

@@ -247,8 +247,7 @@ static int rush(struct mb_store *s, int64_t id, uint64_t now_ms, struct mb_err *
 	return mb_executions_save(s, id, &x, mb_mover_dry.name, restarts + 1, err);
 }
 
-int mb_executions_resume(struct mb_store *s, const char *mover, uint64_t now_ms,
-			 struct mb_err *err)
+int mb_executions_resume(struct mb_store *s, const char *mover, uint64_t now_ms, struct mb_err *err)
 {
 	mb_autofree struct mb_executions_open *open = NULL;
 	size_t n = 0;

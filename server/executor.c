@@ -212,8 +212,7 @@ static bool wait_until(struct mb_executor *e, uint64_t wake_ms, bool *ret_news)
 	bool stop;
 
 	pthread_mutex_lock(&e->lock);
-	while (!e->stop && !e->kicked &&
-	       pthread_cond_timedwait(&e->wake, &e->lock, &until) == 0)
+	while (!e->stop && !e->kicked && pthread_cond_timedwait(&e->wake, &e->lock, &until) == 0)
 		;
 	*ret_news = e->kicked;
 	e->kicked = false;

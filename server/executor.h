@@ -15,7 +15,8 @@
 #include "server/store.h"
 
 struct mb_executor_config {
-	/* Of the store, or of an execution that cannot be read; once for each in a row. Required. */
+	/* Of the store, or of an execution that cannot be read; once for each in a row. Required.
+	 */
 	void (*warn)(void *ctx, const char *text);
 	void *ctx;
 };

@@ -53,6 +53,6 @@ int mb_lost_sharing(struct mb_store *store, struct mb_live_fleet *fleet, uint64_
 		fleet->vms[v].lost_pages = 0;
 	}
 	mb_score_here(&fleet->view, host, l.here);
-	return mb_store_most_here(
-		store, now_unix_ns - MB_MIN(now_unix_ns, MB_LOST_WITHIN_NS), see, &l, err);
+	return mb_store_most_here(store, now_unix_ns - MB_MIN(now_unix_ns, MB_LOST_WITHIN_NS), see,
+				  &l, err);
 }

@@ -87,11 +87,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 static int show(const struct options *o, json_t **ret, struct mb_err *err)
 {
-	return mb_ctl_get(o->server, "/v1/executions",
-			  (const struct mb_ctl_param[]){
-				  { o->id ? "id" : "limit", o->id ? o->id : o->limit },
-				  { NULL, NULL } },
-			  ret, err);
+	return mb_ctl_get(
+		o->server, "/v1/executions",
+		(const struct mb_ctl_param[]){ { o->id ? "id" : "limit", o->id ? o->id : o->limit },
+					       { NULL, NULL } },
+		ret, err);
 }
 
 static int wish(const struct options *o, json_t **ret, struct mb_err *err)
@@ -139,8 +139,10 @@ int mb_ctl_executions(int argc, char **argv)
 		.doc = "Plans that were carried out (mbctl plan --apply), the newest first; of one "
 		       "its plan, and what became of each move. Of a dry run the times are those "
 		       "expected. The server keeps the last 100.\v"
-		       "cancel ends one that is under way: what runs is asked to stop, what waits is "
-		       "skipped. decide says of a move that is lost, because nobody could tell, where "
+		       "cancel ends one that is under way: what runs is asked to stop, what waits "
+		       "is "
+		       "skipped. decide says of a move that is lost, because nobody could tell, "
+		       "where "
 		       "its VM is.",
 	};
 	mb_cleanup(mb_ctl_json_unref) json_t *root = NULL;

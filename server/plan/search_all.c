@@ -107,9 +107,8 @@ static uint32_t next_host(const struct mb_search *s, uint32_t v, uint32_t tried)
 	for (uint32_t h = 0; h < t->fleet->n_hosts; h++) {
 		uint64_t gain = mb_tally_gain(t, h, v);
 
-		if (tried != MB_NOWHERE &&
-		    (gain > mb_tally_gain(t, tried, v) ||
-		     (gain == mb_tally_gain(t, tried, v) && h <= tried)))
+		if (tried != MB_NOWHERE && (gain > mb_tally_gain(t, tried, v) ||
+					    (gain == mb_tally_gain(t, tried, v) && h <= tried)))
 			continue;
 		if ((best == MB_NOWHERE || gain > mb_tally_gain(t, best, v)) &&
 		    mb_tally_fits(t, v, h) && !is_another_empty(s, h))

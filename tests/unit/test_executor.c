@@ -367,10 +367,10 @@ static void test_unreadable(void **state)
 	assert_int_equal(warnings, 1);
 	assert_non_null(strstr(last_warning, "execution 1: "));
 	assert_ok(mb_executions_list(store, 9, &list, &err), &err);
-	assert_string_equal(json_string_value(json_object_get(
-				    json_array_get(json_object_get(list, "executions"), 0),
-				    "state")),
-			    "unreadable");
+	assert_string_equal(
+		json_string_value(json_object_get(
+			json_array_get(json_object_get(list, "executions"), 0), "state")),
+		"unreadable");
 	json_decref(list);
 }
 

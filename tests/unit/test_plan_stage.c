@@ -29,8 +29,7 @@ static uint64_t held(const struct model *m, bool hold)
 	for (uint32_t v = 0; v < s.view.n_vms; v++) {
 		set |= (uint64_t)s.vms[v].pinned << v;
 		/* Units are told. */
-		assert_true(!s.vms[v].pinned ||
-			    s.units.view.vms[s.units.unit_of[v]].pinned);
+		assert_true(!s.vms[v].pinned || s.units.view.vms[s.units.unit_of[v]].pinned);
 	}
 	mb_stage_deinit(&s);
 	return set;

@@ -82,6 +82,25 @@ static void set_self_sharing(json_t *to, const struct mb_self_sharing *s)
 
 /* --- /v1/status ------------------------------------------------------------------------------- */
 
+/* null: not known. */
+static json_t *guest_status(const struct mb_guest *g)
+{
+	json_t *o;
+
+	if (!g->known)
+		return json_null();
+	o = json_pack(
+		"{s:I, s:I, s:o, s:o, s:o}", "available_bytes", (json_int_t)g->available_bytes,
+		"free_bytes", (json_int_t)g->free_bytes, "swapped_bytes_s",
+		g->swapped_ns ? json_real((double)g->swapped_bytes * 1e9 / (double)g->swapped_ns) :
+				json_null(),
+		"stall_some_percent",
+		g->has_stalls ? json_real(g->some_per_myriad / 100.0) : json_null(),
+		"stall_full_percent",
+		g->has_stalls ? json_real(g->full_per_myriad / 100.0) : json_null());
+	return o;
+}
+
 static json_t *vm_status(const struct scene *s, uint32_t i)
 {
 	const struct mb_vm *vm = &s->view->fleet.vms[i];
@@ -96,6 +115,7 @@ static json_t *vm_status(const struct scene *s, uint32_t i)
 		(json_int_t)vm->wire_bytes);
 
 	set_self_sharing(o, &vm->sharing);
+	json_object_set_new(o, "guest", guest_status(&vm->pass.guest));
 	return o;
 }
 

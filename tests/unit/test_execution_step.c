@@ -195,6 +195,73 @@ static void test_room_taken_by_others(void **state)
 	assert_true(seen);
 }
 
+/* v0, v1 and v2 belong together on h0, and go to h1 one by one; v3 has to do with none of them. */
+static void play_group(const enum fake_fate *script, bool together, struct fake *f,
+		       struct mb_execution *x)
+{
+	static const uint32_t all[] = { 0, 1, 2 };
+	const struct mb_plan_rule rule = { MB_RULE_TOGETHER, "group", all, 3 };
+	struct mb_execution_options o = mb_execution_options_default;
+	struct plan_case c;
+
+	o.trouble_max = 9;
+	case_init(&c, 4, (const uint64_t[]){ 1, 1, 1, 1 },
+		  (const uint32_t[]){ 0, 0, together ? 0 : 2, 3 }, 5,
+		  (const uint64_t[]){ 9, 9, 9, 9, 9 });
+	c.fleet.view.rules = &rule;
+	c.fleet.view.n_rules = 1;
+	case_move(&c, 0, 1);
+	case_move(&c, 1, 1);
+	case_move(&c, 2, 1);
+	case_move(&c, 3, 4);
+	case_play(&c, &o, script, f, x);
+	c.fleet.view.n_rules = 0;
+	fleet_deinit(&c.fleet);
+}
+
+static void test_a_group_stays_together(void **state)
+{
+	/* v0 begins, then v3 beside it. */
+	static const enum fake_fate first[] = { FATE_NEVER, FATE_ARRIVES, FATES };
+	static const enum fake_fate second[] = { FATE_ARRIVES, FATE_ARRIVES, FATE_NEVER, FATES };
+	struct mb_execution x, copy;
+	struct mb_err err = { 0 };
+	struct fake f;
+	json_t *json;
+
+	(void)state;
+	play_group(NULL, true, &f, &x);
+	assert_true(x.moves[0].group && x.moves[0].group == x.moves[2].group && !x.moves[3].group);
+	mb_execution_deinit(&x);
+	play_group(first, true, &f, &x);
+	case_expect(&x, "failed skipped skipped done");
+	assert_non_null(strstr(x.moves[1].reason, "another VM that it must be with stays on host "
+						  "h0"));
+	assert_int_equal(f.vms[1].host, 0);
+	/* It is written down. */
+	json = mb_execution_to_json(&x);
+	assert_ok(mb_execution_from_json(&copy, json, &err), &err);
+	assert_int_equal(copy.moves[2].group, x.moves[2].group);
+	mb_execution_deinit(&copy);
+	/* And may be missing. */
+	json_object_del(json_array_get(json_object_get(json, "moves"), 2), "group");
+	assert_ok(mb_execution_from_json(&copy, json, &err), &err);
+	assert_int_equal(copy.moves[2].group, 0);
+	mb_execution_deinit(&copy);
+	json_decref(json);
+	mb_execution_deinit(&x);
+	/* Once one has gone the others follow as they can: the next plan brings together the rest.
+	 */
+	play_group(second, true, &f, &x);
+	case_expect(&x, "done failed done done");
+	mb_execution_deinit(&x);
+	/* It was apart before. */
+	play_group(first, false, &f, &x);
+	case_expect(&x, "failed done done done");
+	assert_int_equal(x.moves[0].group, 0);
+	mb_execution_deinit(&x);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +273,7 @@ int main(void)
 		cmocka_unit_test(test_bounded_concurrency),
 		cmocka_unit_test(test_sharing_as_room),
 		cmocka_unit_test(test_room_taken_by_others),
+		cmocka_unit_test(test_a_group_stays_together),
 	};
 
 	return cmocka_run_group_tests_name("execution_step", tests, NULL, NULL);

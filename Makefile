@@ -59,6 +59,7 @@ UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UTIL_SRC := $(wildcard tests/unit/util_*.c)
 EXACT_SRC := $(wildcard tests/exact/*.c)
 BENCH_SRC := $(wildcard tests/bench/bench_*.c)
+BENCH_UTIL_SRC := $(filter-out $(BENCH_SRC),$(wildcard tests/bench/*.c))
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_UTIL_SRC := $(wildcard tests/fuzz/util_*.c)
 TOOL_SRC := $(wildcard tests/flow/tool_*.c)
@@ -80,7 +81,7 @@ else
 PROGRAMS := $(BUILD)/mbagent $(BUILD)/mbserver $(BUILD)/mbctl
 endif
 OBJECTS := $(call obj,$(PROTO_SRC) $(AGENT_SRC) $(SERVER_SRC) $(CTL_SRC) $(UNIT_SRC) $(UTIL_SRC) \
-	   $(EXACT_SRC) $(BENCH_SRC) $(FUZZ_SRC) $(FUZZ_UTIL_SRC) $(TOOL_SRC) agent/main.c server/main.c server/ctl/main.c) $(GEN).o
+	   $(EXACT_SRC) $(BENCH_SRC) $(BENCH_UTIL_SRC) $(FUZZ_SRC) $(FUZZ_UTIL_SRC) $(TOOL_SRC) agent/main.c server/main.c server/ctl/main.c) $(GEN).o
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -229,7 +230,7 @@ $(CTL_LIB): $(call obj,$(CTL_SRC))
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-link = $(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(1)
+link = $(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(1)
 $(BUILD)/mbagent: $(BUILD)/agent/main.o $(AGENT_LIB) $(PROTO_LIB)
 	$(call say,LINK,$@)
 	$(call link,$(AGENT_LIBS))
@@ -248,7 +249,9 @@ $(UNIT): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(call obj,$(UTIL_SRC)) $(AGE
 # The proven optimum, which this one holds the planner against, needs GLPK.
 $(BUILD)/tests/test_plan_exact: $(call obj,$(EXACT_SRC))
 $(BUILD)/tests/test_plan_exact: TEST_LIBS += -lglpk -lm
-$(BENCHES): $(BUILD)/tests/%: $(BUILD)/tests/bench/%.o $(CTL_LIB) $(SERVER_LIB) $(PROTO_LIB)
+# Fleets that the benches play on.
+$(BUILD)/tests/test_synth_fleet $(BUILD)/tests/test_plan_sample: $(call obj,$(BENCH_UTIL_SRC))
+$(BENCHES): $(BUILD)/tests/%: $(BUILD)/tests/bench/%.o $(call obj,$(BENCH_UTIL_SRC)) $(CTL_LIB) $(SERVER_LIB) $(PROTO_LIB)
 	$(call say,LINK,$@)
 	$(call link,$(CTL_LIBS))
 # Of MODE=fuzz only: their main() is libFuzzer's.

@@ -18,6 +18,7 @@
 #include "agent/tell.h"
 #include "agent/ticker.h"
 #include "agent/tracking.h"
+#include "agent/guest_memory.h"
 #include "agent/uplink.h"
 #include "proto/base/cleanup.h"
 #include "proto/base/cli.h"
@@ -102,6 +103,8 @@ struct run {
 	bool metrics_fail; /* told once, until it goes again */
 	uint64_t cpu_ns; /* CPU time that this process had taken when the last epoch ended */
 	bool exhausted;	 /* the source has no further epoch */
+	bool sees_guest; /* the source is this machine: how short of memory it is goes along */
+	struct mb_guest_memory guest;
 };
 
 static void on_say(void *ctx, enum mb_log_level level, const char *text)
@@ -153,6 +156,8 @@ static int take_epoch(struct run *run, struct mb_err *err)
 	}
 	if (r < 0)
 		return r;
+	if (run->sees_guest)
+		mb_guest_memory_look(&run->guest, mb_now_ns(), &e.info.guest);
 	mb_tell_epoch(&e, run->agent.pass.epochs, text);
 	mb_info("%s", text);
 	if (e.info.audit.audits) {
@@ -314,6 +319,18 @@ static int open_agent(struct run *run, const struct options *o, struct mb_err *e
 	return 0;
 }
 
+/* Before privileges go. A guest without /proc is no reason to end. */
+static void open_guest(struct run *run)
+{
+	struct mb_err err = { 0 };
+
+	if (!run->agent.info.this_machine)
+		return;
+	run->sees_guest = mb_guest_memory_open(&run->guest, "/proc", &err) == 0;
+	if (!run->sees_guest)
+		mb_warning("how short of memory this guest is will not be told: %s", err.text);
+}
+
 static int start(struct run *run, struct options *o, char *host_name, size_t size,
 		 struct mb_err *err)
 {
@@ -369,6 +386,7 @@ static int start(struct run *run, struct options *o, char *host_name, size_t siz
 		return mb_fail_in(err, r, "--metrics");
 	run->ticker.reloads = o->secure.tls || o->agent.key_file;
 	say_boot(&c.hello.boot);
+	open_guest(run);
 	/* All is open. Others' memory (process:) is opened again when it changes. */
 	if (run->agent.info.this_machine &&
 	    (r = mb_privileges_drop(run->agent.tracker->ops->keeps | MB_KEEP_KMOD, err)) < 0)
@@ -419,6 +437,8 @@ int mb_cmd_run(int argc, char **argv)
 	mb_uplink_destroy(run.uplink);
 	mb_secure_close(&o.secure);
 	mb_ticker_close(&run.ticker);
+	if (run.sees_guest)
+		mb_guest_memory_close(&run.guest);
 	mb_agent_close(&run.agent);
 	return r < 0 ? mb_agent_failed(&err) : MB_EXIT_OK;
 }

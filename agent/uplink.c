@@ -125,6 +125,8 @@ static void add_passes(struct held *h, const struct held *older)
 	to->pages_read += older->info.pages_read;
 	to->pages_changed += older->info.pages_changed;
 	to->epochs += older->info.epochs;
+	to->guest.swapped_bytes += to->guest.swapped_ns ? older->info.guest.swapped_bytes : 0;
+	to->guest.swapped_ns += to->guest.swapped_ns ? older->info.guest.swapped_ns : 0;
 	mb_who_add(&h->who, &older->who);
 }
 

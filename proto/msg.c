@@ -118,10 +118,26 @@ static void put_audit(struct audit_parts *to, const struct mb_audit *from)
 	to->audit.flagged_changed = from->flagged_changed;
 }
 
-static void put_pass(Membuddies__Pass *to, struct audit_parts *audit,
+static void put_guest(Membuddies__Guest *to, const struct mb_guest *from)
+{
+	membuddies__guest__init(to);
+	to->available_bytes = from->available_bytes;
+	to->free_bytes = from->free_bytes;
+	to->swapped_bytes = from->swapped_bytes;
+	to->swapped_ns = from->swapped_ns;
+	to->has_stalls = from->has_stalls;
+	to->some_per_myriad = from->some_per_myriad;
+	to->full_per_myriad = from->full_per_myriad;
+}
+
+static void put_pass(Membuddies__Pass *to, struct audit_parts *audit, Membuddies__Guest *guest,
 		     const struct mb_pass_info *from)
 {
 	membuddies__pass__init(to);
+	if (from->guest.known) {
+		put_guest(guest, &from->guest);
+		to->guest = guest;
+	}
 	if (from->audit.audits) {
 		put_audit(audit, &from->audit);
 		to->audit = &audit->audit;
@@ -153,6 +169,7 @@ struct parts {
 	Membuddies__FingerprintId base, result;
 	Membuddies__Pass pass;
 	struct audit_parts audit;
+	Membuddies__Guest guest;
 };
 
 static void put_hello(const struct mb_hello *h, struct parts *p, Message *to)
@@ -194,7 +211,7 @@ static void put_delta(const struct mb_delta_msg *d, struct parts *p, Message *to
 	membuddies__delta__init(&p->delta);
 	put_fingerprint(&p->base, &f->base);
 	put_fingerprint(&p->result, &f->result);
-	put_pass(&p->pass, &p->audit, &d->pass);
+	put_pass(&p->pass, &p->audit, &p->guest, &d->pass);
 	p->delta.base_epoch = d->base_epoch;
 	p->delta.epoch = d->epoch;
 	p->delta.base_id = &p->base;
@@ -242,7 +259,7 @@ static void put_trace_pages(const struct mb_trace_pages *t, struct parts *p, Mes
 static void put_trace_epoch(const struct mb_trace_epoch *t, struct parts *p, Message *to)
 {
 	membuddies__trace_epoch__init(&p->trace_epoch);
-	put_pass(&p->pass, &p->audit, &t->pass);
+	put_pass(&p->pass, &p->audit, &p->guest, &t->pass);
 	put_fingerprint(&p->result, &t->fingerprint);
 	p->trace_epoch.epoch = t->epoch;
 	p->trace_epoch.pass = &p->pass;
@@ -462,6 +479,30 @@ static int get_audit(const Membuddies__Audit *from, struct mb_audit *to, struct 
 	return 0;
 }
 
+static int get_guest(const Membuddies__Guest *from, struct mb_guest *to, struct mb_err *err)
+{
+	const uint32_t all = 10000;
+
+	if (!from)
+		return 0;
+	*to = (struct mb_guest){ .known = true,
+				 .available_bytes = from->available_bytes,
+				 .free_bytes = from->free_bytes,
+				 .swapped_bytes = from->swapped_bytes,
+				 .swapped_ns = from->swapped_ns,
+				 .has_stalls = from->has_stalls,
+				 .some_per_myriad = from->some_per_myriad,
+				 .full_per_myriad = from->full_per_myriad };
+	if ((to->available_bytes | to->free_bytes | to->swapped_bytes | to->swapped_ns) >> 63)
+		return mb_fail(err, EBADMSG, "field pass.guest: a figure above 2^63");
+	if (to->some_per_myriad > all || to->full_per_myriad > all)
+		return mb_fail(err, EBADMSG, "field pass.guest.%s_per_myriad: %" PRIu32 " of 10000",
+			       to->some_per_myriad > all ? "some" : "full",
+			       to->some_per_myriad > all ? to->some_per_myriad :
+							   to->full_per_myriad);
+	return 0;
+}
+
 static int get_pass(const Membuddies__Pass *from, struct mb_pass_info *to, struct mb_err *err)
 {
 	int r;
@@ -485,8 +526,8 @@ static int get_pass(const Membuddies__Pass *from, struct mb_pass_info *to, struc
 	     from->pages_changed | from->pages_unread) >>
 	    63)
 		return mb_fail(err, EBADMSG, "field pass: a figure above 2^63");
-	r = get_audit(from->audit, &to->audit, err);
-	if (r < 0)
+	if ((r = get_audit(from->audit, &to->audit, err)) < 0 ||
+	    (r = get_guest(from->guest, &to->guest, err)) < 0)
 		return r;
 	r = mb_who_check(to->who, err);
 	if (r < 0)

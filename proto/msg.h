@@ -72,6 +72,18 @@ struct mb_welcome {
 };
 
 /* How the epoch was taken; sums over the passes since the base epoch, but for what is dated. */
+/* How short of memory the guest itself is, as its kernel says. */
+struct mb_guest {
+	bool known;
+	uint64_t available_bytes, free_bytes;
+	uint64_t swapped_bytes; /* in and out, within ... */
+	uint64_t swapped_ns;	/* 0: not known */
+	bool has_stalls;	/* its kernel counts them (PSI) */
+	/* Of the last minute, in hundredths of a percent: some task, all tasks waited for memory.
+	 */
+	uint32_t some_per_myriad, full_per_myriad;
+};
+
 struct mb_pass_info {
 	uint64_t taken_unix_ns;
 	uint64_t duration_ns, cpu_ns;
@@ -83,6 +95,7 @@ struct mb_pass_info {
 	const char *tracker;
 	struct mb_audit audit;
 	struct mb_slice who; /* who.h, encoded; empty: not counted */
+	struct mb_guest guest;
 };
 
 struct mb_delta_msg {

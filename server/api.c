@@ -8,8 +8,10 @@
 #include "proto/base/cli.h"
 #include "proto/base/clock.h"
 #include "proto/base/version.h"
+#include "server/api_wish.h"
 #include "server/ask.h"
 #include "server/executions.h"
+#include "server/lost_sharing.h"
 #include "server/rotations.h"
 #include "server/scene.h"
 
@@ -54,6 +56,25 @@ static json_t *key_id(const struct mb_identity *identity)
 
 /* --- /v1/status ------------------------------------------------------------------------------- */
 
+/* null: not known. */
+static json_t *guest_status(const struct mb_guest *g)
+{
+	json_t *o;
+
+	if (!g->known)
+		return json_null();
+	o = json_pack(
+		"{s:I, s:I, s:o, s:o, s:o}", "available_bytes", (json_int_t)g->available_bytes,
+		"free_bytes", (json_int_t)g->free_bytes, "swapped_bytes_s",
+		g->swapped_ns ? json_real((double)g->swapped_bytes * 1e9 / (double)g->swapped_ns) :
+				json_null(),
+		"stall_some_percent",
+		g->has_stalls ? json_real(g->some_per_myriad / 100.0) : json_null(),
+		"stall_full_percent",
+		g->has_stalls ? json_real(g->full_per_myriad / 100.0) : json_null());
+	return o;
+}
+
 static json_t *vm_status(const struct mb_scene *s, uint32_t i)
 {
 	const struct mb_vm *vm = &s->view->fleet.vms[i];
@@ -69,6 +90,7 @@ static json_t *vm_status(const struct mb_scene *s, uint32_t i)
 
 	json_object_set_new(o, "key", key_id(&vm->identity));
 	set_self_sharing(o, &vm->sharing);
+	json_object_set_new(o, "guest", guest_status(&vm->pass.guest));
 	return o;
 }
 
@@ -167,15 +189,24 @@ static int carry_out(void *ctx, const struct mb_fleet_view *fleet,
 		     const struct mb_plan_options *options, const struct mb_plan *p, json_t *report,
 		     struct mb_err *err)
 {
-	struct mb_executions_keeper keeper = { .store = ctx };
+	struct mb_api *api = ctx;
+	struct mb_executions_keeper keeper = { .store = api->store };
+	uint64_t now_ms = mb_unix_ns() / 1000000;
+	int r;
 
-	return mb_apply_dry(fleet, options, p, mb_unix_ns() / 1000000, report, mb_executions_keep,
-			    &keeper, err);
+	if (!api->executor)
+		return mb_apply_dry(fleet, options, p, now_ms, report, mb_executions_keep, &keeper,
+				    err);
+	r = mb_apply_begin(fleet, options, p, mb_executor_mover(api->executor), now_ms, report,
+			   mb_executions_keep, &keeper, err);
+	if (r == 0)
+		mb_executor_kick(api->executor);
+	return r;
 }
 
-/* `keep`: where to carry it out to; NULL: only a question. */
-static int ask(struct mb_scene *s, const char *question, mb_api_query query, void *ctx,
-	       struct mb_store *keep, json_t **ret, struct mb_err *err)
+/* `apply`: its plan is carried out. */
+static int ask(struct mb_api *api, struct mb_scene *s, const char *question, mb_api_query query,
+	       void *ctx, bool apply, json_t **ret, struct mb_err *err)
 {
 	const struct mb_ask a = {
 		.fleet = &s->fleet,
@@ -183,15 +214,18 @@ static int ask(struct mb_scene *s, const char *question, mb_api_query query, voi
 		.options = &s->file.options,
 		.query = query,
 		.ctx = ctx,
-		.on_plan = keep ? carry_out : NULL,
-		.on_plan_ctx = keep,
+		.on_plan = apply ? carry_out : NULL,
+		.on_plan_ctx = api,
 	};
 	const char *time = mb_option_infos[MB_OPTION_DURABLE].name;
+	int r = 0;
 
 	/* What lasts is known from what was: not for another time than that. */
 	if (query(ctx, time))
 		return mb_fail(err, EINVAL, "%s is for the fleet file, not for a question", time);
-	return mb_ask(&a, question, ret, err);
+	if (strcmp(question, "hotspot") == 0)
+		r = mb_lost_sharing(api->store, &s->fleet, mb_unix_ns(), err);
+	return r < 0 ? r : mb_ask(&a, question, ret, err);
 }
 
 /* --- /v1/history ------------------------------------------------------------------------------ */
@@ -377,10 +411,14 @@ int mb_api_post(struct mb_api *api, const char *path, mb_api_query query, void *
 	if (strcmp(path, "/v1/rotate") == 0 && api->fleet)
 		return mb_rotations_begin(api->fleet, api->store, query(ctx, "domain"),
 					  query(ctx, "to"), ret_json, err);
+	if (strncmp(path, "/v1/executions/", 15) == 0)
+		return mb_api_wish(api, path + 15, query, ctx, ret_json, err);
 	if (strncmp(path, "/v1/", 4) != 0 || !mb_ask_plans(path + 4))
 		return mb_fail(err, EOPNOTSUPP, "nothing can be changed there");
-	r = mb_scene_open(api, &s, err);
-	return r < 0 ? r : ask(&s, path + 4, query, ctx, api->store, ret_json, err);
+	r = mb_api_check_idle(api, err);
+	if (r == 0)
+		r = mb_scene_open(api, &s, err);
+	return r < 0 ? r : ask(api, &s, path + 4, query, ctx, true, ret_json, err);
 }
 
 int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *ctx,
@@ -401,7 +439,7 @@ int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *c
 		r = r < 0 ? r : history(api, &s, query, ctx, ret_json, err);
 	} else if (strncmp(path, "/v1/", 4) == 0 && mb_ask_knows(path + 4)) {
 		r = mb_scene_open(api, &s, err);
-		r = r < 0 ? r : ask(&s, path + 4, query, ctx, NULL, ret_json, err);
+		r = r < 0 ? r : ask(api, &s, path + 4, query, ctx, false, ret_json, err);
 	} else if (strcmp(path, "/v1/executions") == 0) {
 		r = executions(api, query, ctx, ret_json, err);
 	} else {

@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "server/ask.h"
+#include "server/executor.h"
 #include "server/health.h"
 #include "server/refusals.h"
 #include "server/sharing.h"
@@ -19,6 +20,7 @@ struct mb_api {
 	const char *fleet_path; /* read at every question, so that it can be edited; NULL: none */
 	const struct mb_refusals *refusals; /* NULL: nothing is counted */
 	const struct mb_health *health;
+	struct mb_executor *executor; /* NULL: plans are carried out by the dry mover, at once */
 	uint64_t start_ns;
 };
 
@@ -32,8 +34,9 @@ int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *c
 	       json_t **ret_json, struct mb_err *err);
 /*
  * /v1/rotate begins the change of a trust domain's key. All else is the same question as by
- * mb_api_get(), and its plan is carried out (by the dry mover, so far) and kept: the answer
- * has an "execution", too. -EOPNOTSUPP: a path that can only be read (405).
+ * mb_api_get(), and its plan is carried out and kept: the answer has an "execution", too. Or
+ * what an operator wants of one that is under way: /v1/executions/ID/cancel, /decide.
+ * -EOPNOTSUPP: a path that can only be read (405); -EALREADY, -EBUSY: not now (409).
  */
 int mb_api_post(struct mb_api *api, const char *path, mb_api_query query, void *ctx,
 		json_t **ret_json, struct mb_err *err);

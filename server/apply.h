@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A plan is carried out by the dry mover, at once: the same for a server and, offline, for mbctl.
+/*
+ * A plan becomes an execution: carried out by the dry mover, at once, the same for a server and,
+ * offline, for mbctl; or begun, for a mover that takes its time (server/executor.h).
  */
 #ifndef MB_SERVER_APPLY_H
 #define MB_SERVER_APPLY_H
@@ -17,6 +19,13 @@ typedef int (*mb_apply_keep)(void *ctx, const struct mb_execution *x, const json
 int mb_apply_dry(const struct mb_fleet_view *fleet, const struct mb_plan_options *options,
 		 const struct mb_plan *plan, uint64_t now_ms, json_t *report, mb_apply_keep keep,
 		 void *ctx, struct mb_err *err);
+/*
+ * Only makes it, for the mover of that name: `keep`, required, writes it down, and "execution" in
+ * `report` is how it begins.
+ */
+int mb_apply_begin(const struct mb_fleet_view *fleet, const struct mb_plan_options *options,
+		   const struct mb_plan *plan, const char *mover, uint64_t now_ms, json_t *report,
+		   mb_apply_keep keep, void *ctx, struct mb_err *err);
 /* One that was begun by a server that is no more, to its end. */
 int mb_apply_resume(struct mb_execution *x, uint64_t now_ms, struct mb_err *err);
 

@@ -228,6 +228,49 @@ static int replay(struct mb_execution *x, const struct mb_fleet_view *fleet,
 	return 0;
 }
 
+static uint32_t root_of(uint32_t *parent, uint32_t v)
+{
+	while (parent[v] != v)
+		v = parent[v] = parent[parent[v]];
+	return v;
+}
+
+/*
+ * Numbers the moves of VMs that rules want together, if all that run are on one host: those can be
+ * kept together by staying. What is apart already loses nothing when only some of it arrives.
+ */
+static int find_groups(struct mb_execution *x, const struct mb_fleet_view *fleet,
+		       const struct mb_plan *plan, struct mb_err *err)
+{
+	size_t n = (size_t)fleet->n_vms + 1;
+	mb_autofree uint32_t *parent = calloc(n, sizeof(*parent));
+	mb_autofree uint32_t *size = calloc(n, sizeof(*size));
+	mb_autofree bool *apart = calloc(n, sizeof(*apart));
+
+	if (!parent || !size || !apart)
+		return mb_fail_mem(err, "an execution");
+	for (uint32_t v = 0; v < fleet->n_vms; v++)
+		parent[v] = v;
+	for (uint32_t i = 0; i < fleet->n_rules; i++)
+		for (uint32_t k = 1;
+		     k < fleet->rules[i].n_vms && fleet->rules[i].kind == MB_RULE_TOGETHER; k++)
+			parent[root_of(parent, fleet->rules[i].vms[k])] =
+				root_of(parent, fleet->rules[i].vms[0]);
+	for (uint32_t v = 0; v < fleet->n_vms; v++) {
+		uint32_t root = root_of(parent, v);
+
+		size[root]++;
+		apart[root] |= fleet->vms[v].host != fleet->vms[root].host;
+	}
+	for (uint32_t i = 0; i < x->n_moves; i++) {
+		uint32_t root = root_of(parent, plan->moves[i].vm);
+
+		if (size[root] > 1 && !apart[root] && x->moves[i].from != MB_NOWHERE)
+			x->moves[i].group = root + 1;
+	}
+	return 0;
+}
+
 int mb_execution_create(struct mb_execution *ret, const struct mb_fleet_view *fleet,
 			const struct mb_plan_options *plan_options, const struct mb_plan *plan,
 			const struct mb_execution_options *options, uint64_t now_ms,
@@ -254,6 +297,8 @@ int mb_execution_create(struct mb_execution *ret, const struct mb_fleet_view *fl
 	}
 	if (r == 0)
 		r = replay(ret, fleet, plan, err);
+	if (r == 0)
+		r = find_groups(ret, fleet, plan, err);
 	if (r == 0)
 		r = mb_execution_derive(ret, err);
 	if (r == 0 && !ret->n_open)

@@ -111,6 +111,8 @@ struct mb_execution_move {
 	char vm[MB_NAME_MAX];
 	uint32_t from, to; /* hosts; from MB_NOWHERE: a first placement */
 	uint64_t memory_mb, copy_mb, time_s, merge_s;
+	/* Moves that bring VMs which belong together, and are together, elsewhere; 0: of none. */
+	uint32_t group;
 	enum mb_move_state state;
 	enum mb_move_next next;
 	uint32_t tries;			    /* begun so often, or wanted to be */

@@ -125,10 +125,11 @@ static json_t *host_name(const struct mb_execution *x, uint32_t host)
 
 static json_t *move_json(const struct mb_execution *x, const struct mb_execution_move *m)
 {
-	json_t *ret = json_pack("{s:s, s:o, s:o, s:s, s:s, s:s, s:o}", "vm", m->vm, "from",
+	json_t *ret = json_pack("{s:s, s:o, s:o, s:s, s:s, s:s, s:o, s:I}", "vm", m->vm, "from",
 				host_name(x, m->from), "to", host_name(x, m->to), "state",
 				mb_move_state_name(m->state), "reason", m->reason, "next",
-				next_names[m->next], "found", host_name(x, m->found));
+				next_names[m->next], "found", host_name(x, m->found), "group",
+				(json_int_t)m->group);
 
 	return finish(ret, put_fields(ret, move_fields, m));
 }
@@ -257,6 +258,7 @@ static int get_move(const json_t *from, const json_t *index, struct mb_execution
 {
 	const char *states[MB_MOVE_STATES], *reason;
 	unsigned int state = 0, next = 0;
+	json_int_t group;
 	int r;
 
 	for (unsigned int i = 0; i < MB_MOVE_STATES; i++)
@@ -271,6 +273,11 @@ static int get_move(const json_t *from, const json_t *index, struct mb_execution
 		return r;
 	m->state = state;
 	m->next = next;
+	/* Servers before did not write it. */
+	group = json_integer_value(json_object_get(from, "group"));
+	if (group < 0 || group > UINT32_MAX)
+		return bad(err, "group");
+	m->group = (uint32_t)group;
 	reason = json_string_value(json_object_get(from, "reason"));
 	if (!reason)
 		return bad(err, "reason");

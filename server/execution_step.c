@@ -88,6 +88,34 @@ static void drop_for_room(struct mb_execution *x, struct mb_execution_move *m, u
 	drop(x, m, now_ms);
 }
 
+/* Has it left, or may it have, or will it be tried again? Else: does it stay? */
+static void ask_of_group(const struct mb_execution_move *m, bool *gone, bool *stays)
+{
+	bool ended = mb_move_has_ended(m);
+
+	if (m->state == MB_MOVE_DONE || m->state == MB_MOVE_LOST ||
+	    (!ended && (m->state == MB_MOVE_RUNNING || m->tries)))
+		*gone = true;
+	else
+		*stays |= ended;
+}
+
+/*
+ * One of its group stays where it was, and none has left: then they are together only if all stay.
+ * Moves of one group stand side by side (server/plan/moves.h).
+ */
+static bool group_stays(const struct mb_execution *x, uint32_t i)
+{
+	uint32_t group = x->moves[i].group;
+	bool stays = false, gone = false;
+
+	for (uint32_t j = i; group && j-- > 0 && x->moves[j].group == group;)
+		ask_of_group(&x->moves[j], &gone, &stays);
+	for (uint32_t j = i + 1; group && j < x->n_moves && x->moves[j].group == group; j++)
+		ask_of_group(&x->moves[j], &gone, &stays);
+	return stays && !gone;
+}
+
 static void consider(struct mb_execution *x, uint32_t i, uint64_t now_ms)
 {
 	struct mb_execution_move *m = &x->moves[i];
@@ -99,6 +127,10 @@ static void consider(struct mb_execution *x, uint32_t i, uint64_t now_ms)
 			return;
 		mb_execution_reason(m, "waits for move %" PRIu32 ", VM %.60s, which is %s", b + 1,
 				    x->moves[b].vm, mb_move_state_name(x->moves[b].state));
+		drop(x, m, now_ms);
+	} else if (!m->tries && group_stays(x, i)) {
+		mb_execution_reason(m, "another VM that it must be with stays on host %.60s",
+				    m->from == MB_NOWHERE ? "-" : x->hosts[m->from].name);
 		drop(x, m, now_ms);
 	} else if (!m->tries && to->troubles >= x->options.trouble_max) {
 		mb_execution_reason(

@@ -8,6 +8,7 @@
 #include "proto/base/cleanup.h"
 #include "proto/base/clock.h"
 #include "server/history_clock.h"
+#include "server/live_fleet.h"
 
 #define FORGET_EVERY_NS ((uint64_t)3600000000000)
 
@@ -24,13 +25,58 @@ struct mb_historian {
 	bool stop;
 };
 
-static int put_rows(struct mb_store *store, const struct mb_sharing_view *view, struct mb_err *err)
+/* Where VMs run, by agents and fleet file; a file that cannot be read is told to who asks. */
+struct placed {
+	struct mb_fleet_file file;
+	struct mb_live_fleet fleet;
+	uint32_t *host;
+	uint64_t *here;
+};
+
+static void placed_deinit(struct placed *p)
+{
+	mb_live_fleet_deinit(&p->fleet);
+	mb_fleet_file_deinit(&p->file);
+	free(p->host);
+	free(p->here);
+}
+
+static int find_places(struct placed *p, const char *path, const struct mb_sharing_view *view,
+		       struct mb_err *err)
+{
+	int r;
+
+	mb_fleet_file_init(&p->file);
+	if (path && mb_fleet_file_read(path, &p->file, NULL) < 0) {
+		mb_fleet_file_deinit(&p->file);
+		mb_fleet_file_init(&p->file);
+	}
+	r = mb_live_fleet_init(&p->fleet, view, &p->file, err);
+	if (r < 0)
+		return r;
+	p->host = calloc((size_t)p->fleet.view.n_vms + 1, sizeof(*p->host));
+	p->here = calloc((size_t)p->fleet.view.n_vms + 1, sizeof(*p->here));
+	if (!p->host || !p->here)
+		return mb_fail_mem(err, "sharing history");
+	for (uint32_t v = 0; v < p->fleet.view.n_vms; v++)
+		p->host[v] = p->fleet.vms[v].host;
+	mb_score_here(&p->fleet.view, p->host, p->here);
+	return 0;
+}
+
+static int put_rows(struct mb_store *store, const char *fleet_path,
+		    const struct mb_sharing_view *view, struct mb_err *err)
 {
 	mb_autofree struct mb_sharing_record *rows = calloc(view->fleet.n + 1, sizeof(*rows));
+	mb_cleanup(placed_deinit) struct placed p = { 0 };
 	size_t n = 0;
+	int r;
 
 	if (!rows)
 		return mb_fail_mem(err, "sharing history");
+	r = find_places(&p, fleet_path, view, err);
+	if (r < 0)
+		return r;
 	for (uint32_t k = 0; k < view->n_sets; k++) {
 		const struct mb_comparable *set = &view->sets[k];
 
@@ -40,8 +86,11 @@ static int put_rows(struct mb_store *store, const struct mb_sharing_view *view, 
 			struct mb_sharing_record row = { .vm_id = vm->id,
 							 .epoch = vm->epoch,
 							 .acked_unix_ns = vm->acked_unix_ns,
-							 .inter = set->any[i] };
+							 .inter = set->any[i],
+							 .here = p.here[set->vms[i]] };
+			uint32_t host = p.host[set->vms[i]];
 
+			row.host = host == MB_NOWHERE ? NULL : p.fleet.hosts[host].name;
 			for (uint32_t j = 0; j < set->n; j++) {
 				if (inter[j] <= row.partner_inter)
 					continue;
@@ -62,7 +111,7 @@ static int keep(struct mb_historian *h, struct mb_err *err)
 	if (r < 0)
 		return r;
 	if (view->fleet.generation != h->kept_generation) {
-		r = put_rows(h->store, view, err);
+		r = put_rows(h->store, h->config.fleet_path, view, err);
 		if (r == 0)
 			h->kept_generation = view->fleet.generation;
 	}

@@ -10,8 +10,9 @@
 #include "server/store.h"
 
 struct mb_historian_config {
-	uint64_t interval_ns;			   /* between computations */
-	uint64_t keep_ns;			   /* of history; 0: all of it */
+	uint64_t interval_ns;	/* between computations */
+	uint64_t keep_ns;	/* of history; 0: all of it */
+	const char *fleet_path; /* says where VMs run, where agents do not; NULL: none */
 	void (*warn)(void *ctx, const char *text); /* required; from this thread */
 	void *ctx;
 };

@@ -51,6 +51,7 @@ static unsigned int status_of(int r)
 		return MHD_HTTP_BAD_REQUEST;
 	case -EALREADY:
 	case -EXDEV:
+	case -EBUSY:
 		return MHD_HTTP_CONFLICT;
 	case -ENOSPC:
 	case -ERANGE:

@@ -77,6 +77,7 @@ static void add_seen(struct joiner *j, const struct mb_seen_vm *vm)
 		.host = *vm->host ? find_host(j, vm->host) : MB_NOWHERE,
 		.trust = number_of(&j->domains, &j->n_domains, vm->domain),
 		.settled_s = vm->settled_s,
+		.swap_pages_s = vm->swap_pages_s,
 	};
 	f->zero_pages[i] = vm->zero_pages;
 	mb_names_put(&j->vms, vm->name, i);
@@ -118,7 +119,8 @@ static void add_from_file(struct joiner *j, const struct mb_fleet_file_vm *vm)
 		to->peak[r] = vm->load[r].peak;
 	}
 	to->dirty_kb_s = vm->dirty_kb_s;
-	to->swap_pages_s = vm->swap_pages_s;
+	if (vm->swap_pages_s)
+		to->swap_pages_s = vm->swap_pages_s;
 }
 
 static int compare_u32(const void *a, const void *b)
@@ -209,6 +211,16 @@ static uint64_t size_mb(const struct mb_vm *vm)
 	return MB_MAX((bytes + 1048575) / 1048576, 1u);
 }
 
+/* Of the last pass; of one whose agent is away nobody knows. */
+static uint64_t swap_pages_s(const struct mb_vm *vm)
+{
+	const struct mb_guest *g = &vm->pass.guest;
+
+	if (!vm->session || !g->known || !g->swapped_ns)
+		return 0;
+	return (uint64_t)((double)g->swapped_bytes / MB_PAGE_BYTES * 1e9 / (double)g->swapped_ns);
+}
+
 int mb_live_fleet_init(struct mb_live_fleet *ret, const struct mb_sharing_view *sharing,
 		       const struct mb_fleet_file *file, struct mb_err *err)
 {
@@ -232,6 +244,7 @@ int mb_live_fleet_init(struct mb_live_fleet *ret, const struct mb_sharing_view *
 			.zero_pages = vm->sharing.zero,
 			.settled_s = vm->moved_ns ? (now - vm->moved_ns) / 1000000000 : UINT64_MAX,
 			.moved_from = vm->moved_from,
+			.swap_pages_s = swap_pages_s(vm),
 		};
 	}
 	return mb_live_fleet_join(ret, seen, n, &sharing->groups, file, err);

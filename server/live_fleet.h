@@ -19,6 +19,7 @@ struct mb_seen_vm {
 	uint64_t memory_mb, pages, distinct, zero_pages;
 	uint64_t settled_s;	/* on its host; UINT64_MAX: long ago */
 	const char *moved_from; /* the host before, or "" */
+	uint64_t swap_pages_s;	/* by its agent's word; 0: none, or not known */
 };
 
 struct mb_live_fleet {

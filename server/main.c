@@ -43,7 +43,7 @@ struct options {
 	const char *tokens, *access_log, *user;
 	enum mb_sandbox sandbox;
 	gid_t http_group;
-	bool insecure, verbose;
+	bool insecure, verbose, rehearse;
 };
 
 enum {
@@ -58,6 +58,7 @@ enum {
 	OPT_RESTORE,
 	OPT_CHECK,
 	OPT_CHECKPOINT,
+	OPT_MOVER,
 	OPT_TOKENS,
 	OPT_GROUP,
 	OPT_ACCESS_LOG,
@@ -97,6 +98,10 @@ static const struct argp_option options[] = {
 	{ "access-log", OPT_ACCESS_LOG, "FILE", 0,
 	  "who asked the API to change something, or was refused: JSON lines, only added to", 0 },
 	{ "fleet", 'f', "FILE", 0, "hosts, VMs and rules for plans (docs/fleet-file.md)", 0 },
+	{ "mover", OPT_MOVER, "NAME", 0,
+	  "who carries plans out (docs/mover.md): dry moves nothing, and says at once what would "
+	  "be (so if not given); rehearsal moves nothing either, but takes its time",
+	  0 },
 	{ "sharing-interval", OPT_SHARING, "TIME", 0,
 	  "how often the matrix is computed for the history when nobody asks; 0: never (60s)", 0 },
 	{ "keep-history", OPT_KEEP, "TIME", 0,
@@ -202,6 +207,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_CHECK:
 		o->check = true;
 		break;
+	case OPT_MOVER:
+		o->rehearse = strcmp(arg, mb_mover_rehearsal.name) == 0;
+		if (!o->rehearse && strcmp(arg, mb_mover_dry.name) != 0)
+			argp_error(state, "--mover: no mover \"%s\" (%s, %s)", arg,
+				   mb_mover_dry.name, mb_mover_rehearsal.name);
+		break;
 	case OPT_TOKENS:
 		o->tokens = arg;
 		break;
@@ -267,6 +278,7 @@ struct server {
 	struct mb_sharing *sharing;
 	struct mb_historian *historian;
 	int lock_fd;
+	struct mb_mover mover;
 	struct mb_api api;
 	struct mb_http *http;
 	uint32_t loaded, damaged;
@@ -365,11 +377,31 @@ static int open_data(struct server *s, struct mb_err *err)
 		return r;
 	mb_fleet_set_durable(s->fleet, durable_s * 1000000000);
 	/* What a server before us was carrying out. */
-	r = mb_executions_resume(s->api.store, mb_unix_ns() / 1000000, err);
+	r = mb_executions_resume(s->api.store, o->rehearse ? mb_mover_rehearsal.name : NULL,
+				 mb_unix_ns() / 1000000, err);
 	if (r < 0)
 		return r;
 	mb_info("database %s: %u VMs, %u damaged", o->db, s->loaded, s->damaged);
 	return 0;
+}
+
+static void on_execution_warning(void *ctx, const char *text)
+{
+	(void)ctx;
+	mb_warning("executions: %s", text);
+}
+
+static int start_executor(struct server *s, struct mb_err *err)
+{
+	const struct mb_executor_config c = { .warn = on_execution_warning };
+	struct mb_store *store = NULL;
+	int r;
+
+	if (!s->options->rehearse)
+		return 0;
+	s->mover.ops = &mb_mover_rehearsal;
+	r = mb_store_open(s->options->db, &store, err);
+	return r < 0 ? r : mb_executor_start(store, &s->mover, &c, &s->api.executor, err);
 }
 
 static void on_http_warning(void *ctx, const char *text)
@@ -471,6 +503,7 @@ static int start(struct server *s, struct mb_err *err)
 	const struct mb_historian_config history = {
 		.interval_ns = o->sharing_ns,
 		.keep_ns = o->keep_ns,
+		.fleet_path = o->fleet,
 		.warn = on_history_warning,
 	};
 	const struct timeval beat = { .tv_sec = MB_HEALTH_BEAT_S };
@@ -505,7 +538,7 @@ static int start(struct server *s, struct mb_err *err)
 	if ((r = mb_ingest_create(s->fleet, s->ingest_store, MB_FRAME_RAW_MAX, &s->ingest, err)) <
 		    0 ||
 	    (r = mb_sessions_create(s->base, s->fleet, s->ingest, &c, &s->sessions, err)) < 0 ||
-	    (r = listen_all(s, err)) < 0)
+	    (r = start_executor(s, err)) < 0 || (r = listen_all(s, err)) < 0)
 		return r;
 	if (!o->sharing_ns)
 		return 0;
@@ -523,6 +556,7 @@ static int start(struct server *s, struct mb_err *err)
 static void end(struct server *s)
 {
 	mb_http_stop(s->http);
+	mb_executor_stop(s->api.executor);
 	mb_historian_stop(s->historian);
 	mb_sessions_destroy(s->sessions);
 	mb_ingest_destroy(s->ingest);

@@ -113,5 +113,7 @@ struct mb_mover_ops {
  * the VM is there. It remembers nothing, so that `struct mb_mover m = { &mb_mover_dry }` is one.
  */
 extern const struct mb_mover_ops mb_mover_dry;
+/* The same, but driven at the pace of real migrations, so that it can be watched and cancelled. */
+extern const struct mb_mover_ops mb_mover_rehearsal;
 
 #endif

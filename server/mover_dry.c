@@ -85,3 +85,12 @@ const struct mb_mover_ops mb_mover_dry = {
 	.cancel = dry_cancel,
 	.locate = dry_locate,
 };
+
+const struct mb_mover_ops mb_mover_rehearsal = {
+	.name = "rehearsal",
+	.close = dry_close,
+	.begin = dry_begin,
+	.poll = dry_poll,
+	.cancel = dry_cancel,
+	.locate = dry_locate,
+};

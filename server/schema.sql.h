@@ -111,6 +111,22 @@ static const char *const mb_schema[] = {
 	"CREATE TABLE key_rotation ("
 	" domain TEXT PRIMARY KEY, from_key TEXT NOT NULL, to_key TEXT NOT NULL,"
 	" begun_unix_ns INTEGER NOT NULL) WITHOUT ROWID;",
+
+	/*
+	 * 6: what operators want of an execution that is under way, until it was carried out: wish
+	 * is cancel (move 0), or arrived or stayed, of a move that is lost: its number in
+	 * execution_move.
+	 */
+	"CREATE TABLE execution_wish ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, execution INTEGER NOT NULL, move INTEGER NOT NULL,"
+	" wish TEXT NOT NULL, at_unix_ns INTEGER NOT NULL);"
+	"CREATE INDEX execution_wish_by_execution ON execution_wish (execution, id);"
+	/*
+	 * Where the VM ran when the matrix was computed (fleet file and all), and how many of its
+	 * distinct pages another VM on that host had. NULL: not known, or from before version 6.
+	 */
+	"ALTER TABLE sharing ADD COLUMN host TEXT;"
+	"ALTER TABLE sharing ADD COLUMN here INTEGER;",
 };
 
 enum { MB_SCHEMA_VERSION = sizeof(mb_schema) / sizeof(*mb_schema) };

@@ -68,6 +68,8 @@ struct mb_sharing_record {
 	uint64_t inter;
 	const char *partner; /* the VM it shares most with, or NULL */
 	uint64_t partner_inter;
+	const char *host; /* where it runs, or NULL */
+	uint64_t here;	  /* distinct pages that another VM on that host has, too */
 };
 /* A transaction of its own. */
 int mb_store_put_sharing(struct mb_store *s, const struct mb_sharing_record *records, size_t n,
@@ -75,6 +77,11 @@ int mb_store_put_sharing(struct mb_store *s, const struct mb_sharing_record *rec
 
 /* When the last row of history was acked; 0: there is none. */
 int mb_store_newest(struct mb_store *s, uint64_t *ret_unix_ns, struct mb_err *err);
+/* The most that each VM had `here` on each host since then. Stops when `each` returns not 0. */
+int mb_store_most_here(struct mb_store *s, uint64_t since_unix_ns,
+		       int (*each)(void *ctx, const char *vm, const char *host, uint64_t here),
+		       void *ctx, struct mb_err *err);
+
 /* Forgets the history older than that, bit by bit; fingerprints stay. */
 int mb_store_forget(struct mb_store *s, uint64_t before_unix_ns, struct mb_err *err);
 

@@ -194,6 +194,20 @@ static int load_audit(struct mb_store *s, sqlite3_int64 vm_id, uint64_t acked_un
 	return step == SQLITE_DONE ? 0 : mb_sql_fail(s, err);
 }
 
+int mb_store_most_here(struct mb_store *s, uint64_t since_unix_ns,
+		       int (*each)(void *ctx, const char *vm, const char *host, uint64_t here),
+		       void *ctx, struct mb_err *err)
+{
+	mb_cleanup(mb_sql_reset) sqlite3_stmt *st = mb_sql_get(s, SQL_SELECT_MOST_HERE);
+	int step = SQLITE_DONE, r = 0;
+
+	mb_sql_bind_u64(st, 1, since_unix_ns);
+	while (r == 0 && (step = sqlite3_step(st)) == SQLITE_ROW)
+		r = each(ctx, (const char *)sqlite3_column_text(st, 0),
+			 (const char *)sqlite3_column_text(st, 1), column_u64(st, 2));
+	return r == 0 && step != SQLITE_DONE ? mb_sql_fail(s, err) : r;
+}
+
 int mb_store_history(struct mb_store *s, const char *vm_name, uint32_t limit,
 		     int (*each)(void *ctx, const struct mb_history_row *row), void *ctx,
 		     struct mb_err *err)

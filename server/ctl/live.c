@@ -7,9 +7,9 @@
 #include "server/ctl/ctl.h"
 
 struct options {
-	const char *server, *vm, *limit, *id;
+	const char *server, *vm, *limit;
 	bool json, who;
-	bool wants_vm, wants_id;
+	bool wants_vm;
 };
 
 #define SERVER_HELP "Server to ask (default: $MBCTL_SERVER, else " MB_CTL_SERVER_DEFAULT ")"
@@ -37,12 +37,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		o->limit = arg;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (o->wants_id && !o->id) {
-			if (mb_parse_u64(arg, 1, INT64_MAX, "execution", &limit, &err) < 0)
-				argp_error(state, "%s", err.text);
-			o->id = arg;
-			return 0;
-		}
 		if (!o->wants_vm || o->vm)
 			argp_error(state, "\"%s\" is too much", arg);
 		o->vm = arg;
@@ -138,30 +132,4 @@ int mb_ctl_history(int argc, char **argv)
 						  { o.who ? "who" : NULL, "1" },
 						  { NULL, NULL } },
 		   o.who ? mb_render_who : mb_render_history);
-}
-
-int mb_ctl_executions(int argc, char **argv)
-{
-	static const struct argp_option options[] = {
-		{ "limit", 'n', "N", 0, "Show the last N executions (default 20)", 0 },
-		{ "server", 's', "URL", 0, SERVER_HELP, 0 },
-		{ "json", 'j', NULL, 0, JSON_HELP, 0 },
-		{ 0 },
-	};
-	static const struct argp argp = {
-		.options = options,
-		.parser = parse_option,
-		.children = children,
-		.args_doc = "[ID]",
-		.doc = "Plans that were carried out (mbctl plan --apply), the newest first; of one "
-		       "its plan, and what became of each move. Of a dry run the times are those "
-		       "expected. The server keeps the last 100.",
-	};
-	struct options o = { .wants_id = true, .limit = "20" };
-
-	argp_parse(&argp, argc, argv, 0, NULL, &o);
-	return ask(&o, "/v1/executions",
-		   (const struct mb_ctl_param[]){ { o.id ? "id" : "limit", o.id ? o.id : o.limit },
-						  { NULL, NULL } },
-		   o.id ? mb_render_plan : mb_render_executions);
 }

@@ -63,11 +63,15 @@ void mb_render_execution(const json_t *root, FILE *to)
 	if (json_is_integer(id))
 		fprintf(to, " %lld", (long long)json_integer_value(id));
 	fprintf(to, " by mover %s: %s", mover ? mover : "-", state ? state : "-");
+	if (json_integer_value(json_object_get(x, "restarts")) > 0)
+		fprintf(to, ", taken up again after %lld restarts of the server",
+			(long long)json_integer_value(json_object_get(x, "restarts")));
 	/* As it would be: that nothing was moved must not be missed. */
-	fputs(mover && strcmp(mover, "dry") == 0 ?
-		      " (a dry run: nothing has been moved; times are those expected)\n" :
-		      "\n",
-	      to);
+	if (mover && strcmp(mover, "dry") == 0)
+		fputs(" (a dry run: nothing has been moved; times are those expected)", to);
+	else if (mover && strcmp(mover, "rehearsal") == 0)
+		fputs(" (a rehearsal: nothing is moved)", to);
+	fputc('\n', to);
 	if (!json_array_size(moves))
 		return;
 	mb_table_columns(&t, ">move|<VM|<from|<to|>begin s|>end s|>tries|<state|<");

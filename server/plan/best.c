@@ -26,14 +26,15 @@
  */
 #define WORK_PER_START	    40000000
 #define WORK_FOR_CANDIDATES 120000000
+#define WORK_FOR_ALL	    5000000 /* all placements of a small fleet */
 #define KICKS_MAX	    200
 #define ROUNDS_MAX	    8
 /* Above so many entries of sharing groups the search goes by a sample of this size. */
 #define SAMPLE_MEMBERS 1000000
 
 static const unsigned int open_percents[] = { 0, 40, 60, 80 };
-/* Those, the three of other planners, a packing, the kicked one. */
-#define CANDIDATES_MAX (MB_ARRAY_LEN(open_percents) + 5)
+/* Those, the three of other planners, a packing, the best of all placements, the kicked one. */
+#define CANDIDATES_MAX (MB_ARRAY_LEN(open_percents) + 6)
 
 struct best {
 	const struct mb_fleet_view *fleet;
@@ -153,19 +154,40 @@ static int add_planner(struct best *b, const struct mb_planner *planner, bool st
 	return 0;
 }
 
+static size_t best_candidate(const struct best *b)
+{
+	size_t best = 0;
+
+	for (size_t i = 1; i < b->n_candidates; i++)
+		if (b->savings[i] > b->savings[best])
+			best = i;
+	return best;
+}
+
+/* True when no placement saves more than the best candidate does now. */
+static bool try_all(struct best *b)
+{
+	const uint64_t *more_than = b->n_candidates ? &b->savings[best_candidate(b)] : NULL;
+	bool found, all;
+
+	all = mb_search_all(&b->search, more_than, WORK_FOR_ALL, b->start, &found);
+	if (found) {
+		mb_tally_load(&b->search.tally, b->start);
+		add_candidate(b);
+	}
+	return all;
+}
+
 /* Iterated local search: moves a few VMs at random, improves, keeps it if it is better. */
 static void kick(struct best *b)
 {
 	struct mb_tally *t = &b->search.tally;
 	uint32_t n_vms = b->fleet->n_vms, n_hosts = b->fleet->n_hosts, *host = b->start;
 	uint64_t state = b->options->seed, saving;
-	size_t first = 0;
+	size_t first = best_candidate(b);
 
 	if (!b->n_candidates || n_vms < 3 || n_hosts < 2)
 		return;
-	for (size_t i = 1; i < b->n_candidates; i++)
-		if (b->savings[i] > b->savings[first])
-			first = i;
 	saving = b->savings[first];
 	memcpy(host, b->candidates[first], n_vms * sizeof(*host));
 	for (unsigned int i = 0; i < KICKS_MAX && work_left(b); i++) {
@@ -204,7 +226,8 @@ static int add_candidates(struct best *b, struct mb_no_fit *ret_no, struct mb_er
 	/* Tight memory: any packing is a start. */
 	if (mb_search_pack(&b->search, ret_no))
 		improve_candidate(b);
-	kick(b);
+	if (!try_all(b))
+		kick(b);
 	return 0;
 }
 

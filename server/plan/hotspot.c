@@ -57,20 +57,30 @@ static void measure(struct mitigation *m)
 /* The first cause in words, or false if there is none. */
 static bool is_hot(const struct heat *heat, const struct mb_hotspot_limits *l, char *reason)
 {
-	if (l->free_mb && heat->free_mb < l->free_mb)
-		snprintf(reason, MB_REASON_BYTES, "%llu MB of its memory are free, less than %llu",
-			 (unsigned long long)heat->free_mb, (unsigned long long)l->free_mb);
-	else if (l->swap_pages_s && heat->swap_pages_s > l->swap_pages_s)
-		snprintf(reason, MB_REASON_BYTES,
-			 "its guests swap %llu pages a second, more than %llu",
-			 (unsigned long long)heat->swap_pages_s,
-			 (unsigned long long)l->swap_pages_s);
-	else if (l->lost_pages && heat->lost_pages > l->lost_pages)
+	double lost_mb = (double)heat->lost_pages / MB_PLAN_PAGES_PER_MB;
+	int n;
+
+	if (l->free_mb && heat->free_mb < l->free_mb) {
+		n = snprintf(reason, MB_REASON_BYTES,
+			     "%llu MB of its memory are free, less than %llu",
+			     (unsigned long long)heat->free_mb, (unsigned long long)l->free_mb);
+	} else if (l->swap_pages_s && heat->swap_pages_s > l->swap_pages_s) {
+		n = snprintf(reason, MB_REASON_BYTES,
+			     "its guests swap %llu pages a second, more than %llu",
+			     (unsigned long long)heat->swap_pages_s,
+			     (unsigned long long)l->swap_pages_s);
+	} else if (l->lost_pages && heat->lost_pages > l->lost_pages) {
 		snprintf(reason, MB_REASON_BYTES,
 			 "its guests lost %llu shared pages, more than %llu",
 			 (unsigned long long)heat->lost_pages, (unsigned long long)l->lost_pages);
-	else
+		return true;
+	} else {
 		return false;
+	}
+	/* Has somebody grown, or is it sharing that is no more? */
+	if (heat->lost_pages)
+		snprintf(reason + n, (size_t)(MB_REASON_BYTES - n),
+			 "; its guests lost %.1f MB of sharing of late", lost_mb);
 	return true;
 }
 

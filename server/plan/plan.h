@@ -63,6 +63,9 @@ struct mb_plan_vm {
 	uint64_t swap_pages_s; /* swapping in its guest: hotspots */
 	uint64_t lost_pages;   /* sharing that it lost of late: hotspots */
 	uint64_t settled_s;    /* since it came to its host; UINT64_MAX: long ago */
+	/* Of a unit of several (server/plan/unit.h), which sets these; else 0. */
+	uint32_t others, others_running; /* VMs beside the first; those of all but one that run */
+	uint64_t beyond_pages; /* by which its VMs' fingerprints are larger than they are */
 };
 
 enum mb_rule_kind {
@@ -196,6 +199,9 @@ static inline uint64_t mb_plan_capacity_mb(const struct mb_plan_host *host,
 
 	return mb > host->reserve_mb ? mb - host->reserve_mb : 0;
 }
+
+/* ret_here[0, n_vms): distinct pages of each VM that another VM on its host has, too. */
+void mb_score_here(const struct mb_fleet_view *fleet, const uint32_t *host, uint64_t *ret_here);
 
 /*
  * -EINVAL for a fleet that cannot be: sizes, indices, groups that do not belong to it, rules that

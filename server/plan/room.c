@@ -119,13 +119,6 @@ void mb_room_clear(struct mb_room *r)
 	memset(r->apart, 0, n * r->fleet->n_rules * sizeof(*r->apart));
 }
 
-static bool migrates(const struct mb_room *r, uint32_t vm, uint32_t host)
-{
-	uint32_t now = r->fleet->vms[vm].host;
-
-	return now != MB_NOWHERE && now != host;
-}
-
 /* `times` is 1, or -1 as the unsigned that undoes it. */
 static void count(struct mb_room *r, uint32_t vm, uint32_t host, uint32_t times)
 {
@@ -133,7 +126,7 @@ static void count(struct mb_room *r, uint32_t vm, uint32_t host, uint32_t times)
 	uint64_t times64 = (uint64_t)(int64_t)(int32_t)times;
 
 	r->n_vms[host] += times;
-	r->inflow[host] += migrates(r, vm, host) ? times : 0;
+	r->inflow[host] += times * mb_room_migrations(r, vm, host);
 	for (unsigned int l = 0; l < MB_LOADS && r->any_loads; l++)
 		r->load[(size_t)host * MB_LOADS + l] += (int32_t)times * load_of(v, l);
 	r->tenants[host] += times64 * v->tenant;
@@ -230,7 +223,7 @@ bool mb_room_allows(const struct mb_room *r, uint32_t vm, uint32_t host, uint32_
 		    char *reason, size_t bytes)
 {
 	const struct mb_plan_host *h = &r->fleet->hosts[host];
-	uint32_t cap = r->options->inflow_max;
+	uint32_t cap = r->options->inflow_max, come, less;
 
 	if (h->state == MB_HOST_MAINTENANCE && r->fleet->vms[vm].host != host)
 		return forbid(reason, bytes, "the host is in maintenance");
@@ -249,10 +242,12 @@ bool mb_room_allows(const struct mb_room *r, uint32_t vm, uint32_t host, uint32_
 				      "rule \"%.60s\" keeps it apart from a VM there",
 				      r->fleet->rules[rule].name);
 	}
-	if (cap && migrates(r, vm, host) &&
-	    r->inflow[host] - (without != MB_NOWHERE && migrates(r, without, host)) >= cap)
-		return forbid(reason, bytes, "%u VMs come there already: the limit of one plan",
-			      cap);
+	come = cap ? mb_room_migrations(r, vm, host) : 0;
+	less = come && without != MB_NOWHERE ? mb_room_migrations(r, without, host) : 0;
+	if (come && r->inflow[host] - less + come > cap)
+		return forbid(reason, bytes,
+			      "%u VMs come there already, %u more would: one plan's limit is %u",
+			      r->inflow[host] - less, come, cap);
 	return allows_loads(r, vm, host, without, reason, bytes);
 }
 

@@ -48,6 +48,17 @@ void mb_room_take(struct mb_room *r, uint32_t vm, uint32_t host);
 bool mb_room_allows(const struct mb_room *r, uint32_t vm, uint32_t host, uint32_t without,
 		    char *reason, size_t reason_bytes);
 
+/*
+ * Migrations that bring `vm` to `host`: those of all VMs of a unit, but none where it counts as
+ * running already (what is spread comes together there one by one: server/plan/moves.h counts).
+ */
+static inline uint32_t mb_room_migrations(const struct mb_room *r, uint32_t vm, uint32_t host)
+{
+	uint32_t now = r->fleet->vms[vm].host;
+
+	return now == MB_NOWHERE || now == host ? 0 : 1 + r->fleet->vms[vm].others_running;
+}
+
 /* Two hosts whose VMs could trade places as a whole, as far as these rules go. */
 bool mb_room_alike(const struct mb_room *r, uint32_t a, uint32_t b);
 

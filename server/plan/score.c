@@ -80,3 +80,27 @@ uint64_t mb_score_union_pages(const struct mb_fleet_view *fleet, const uint32_t 
 	}
 	return pages;
 }
+
+void mb_score_here(const struct mb_fleet_view *fleet, const uint32_t *host, uint64_t *ret_here)
+{
+	const struct mb_groups *g = fleet->groups;
+	uint32_t on[BLOCK_HOSTS] = { 0 };
+
+	memset(ret_here, 0, fleet->n_vms * sizeof(*ret_here));
+	for (uint32_t first = 0; first < fleet->n_hosts; first += BLOCK_HOSTS)
+		for (size_t i = 0; i < g->n_groups; i++) {
+			const uint32_t *vms = g->vms + g->groups[i].first_vm;
+			uint32_t n = g->groups[i].n_vms;
+
+			for (uint32_t k = 0; k < n; k++)
+				if (host[vms[k]] - first < BLOCK_HOSTS)
+					on[host[vms[k]] - first]++;
+			for (uint32_t k = 0; k < n; k++)
+				if (host[vms[k]] - first < BLOCK_HOSTS &&
+				    on[host[vms[k]] - first] > 1)
+					ret_here[vms[k]] += g->groups[i].weight_pages;
+			for (uint32_t k = 0; k < n; k++)
+				if (host[vms[k]] - first < BLOCK_HOSTS)
+					on[host[vms[k]] - first] = 0;
+		}
+}

@@ -41,13 +41,22 @@ int mb_search_init(struct mb_search *s, const struct mb_fleet_view *fleet,
 		mb_search_deinit(s);
 		return r;
 	}
+	/* A VM whose fingerprint is larger than it: as large as the search takes it for. */
+	for (uint32_t v = 0; v < fleet->n_vms; v++)
+		s->packing.full[v] = s->packing.least[v] = s->tally.full[v];
+	/* The pinned were put there with less. */
+	mb_tally_clear(&s->packing);
 	s->any = malloc(n * sizeof(*s->any));
 	s->own = malloc(n * sizeof(*s->own));
 	s->best_host = malloc(n * sizeof(*s->best_host));
 	s->order = malloc(n * sizeof(*s->order));
 	s->tried_room = malloc(n * sizeof(*s->tried_room));
 	s->used = malloc(((size_t)fleet->n_hosts + 1) * sizeof(*s->used));
-	if (!s->any || !s->own || !s->best_host || !s->order || !s->tried_room || !s->used) {
+	s->ways_out = malloc(n * sizeof(*s->ways_out));
+	s->gain_of = malloc(((size_t)fleet->n_hosts + 1) * sizeof(*s->gain_of));
+	s->lacks = malloc(((size_t)fleet->n_hosts + 1) * sizeof(*s->lacks));
+	if (!s->any || !s->own || !s->best_host || !s->order || !s->tried_room || !s->used ||
+	    !s->ways_out || !s->gain_of || !s->lacks) {
 		mb_search_deinit(s);
 		return mb_fail_mem(err, "the search for a placement");
 	}
@@ -65,6 +74,9 @@ void mb_search_deinit(struct mb_search *s)
 	free(s->order);
 	free(s->tried_room);
 	free(s->used);
+	free(s->ways_out);
+	free(s->gain_of);
+	free(s->lacks);
 	*s = (struct mb_search){ 0 };
 }
 

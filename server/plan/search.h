@@ -12,12 +12,18 @@ struct mb_search {
 	struct mb_plan_options all_full;
 	bool told_apart; /* hosts or VMs differ in more than memory */
 	uint64_t *any;	 /* [0, n_vms): pages that at least one other VM has */
-	/* Scratch, [0, n_vms) each, used[0, n_hosts). */
+	struct mb_ways_out {
+		bool known;
+		uint32_t first, second;
+	} * ways_out; /* [0, n_vms) */
+	/* Scratch, [0, n_vms) each; from `used` on [0, n_hosts). */
 	uint64_t *own;
 	uint32_t *best_host;
 	uint32_t *order;
 	int64_t *tried_room;
 	int64_t *used;
+	uint64_t *gain_of;
+	int64_t *lacks;
 };
 
 /* Why a VM could not be placed. */
@@ -46,6 +52,17 @@ bool mb_search_fill(struct mb_search *s, unsigned int open_percent);
  * decreasing could not place.
  */
 bool mb_search_pack(struct mb_search *s, struct mb_no_fit *ret);
+
+enum { MB_SEARCH_ALL_VMS_MAX = 16 };
+
+/*
+ * Looks at all placements of a fleet of at most so many VMs beside the pinned, as far as `work`
+ * leads: *ret_found, ret_host[0, n_vms) gets the first of those that save most, if that is more
+ * than *more_than (NULL: if there is any at all). True: it has seen them all, so that there is none
+ * better. The tally is to be loaded again.
+ */
+bool mb_search_all(struct mb_search *s, const uint64_t *more_than, uint64_t work,
+		   uint32_t *ret_host, bool *ret_found);
 
 /* Moves, swaps and pushes (one VM in, another one out) that save more, until none or `work`. */
 void mb_search_improve(struct mb_search *s, uint64_t work);

@@ -64,14 +64,69 @@ static bool try_swap(struct mb_search *s, uint32_t a, uint32_t b)
 	struct mb_tally *t = &s->tally;
 	uint32_t on_a = t->host[a], on_b = t->host[b];
 
-	/* What each would gain if the other stayed is the most there can be. */
-	if (on_a == on_b ||
-	    mb_tally_gain(t, on_b, a) + mb_tally_gain(t, on_a, b) <= s->own[a] + s->own[b] ||
-	    !mb_search_may_swap(t, a, b) || mb_tally_swap(t, a, b, s->own[a], s->own[b]) <= 0 ||
+	if (!mb_search_may_swap(t, a, b) || mb_tally_swap(t, a, b, s->own[a], s->own[b]) <= 0 ||
 	    !mb_search_swap(t, a, b))
 		return false;
 	mb_search_refresh(s, on_a, on_b);
 	return true;
+}
+
+/*
+ * a with each of those after it. Nearly all pairs are left at the first look, so that it has side
+ * by side what it looks at.
+ */
+static bool try_swaps(struct mb_search *s, uint32_t a)
+{
+	struct mb_tally *t = &s->tally;
+	uint32_t n = t->fleet->n_vms;
+	const uint32_t *host = t->host;
+	const uint64_t *own = s->own, *gain_here = NULL;
+	uint64_t *gain_of = s->gain_of;
+	bool improved = false;
+
+	if (!may_move(t, a))
+		return false;
+	for (uint32_t b = a + 1; b < n; b++) {
+		if (!gain_here) {
+			for (uint32_t h = 0; h < t->fleet->n_hosts; h++)
+				gain_of[h] = mb_tally_gain(t, h, a);
+			gain_here = t->gain + (size_t)host[a] * n;
+		}
+		/* What each would gain if the other stayed is the most there can be. */
+		if (host[b] == MB_NOWHERE || host[b] == host[a] ||
+		    gain_of[host[b]] + gain_here[b] <= own[a] + own[b] || !try_swap(s, a, b))
+			continue;
+		improved = true;
+		gain_here = NULL;
+	}
+	return improved;
+}
+
+/*
+ * The two hosts where b would gain most, but the one where it is: the better one, the lower index
+ * on a tie, first. MB_NOWHERE where it fits on no more.
+ */
+static void look_for_ways_out(struct mb_search *s, uint32_t b)
+{
+	struct mb_tally *t = &s->tally;
+	uint32_t first = MB_NOWHERE, second = MB_NOWHERE;
+
+	t->work += t->fleet->n_hosts;
+	for (uint32_t h = 0; h < t->fleet->n_hosts; h++) {
+		uint64_t gain = mb_tally_gain(t, h, b);
+
+		if (h == t->host[b] ||
+		    (second != MB_NOWHERE && gain <= mb_tally_gain(t, second, b)) ||
+		    !mb_tally_fits(t, b, h))
+			continue;
+		if (first == MB_NOWHERE || gain > mb_tally_gain(t, first, b)) {
+			second = first;
+			first = h;
+		} else {
+			second = h;
+		}
+	}
+	s->ways_out[b] = (struct mb_ways_out){ .known = true, .first = first, .second = second };
 }
 
 /*
@@ -81,16 +136,14 @@ static bool try_swap(struct mb_search *s, uint32_t a, uint32_t b)
 static bool try_push(struct mb_search *s, uint32_t a, uint32_t b)
 {
 	struct mb_tally *t = &s->tally;
-	uint32_t on_a = t->host[a], on_b = t->host[b], to = MB_NOWHERE;
+	uint32_t on_a = t->host[a], on_b = t->host[b], to;
 	uint64_t before = t->saving;
 
-	if (on_a == on_b || mb_tally_fits(t, a, on_b) || !mb_tally_may_replace(t, a, on_b, b))
+	if (mb_tally_pinned(t, b) || !mb_room_allows(&t->rules, a, on_b, b, NULL, 0))
 		return false;
-	t->work += t->fleet->n_hosts;
-	for (uint32_t h = 0; h < t->fleet->n_hosts; h++)
-		if (h != on_a && h != on_b && mb_tally_fits(t, b, h) &&
-		    (to == MB_NOWHERE || mb_tally_gain(t, h, b) > mb_tally_gain(t, to, b)))
-			to = h;
+	if (!s->ways_out[b].known)
+		look_for_ways_out(s, b);
+	to = s->ways_out[b].first != on_a ? s->ways_out[b].first : s->ways_out[b].second;
 	if (to == MB_NOWHERE ||
 	    mb_tally_gain(t, on_b, a) + mb_tally_gain(t, to, b) <= s->own[a] + s->own[b])
 		return false;
@@ -104,6 +157,29 @@ static bool try_push(struct mb_search *s, uint32_t a, uint32_t b)
 	mb_search_refresh(s, on_a, on_b);
 	mb_search_refresh(s, to, to);
 	return true;
+}
+
+/*
+ * a to each host where it does not fit, by pushing one that is there and large enough. True when
+ * one was pushed: then nothing that was found out holds any more.
+ */
+static bool try_pushes(struct mb_search *s, uint32_t a)
+{
+	struct mb_tally *t = &s->tally;
+	const uint32_t *host = t->host;
+	const int64_t *full = t->full;
+	int64_t *lacks = s->lacks;
+
+	if (!may_move(t, a))
+		return false;
+	for (uint32_t h = 0; h < t->fleet->n_hosts; h++)
+		lacks[h] = h == host[a] || mb_tally_fits(t, a, h) ?
+				   INT64_MAX :
+				   mb_tally_need(t, a, h) - t->room[h];
+	for (uint32_t b = 0; b < t->fleet->n_vms; b++)
+		if (host[b] != MB_NOWHERE && lacks[host[b]] <= full[b] && try_push(s, a, b))
+			return true;
+	return false;
 }
 
 void mb_search_improve(struct mb_search *s, uint64_t work)
@@ -126,16 +202,16 @@ void mb_search_improve(struct mb_search *s, uint64_t work)
 			t->work += n - a;
 			if (t->work > end)
 				return;
-			for (uint32_t b = a + 1; b < n && may_move(t, a); b++)
-				improved |= may_move(t, b) && try_swap(s, a, b);
+			improved |= try_swaps(s, a);
 		}
 		/* The dearest last, and only when nothing else helps. */
+		for (uint32_t b = 0; b < n; b++)
+			s->ways_out[b].known = false;
 		for (uint32_t a = 0; a < n && !improved; a++) {
 			t->work += n;
 			if (t->work > end)
 				return;
-			for (uint32_t b = 0; b < n && may_move(t, a); b++)
-				improved |= may_move(t, b) && try_push(s, a, b);
+			improved = try_pushes(s, a);
 		}
 	}
 }

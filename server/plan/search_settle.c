@@ -28,8 +28,8 @@ static struct trade look_at_trade(const struct mb_tally *t, const uint32_t *now,
 
 		r.pinned |= mb_tally_pinned(t, v);
 		r.better += (now[v] == to) - (now[v] == host[v]);
-		if (now[v] != MB_NOWHERE && now[v] != to)
-			*(to == a ? &r.inflow_a : &r.inflow_b) += 1;
+		/* As the rules count it: from where it runs, whatever `now` is by now. */
+		*(to == a ? &r.inflow_a : &r.inflow_b) += mb_room_migrations(&t->rules, v, to);
 	}
 	return r;
 }

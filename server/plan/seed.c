@@ -35,7 +35,7 @@ struct seed {
 	const struct mb_fleet_view *fleet;
 	const struct mb_plan_options *options;
 	double *share;	  /* n_vms x n_vms, pages; symmetric */
-	double *sums;	  /* [0, n_vms): scratch */
+	double *most;	  /* [0, n_vms): no less than the sum of its shares with those here */
 	int64_t *free_mb; /* [0, n_hosts) */
 	uint32_t *host;	  /* [0, n_vms) */
 	uint32_t *here;	  /* VMs on the current host, ascending */
@@ -47,7 +47,7 @@ struct seed {
 static void seed_deinit(struct seed *s)
 {
 	free(s->share);
-	free(s->sums);
+	free(s->most);
 	free(s->free_mb);
 	free(s->here);
 }
@@ -62,10 +62,10 @@ static int seed_init(struct seed *s, const struct mb_fleet_view *fleet,
 	mb_autofree uint64_t *pages = calloc(n * n + 1, sizeof(*pages));
 
 	s->share = calloc(n * n + 1, sizeof(*s->share));
-	s->sums = calloc(n + 1, sizeof(*s->sums));
+	s->most = calloc(n + 1, sizeof(*s->most));
 	s->free_mb = calloc((size_t)fleet->n_hosts + 1, sizeof(*s->free_mb));
 	s->here = calloc(n + 1, sizeof(*s->here));
-	if (!pages || !s->share || !s->sums || !s->free_mb || !s->here)
+	if (!pages || !s->share || !s->most || !s->free_mb || !s->here)
 		return mb_fail(err, ENOMEM, "out of memory for the shares of %zu x %zu VMs", n, n);
 	mb_groups_matrix(fleet->groups, fleet->n_vms, pages);
 	for (size_t i = 0; i < n * n; i++)
@@ -124,46 +124,83 @@ static bool best_pair(const struct seed *s, int64_t room, uint32_t *ret_a, uint3
 	return best > 0;
 }
 
-static void list_here(struct seed *s)
+/*
+ * How well j goes with those here. Doubles, added up in index order, as in the original, which
+ * fills in the upper triangle only: share[j][k] is 0 there unless j < k.
+ */
+static double sum_shares(const struct seed *s, uint32_t j)
 {
-	s->n_here = 0;
-	for (uint32_t v = 0; v < s->fleet->n_vms; v++)
-		if (s->host[v] == s->current)
-			s->here[s->n_here++] = v;
+	const double *row = shares_of(s, j);
+	double sum = 0;
+
+	for (uint32_t k = 0; k < s->n_here; k++)
+		if (s->options->strict || j < s->here[k])
+			sum += row[s->here[k]] / (k + 1.0);
+	return sum;
 }
 
 /*
- * sums[j]: how well j goes with those here. Doubles, added up in index order, as in the original,
- * which fills in the upper triangle only: share[j][k] is 0 there unless j < k.
+ * VM v is here from now on. Those after it move up, and count for less, so that a sum grows by
+ * v's part at most; sums do not round up further than SLACK.
  */
-static void sum_shares(struct seed *s)
+#define SLACK (1 + 1e-9)
+static void add_here(struct seed *s, uint32_t v)
 {
-	uint32_t n = s->fleet->n_vms;
+	uint32_t at = s->n_here++;
+	const double *row = shares_of(s, v);
 
-	memset(s->sums, 0, n * sizeof(*s->sums));
-	for (uint32_t k = 0; k < s->n_here; k++) {
-		const double *row = shares_of(s, s->here[k]);
-		uint32_t end = s->options->strict ? n : s->here[k];
+	for (; at > 0 && s->here[at - 1] > v; at--)
+		s->here[at] = s->here[at - 1];
+	s->here[at] = v;
+	for (uint32_t j = 0; j < (s->options->strict ? s->fleet->n_vms : v); j++)
+		s->most[j] += row[j] / (at + 1.0) * SLACK;
+}
 
-		for (uint32_t j = 0; j < end; j++)
-			s->sums[j] += row[j] / (k + 1.0);
-	}
+/* Onto the current host. */
+static void put(struct seed *s, uint32_t v)
+{
+	if (s->host[v] == MB_NOWHERE)
+		add_here(s, v);
+	s->host[v] = s->current;
+}
+
+/* Nobody is on the current host yet. */
+static void begin_host(struct seed *s)
+{
+	s->n_here = 0;
+	memset(s->most, 0, s->fleet->n_vms * sizeof(*s->most));
+}
+
+static bool may_come(const struct seed *s, uint32_t j, int64_t room)
+{
+	return s->host[j] == MB_NOWHERE && size_mb(s, j) <= room;
 }
 
 /*
  * The unplaced VM of at most `room` MB that goes best with those here, the last one on a tie;
- * MB_NOWHERE if there is none.
+ * MB_NOWHERE if there is none. Sums are added up only for those that may be it.
  */
 static uint32_t best_single(struct seed *s, int64_t room)
 {
-	uint32_t best_vm = MB_NOWHERE;
-	double best = 0;
+	uint32_t n = s->fleet->n_vms, likely = MB_NOWHERE, best_vm = MB_NOWHERE;
+	double best;
 
-	sum_shares(s);
-	for (uint32_t j = 0; j < s->fleet->n_vms; j++) {
-		if (s->host[j] != MB_NOWHERE || size_mb(s, j) > room || s->sums[j] < best)
+	for (uint32_t j = 0; j < n; j++)
+		if (may_come(s, j, room) && (likely == MB_NOWHERE || s->most[j] > s->most[likely]))
+			likely = j;
+	if (likely == MB_NOWHERE)
+		return MB_NOWHERE;
+	best = s->most[likely] > 0 ? sum_shares(s, likely) : 0;
+	for (uint32_t j = 0; j < n; j++) {
+		double sum;
+
+		if (s->most[j] < best || !may_come(s, j, room))
 			continue;
-		best = s->sums[j];
+		sum = s->most[j] > 0 ? sum_shares(s, j) : 0;
+		s->most[j] = sum * SLACK;
+		if (sum < best)
+			continue;
+		best = sum;
 		best_vm = j;
 	}
 	return best_vm;
@@ -195,7 +232,9 @@ static int next_host(struct seed *s, struct mb_err *err)
 		if (s->current >= s->fleet->n_hosts)
 			return past_last_host(s, "the original crashes", err);
 		s->free_mb[s->current] -= size_mb(s, a) + size_mb(s, b);
-		s->host[a] = s->host[b] = s->current;
+		begin_host(s);
+		put(s, a);
+		put(s, b);
 		return 0;
 	}
 	for (uint32_t v = 0; v < s->fleet->n_vms; v++)
@@ -277,12 +316,12 @@ static int place_plain(struct seed *s, struct mb_err *err)
 	/* No sharing at all, or one VM: "pair" 0, 0, and its size goes off twice. */
 	best_pair(s, INT64_MAX, &a, &b);
 	s->free_mb[0] -= size_mb(s, a) + size_mb(s, b);
-	s->host[a] = s->host[b] = 0;
+	put(s, a);
+	put(s, b);
 	for (uint32_t round = 2; round < n; round++) {
 		uint32_t v;
 		int r;
 
-		list_here(s);
 		v = best_single(s, INT64_MAX);
 		/* Nobody is unplaced: index -1. */
 		if (v == MB_NOWHERE)
@@ -290,7 +329,7 @@ static int place_plain(struct seed *s, struct mb_err *err)
 		if (s->free_mb[s->current] > size_mb(s, v)) {
 			if (s->host[v] != MB_NOWHERE && again_from == MB_NOWHERE)
 				again_from = s->host[v];
-			s->host[v] = s->current;
+			put(s, v);
 			continue;
 		}
 		r = next_host(s, err);
@@ -332,14 +371,16 @@ static int place_strict(struct seed *s, struct mb_err *err)
 		int64_t *room = &s->free_mb[s->current];
 		uint32_t a, b, v;
 
+		begin_host(s);
 		if (best_pair(s, *room, &a, &b)) {
 			*room -= size_mb(s, a) + size_mb(s, b);
-			s->host[a] = s->host[b] = s->current;
+			put(s, a);
+			put(s, b);
 			left -= 2;
 		}
-		for (list_here(s); (v = best_single(s, *room)) != MB_NOWHERE; list_here(s)) {
+		while ((v = best_single(s, *room)) != MB_NOWHERE) {
 			*room -= size_mb(s, v);
-			s->host[v] = s->current;
+			put(s, v);
 			left--;
 		}
 	}

@@ -76,6 +76,40 @@ static int init_units(struct mb_stage *s, struct mb_err *err)
 	return r;
 }
 
+/*
+ * Those that are to come together are not held: two of them might be on two hosts. Rules that have
+ * a VM in common make one unit, so that one that is split releases all of them.
+ */
+static int release_spread(struct mb_stage *s, const struct mb_fleet_view *fleet, struct mb_err *err)
+{
+	mb_autofree bool *released = calloc((size_t)fleet->n_vms + 1, sizeof(*released));
+	bool again = true;
+
+	if (!released)
+		return mb_fail_mem(err, "a plan");
+	while (again) {
+		again = false;
+		for (uint32_t i = 0; i < fleet->n_rules; i++) {
+			const struct mb_plan_rule *rule = &fleet->rules[i];
+			bool spread = is_split(fleet, rule), all = true;
+
+			for (uint32_t k = 0; k < rule->n_vms; k++) {
+				spread |= released[rule->vms[k]];
+				all &= released[rule->vms[k]];
+			}
+			if (rule->kind != MB_RULE_TOGETHER || !spread || all)
+				continue;
+			for (uint32_t k = 0; k < rule->n_vms; k++)
+				released[rule->vms[k]] = true;
+			again = true;
+		}
+	}
+	for (uint32_t v = 0; v < fleet->n_vms; v++)
+		if (released[v])
+			s->vms[v].pinned = fleet->vms[v].pinned;
+	return 0;
+}
+
 int mb_stage_init(struct mb_stage *s, const struct mb_fleet_view *fleet,
 		  const struct mb_plan_options *options, bool hold, struct mb_err *err)
 {
@@ -100,15 +134,8 @@ int mb_stage_init(struct mb_stage *s, const struct mb_fleet_view *fleet,
 		s->vms[v].pinned |= hold && s->vms[v].host != MB_NOWHERE && obeys[v] &&
 				    held(fleet, options, &s->vms[v]);
 	}
-	/* Those that are to come together are not held: two of them might be on two hosts. */
-	for (uint32_t i = 0; i < fleet->n_rules; i++) {
-		if (!is_split(fleet, &fleet->rules[i]))
-			continue;
-		for (uint32_t k = 0; k < fleet->rules[i].n_vms; k++)
-			s->vms[fleet->rules[i].vms[k]].pinned =
-				fleet->vms[fleet->rules[i].vms[k]].pinned;
-	}
-	return init_units(s, err);
+	r = release_spread(s, fleet, err);
+	return r < 0 ? r : init_units(s, err);
 }
 
 /* Does one of a unit's VMs have to leave where it is? */

@@ -55,11 +55,14 @@ static void set_sizes(struct mb_tally *t, const struct mb_plan_options *options)
 	for (uint32_t v = 0; v < t->fleet->n_vms; v++) {
 		const struct mb_plan_vm *vm = &t->fleet->vms[v];
 		uint64_t self = vm->pages - vm->distinct;
+		int64_t pages = MB_TALLY_PAGE * (int64_t)vm->pages;
 
 		t->full[v] = MB_TALLY_MB * (int64_t)vm->memory_mb;
 		/* A fingerprint larger than its VM: then it is as large as that. */
-		if (t->counted_percent)
-			t->full[v] = MB_MAX(t->full[v], MB_TALLY_PAGE * (int64_t)vm->pages);
+		if (t->counted_percent && vm->others)
+			t->full[v] += MB_TALLY_PAGE * (int64_t)vm->beyond_pages;
+		else if (t->counted_percent)
+			t->full[v] = MB_MAX(t->full[v], pages);
 		t->least[v] = t->full[v] - (int64_t)(t->counted_percent * self);
 	}
 }

@@ -105,8 +105,17 @@ static uint32_t host_of(const struct mb_units *u, const struct mb_fleet_view *f,
 	return host != MB_NOWHERE ? host : majority_host(u, f, unit, false);
 }
 
+static uint64_t beyond_pages(const struct mb_plan_vm *vm)
+{
+	uint64_t own = vm->memory_mb * MB_PLAN_PAGES_PER_MB;
+
+	return vm->pages > own ? vm->pages - own : 0;
+}
+
 static void add_vm(struct mb_plan_vm *to, const struct mb_plan_vm *vm)
 {
+	to->others++;
+	to->beyond_pages += beyond_pages(vm);
 	to->memory_mb += vm->memory_mb;
 	to->pages += vm->pages;
 	to->distinct += vm->distinct;
@@ -125,12 +134,17 @@ static void make_vms(struct mb_units *u, const struct mb_fleet_view *f, uint32_t
 	for (uint32_t i = 0; i < n_units; i++) {
 		const uint32_t *members = u->members + u->first_of[i];
 		struct mb_plan_vm *to = &u->vms[i];
+		uint32_t running = 0;
 
 		*to = f->vms[members[0]];
-		for (uint32_t k = 1; k < mb_unit_size(u, i); k++)
-			add_vm(to, &f->vms[members[k]]);
 		if (mb_unit_size(u, i) == 1)
 			continue;
+		to->beyond_pages = beyond_pages(to);
+		for (uint32_t k = 1; k < mb_unit_size(u, i); k++)
+			add_vm(to, &f->vms[members[k]]);
+		for (uint32_t k = 0; k < mb_unit_size(u, i); k++)
+			running += f->vms[members[k]].host != MB_NOWHERE;
+		to->others_running = running ? running - 1 : 0;
 		snprintf(u->names[i], sizeof(u->names[i]), "%.80s (with %u more)", to->name,
 			 mb_unit_size(u, i) - 1);
 		to->name = u->names[i];

@@ -41,6 +41,15 @@ static void put_vm(struct scene *s, const char *name, uint64_t first, const char
 	vm.pass.pages_read = 19;
 	store_vm(s->store, &vm);
 	vm.session = name[0] == 'd' ? 9 : 0;
+	if (name[0] == 'd')
+		vm.pass.guest = (struct mb_guest){ .known = true,
+						   .available_bytes = 7,
+						   .free_bytes = 5,
+						   .swapped_bytes = 3,
+						   .swapped_ns = 1500000000,
+						   .has_stalls = true,
+						   .some_per_myriad = 150,
+						   .full_per_myriad = 25 };
 	assert_ok(mb_fleet_add(s->fleet, &vm, &err), &err);
 }
 
@@ -184,10 +193,17 @@ static void test_status(void **state)
 	for (int i = 0; i < 5; i++)
 		assert_keys(json_array_get(at(j, "vms"), (size_t)i),
 			    "name host online domain key algorithm bits epoch memory_mb " SELF
-			    " taken_unix_ms acked_unix_ms source tracker last_wire_bytes");
+			    " taken_unix_ms acked_unix_ms source tracker last_wire_bytes guest");
 	assert_string_equal(text_at(j, "vms.0.name"), "db1");
 	assert_true(json_is_true(at(j, "vms.0.online")));
 	assert_true(json_is_false(at(j, "vms.3.online")));
+	assert_keys(at(j, "vms.0.guest"), "available_bytes free_bytes swapped_bytes_s "
+					  "stall_some_percent stall_full_percent");
+	assert_int_equal(number_at(j, "vms.0.guest.available_bytes"), 7);
+	assert_true(json_real_value(at(j, "vms.0.guest.swapped_bytes_s")) == 2);
+	assert_true(json_real_value(at(j, "vms.0.guest.stall_some_percent")) == 1.5);
+	assert_true(json_real_value(at(j, "vms.0.guest.stall_full_percent")) == 0.25);
+	assert_true(json_is_null(at(j, "vms.3.guest")));
 	assert_string_equal(text_at(j, "vms.1.domain"), "e");
 	assert_string_equal(text_at(j, "vms.3.host"), "h1");
 	assert_string_equal(text_at(j, "vms.3.algorithm"), "xxh64");

@@ -114,7 +114,7 @@ static void test_resume(void **state)
 	(void)state;
 	leave_behind(NULL);
 	leave_behind("{\"moves\":7}");
-	assert_ok(mb_executions_resume(store, 60000, &err), &err);
+	assert_ok(mb_executions_resume(store, NULL, 60000, &err), &err);
 	assert_ok(mb_executions_get(store, 1, &kept, &err), &err);
 	x = json_object_get(kept, "execution");
 	move = json_array_get(json_object_get(x, "moves"), 0);
@@ -131,7 +131,7 @@ static void test_resume(void **state)
 			    "unreadable");
 	json_decref(kept);
 	/* Nothing is left to be done. */
-	assert_ok(mb_executions_resume(store, 70000, &err), &err);
+	assert_ok(mb_executions_resume(store, NULL, 70000, &err), &err);
 }
 
 int main(void)

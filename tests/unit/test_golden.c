@@ -213,6 +213,11 @@ static void spoil_doubted(struct mb_delta_msg *d)
 	d->pass.audit = (struct mb_audit){ .audits = 4, .doubted = 5 };
 }
 
+static void spoil_stalls(struct mb_delta_msg *d)
+{
+	d->pass.guest = (struct mb_guest){ .known = true, .full_per_myriad = 10001 };
+}
+
 static void spoil_who_name(struct mb_delta_msg *d)
 {
 	d->pass.who = BYTES("\0\0\0\4s\033[m\0\0");
@@ -318,6 +323,7 @@ enum bad {
 	STALE,
 	FLAGGED,
 	DOUBTED,
+	STALLS,
 	WHO_NAME,
 	WHO_LENGTH,
 	WHO_SUM,
@@ -359,6 +365,7 @@ static const struct {
 	{ "bad-delta-audit-stale-above-changed", STALE, EBADMSG, "stale: 5 of 4" },
 	{ "bad-delta-audit-flagged", FLAGGED, EBADMSG, "flagged_changed: 5 of 4" },
 	{ "bad-delta-audit-doubted", DOUBTED, EBADMSG, "doubted: 5 of 4" },
+	{ "bad-delta-guest-stalls", STALLS, EBADMSG, "full_per_myriad: 10001 of 10000" },
 	{ "bad-delta-who-name", WHO_NAME, EBADMSG, "pass.who: row 1: process: a byte 0x1b" },
 	{ "bad-delta-who-length", WHO_LENGTH, EBADMSG, "row 2: process: a name of" },
 	{ "bad-delta-who-sum", WHO_SUM, EBADMSG, "row 1: more than 2^46 frames" },
@@ -377,7 +384,7 @@ static void make_bad(enum bad what, struct mb_buf *out)
 		[PAGES] = spoil_pages,	     [STALE] = spoil_stale,
 		[FLAGGED] = spoil_flagged,   [DOUBTED] = spoil_doubted,
 		[WHO_NAME] = spoil_who_name, [WHO_LENGTH] = spoil_who_length,
-		[WHO_SUM] = spoil_who_sum,
+		[WHO_SUM] = spoil_who_sum,   [STALLS] = spoil_stalls,
 	};
 
 	switch (what) {
@@ -495,6 +502,7 @@ static void test_good_messages(void **state)
 		{ "delta-audited", 0, sample_audited_msg },
 		{ "delta-audited-doubted", 0, sample_doubted_msg },
 		{ "delta-who", 0, sample_who_msg },
+		{ "delta-guest", 0, sample_guest_msg },
 		{ "ack", MB_MSG_ACK, NULL },
 		{ "resync", MB_MSG_RESYNC, NULL },
 		{ "refusal", MB_MSG_REFUSAL, NULL },

@@ -15,6 +15,7 @@ static struct mb_store *store;
 static struct mb_sharing *sharing;
 static char path[128];
 static atomic_int n_warnings;
+static const char *fleet_path;
 
 static void on_warning(void *ctx, const char *text)
 {
@@ -35,6 +36,7 @@ static int set_up(void **state)
 	snprintf(name, sizeof(name), "%d.db", n++);
 	scratch_path(name, path);
 	n_warnings = 0;
+	fleet_path = NULL;
 	assert_ok(mb_fleet_create(&fleet, &err), &err);
 	assert_ok(mb_store_open(path, &store, &err), &err);
 	assert_ok(mb_sharing_create(fleet, &sharing, &err), &err);
@@ -98,7 +100,7 @@ static void wait_for_count(const char *query, int n)
 
 static struct mb_historian *start(uint64_t interval_ns, uint64_t keep_ns)
 {
-	const struct mb_historian_config c = { interval_ns, keep_ns, on_warning, NULL };
+	const struct mb_historian_config c = { interval_ns, keep_ns, fleet_path, on_warning, NULL };
 	struct mb_store *own;
 	struct mb_historian *h;
 	struct mb_err err = { 0 };
@@ -134,6 +136,8 @@ static void test_keeps_and_forgets(void **state)
 	assert_int_equal(count("SELECT inter FROM sharing WHERE partner = 'web1'"), 5);
 	assert_int_equal(count("SELECT partner_inter FROM sharing WHERE partner = 'web2'"), 5);
 	assert_int_equal(count("SELECT count(*) FROM history"), 3);
+	/* Nobody says where they run. */
+	assert_int_equal(count("SELECT count(host) + count(here) FROM sharing"), 0);
 	mb_historian_stop(h);
 	/* By the clock they are from 1970: it has jumped, or nobody ran for long. They stay ... */
 	h = start(5 * MS, 60000 * MS);
@@ -146,6 +150,35 @@ static void test_keeps_and_forgets(void **state)
 	h = start(5 * MS, 60000 * MS);
 	wait_for_count("SELECT count(*) FROM history", 1);
 	assert_int_equal(count("SELECT count(*) FROM sharing"), 6);
+	mb_historian_stop(h);
+	assert_int_equal(n_warnings, 0);
+}
+
+/* The fleet file says where they run; one that is damaged costs the places only. */
+static void test_knows_where(void **state)
+{
+	struct mb_historian *h;
+	char file[128];
+	FILE *f;
+
+	(void)state;
+	scratch_path("fleet.json", file);
+	f = fopen(file, "w");
+	assert_non_null(f);
+	fputs("{\"hosts\":[{\"name\":\"h1\",\"memory_mb\":64}],\"vms\":["
+	      "{\"name\":\"web1\",\"memory_mb\":8,\"host\":\"h1\"},"
+	      "{\"name\":\"web2\",\"memory_mb\":8,\"host\":\"h1\"}]}",
+	      f);
+	fclose(f);
+	fleet_path = file;
+	h = start(5 * MS, 0);
+	wait_for_count("SELECT count(*) FROM sharing WHERE host = 'h1' AND here = 5", 2);
+	mb_historian_stop(h);
+	f = fopen(file, "w");
+	assert_non_null(f);
+	fclose(f);
+	h = start(5 * MS, 0);
+	wait_for_count("SELECT count(*) FROM sharing WHERE host IS NULL", 2);
 	mb_historian_stop(h);
 	assert_int_equal(n_warnings, 0);
 }
@@ -186,6 +219,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_keeps_and_forgets, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_knows_where, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_warns_and_goes_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_stops_at_once, set_up, tear_down),
 	};

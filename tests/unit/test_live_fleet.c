@@ -233,6 +233,43 @@ static void test_nothing(void **state)
 	mb_live_fleet_deinit(&f);
 }
 
+/* What agents say of swapping counts as long as they are there; the file's word comes first. */
+static void test_swapping(void **state)
+{
+	const struct mb_guest swaps = { .known = true,
+					.swapped_bytes = 3 * MB_PAGE_BYTES,
+					.swapped_ns = 500000000 };
+	struct mb_sharing_view view;
+	struct mb_fleet_file file;
+	struct mb_live_fleet f;
+	struct mb_err err = { 0 };
+
+	(void)state;
+	make_view(&view);
+	for (int i = 0; i < 3; i++) {
+		vms[i].pass.guest = swaps;
+		vms[i].session = 1;
+	}
+	vms[2].session = 0;
+	parse("{\"hosts\":[],\"vms\":[{\"name\":\"v0\",\"memory_mb\":1},"
+	      "{\"name\":\"v1\",\"memory_mb\":1,\"swap_pages_s\":99}]}",
+	      &file);
+	assert_ok(mb_live_fleet_init(&f, &view, &file, &err), &err);
+	assert_int_equal(f.vms[0].swap_pages_s, 6);
+	assert_int_equal(f.vms[1].swap_pages_s, 99);
+	assert_int_equal(f.vms[2].swap_pages_s, 0);
+	mb_live_fleet_deinit(&f);
+	/* Not known, or the first look. */
+	vms[0].pass.guest.swapped_ns = 0;
+	vms[1].pass.guest.known = false;
+	mb_fleet_file_deinit(&file);
+	mb_fleet_file_init(&file);
+	assert_ok(mb_live_fleet_init(&f, &view, &file, &err), &err);
+	assert_int_equal(f.vms[0].swap_pages_s + f.vms[1].swap_pages_s, 0);
+	mb_live_fleet_deinit(&f);
+	mb_fleet_file_deinit(&file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,6 +279,7 @@ int main(void)
 		cmocka_unit_test(test_weighs_what_lasts),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_swapping),
 	};
 
 	return cmocka_run_group_tests_name("live_fleet", tests, NULL, NULL);

@@ -33,8 +33,8 @@ static void assert_refused(const struct mb_buf *raw, int code, const char *word)
 	assert_fails(unpack(mb_buf_slice(raw), &msg, &err), code, &err, word);
 }
 
-/* Every kind, and last Deltas with an audit, and with who dirtied memory. */
-enum { SAMPLES = WIRE_TYPES + 2 };
+/* Every kind, and last Deltas with an audit, with who dirtied memory, of a guest that swaps. */
+enum { SAMPLES = WIRE_TYPES + 3 };
 
 static void get_sample(uint64_t which, struct mb_msg *ret)
 {
@@ -42,6 +42,8 @@ static void get_sample(uint64_t which, struct mb_msg *ret)
 		sample_doubted_msg(ret);
 	else if (which == WIRE_TYPES + 1)
 		sample_who_msg(ret);
+	else if (which == WIRE_TYPES + 2)
+		sample_guest_msg(ret);
 	else
 		sample_msg(wire_types[which], ret);
 }
@@ -484,6 +486,30 @@ static void test_delta(void **state)
 	}
 }
 
+/* --- guests ----------------------------------------------------------------------------------- */
+
+static void guest_refused(uint32_t field, uint64_t value, const char *word)
+{
+	mb_cleanup(mb_buf_deinit) struct mb_buf raw = { 0 };
+	struct mb_buf body = { 0 }, pass = { 0 }, guest = { 0 };
+
+	pb_uint(&guest, field, value);
+	pb_message(&pass, 12, &guest);
+	pb_uint(&body, 2, 1);
+	pb_message(&body, 8, &pass);
+	pb_message(&raw, 3, &body);
+	assert_refused(&raw, EBADMSG, word);
+}
+
+static void test_guest(void **state)
+{
+	(void)state;
+	for (uint32_t field = 1; field <= 4; field++)
+		guest_refused(field, (uint64_t)1 << 63, "pass.guest: a figure above 2^63");
+	guest_refused(6, 10001, "pass.guest.some_per_myriad: 10001 of 10000");
+	guest_refused(7, 4294967295, "pass.guest.full_per_myriad: 4294967295 of 10000");
+}
+
 /* --- audits ----------------------------------------------------------------------------------- */
 
 /* A Delta with an Audit by hand; absent fields are 0. */
@@ -831,6 +857,7 @@ int main(void)
 		cmocka_unit_test(test_identity),
 		cmocka_unit_test(test_hello),
 		cmocka_unit_test(test_delta),
+		cmocka_unit_test(test_guest),
 		cmocka_unit_test(test_audit),
 		cmocka_unit_test(test_bad_audit),
 		cmocka_unit_test(test_no_audit),

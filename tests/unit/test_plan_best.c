@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "tests/unit/util_fleet.h"
 
+/* A tenth under ASan: what it may find it finds on few. */
+#ifdef __SANITIZE_ADDRESS__
+#define FLEETS 30
+#else
+#define FLEETS 300
+#endif
+
 /* A random fleet; half of them are somewhere already, at times with a VM that is new. */
 static void make_fleet(struct rng *r, struct fleet *f, uint32_t n_vms, uint32_t n_hosts)
 {
@@ -28,10 +35,9 @@ static void test_small_fleets_against_all_placements(void **state)
 {
 	struct rng r = { 1 };
 	unsigned int solved = 0, optimal = 0;
-	double lost = 0;
 
 	(void)state;
-	for (unsigned int i = 0; i < 1500; i++) {
+	for (unsigned int i = 0; i < 5 * FLEETS; i++) {
 		struct mb_plan_options o = { .seed = i,
 					     .overcommit_percent =
 						     (uint32_t)(i % 5 ? 0 : rng_below(&r, 60)) };
@@ -64,14 +70,11 @@ static void test_small_fleets_against_all_placements(void **state)
 		assert_true(seed == UINT64_MAX || saving >= seed);
 		solved++;
 		optimal += saving == optimum;
-		lost += optimum ? 1 - (double)saving / (double)optimum : 0;
 		fleet_deinit(&f);
 	}
-	print_message("%u of %u optimal, %.3f %% lost on average\n", optimal, solved,
-		      100 * lost / solved);
-	assert_true(solved > 500);
-	assert_true(optimal * 100 >= solved * 98);
-	assert_true(lost / solved < 0.005);
+	print_message("%u of %u optimal\n", optimal, solved);
+	assert_true(solved > FLEETS);
+	assert_int_equal(optimal, solved);
 }
 
 static void test_never_worse_than_the_seed(void **state)
@@ -80,7 +83,7 @@ static void test_never_worse_than_the_seed(void **state)
 	unsigned int better = 0;
 
 	(void)state;
-	for (unsigned int i = 0; i < 300; i++) {
+	for (unsigned int i = 0; i < FLEETS; i++) {
 		struct mb_plan_options plain = { 0 }, strict = { .strict = true };
 		uint64_t seed, mended, best;
 		struct fleet f;
@@ -97,7 +100,7 @@ static void test_never_worse_than_the_seed(void **state)
 		}
 		fleet_deinit(&f);
 	}
-	assert_true(better > 50);
+	assert_true(better > FLEETS / 6);
 }
 
 static void test_planning_again_moves_nothing(void **state)
@@ -105,7 +108,7 @@ static void test_planning_again_moves_nothing(void **state)
 	struct rng r = { 3 };
 
 	(void)state;
-	for (unsigned int i = 0; i < 300; i++) {
+	for (unsigned int i = 0; i < FLEETS; i++) {
 		struct mb_plan_options o = { .seed = i };
 		struct mb_plan plan, again;
 		struct mb_err err = { 0 };

@@ -4,6 +4,13 @@
 #include "tests/exact/exact.h"
 #include "tests/unit/util_fleet.h"
 
+/* What ASan may find it finds on few fleets; how good `best` is does not depend on it. */
+#ifdef __SANITIZE_ADDRESS__
+#define FLEETS 50
+#else
+#define FLEETS 500
+#endif
+
 /* A fleet with its rules: two of APART at most. */
 struct ruled {
 	struct fleet f;
@@ -103,7 +110,7 @@ static void test_the_model_against_all_placements(void **state)
 	struct rng r = { 11 };
 
 	(void)state;
-	for (unsigned int i = 0; i < 300; i++) {
+	for (unsigned int i = 0; i < FLEETS; i++) {
 		uint32_t host[FLEET_VMS_MAX];
 		uint64_t exact;
 		struct ruled u;
@@ -122,7 +129,7 @@ static void test_the_model_against_all_placements(void **state)
 		fleet_deinit(&u.f);
 	}
 	/* Both outcomes, and rules, were there to be told apart. */
-	assert_true(solved > 100 && impossible > 50 && ruled > 50);
+	assert_true(solved > FLEETS / 3 && impossible > FLEETS / 6 && ruled > FLEETS / 6);
 }
 
 /* What `best` missed, over many fleets. */
@@ -176,13 +183,13 @@ static void say(const struct missed *m)
 			      (unsigned long long)m->worst_optimum);
 }
 
-/* 500 fleets that have a placement; about as many have none, and `best` must say so. */
-static void run_500(uint64_t seed, bool rules)
+/* So many fleets have a placement; about as many have none, and `best` must say so. */
+static void run(uint64_t seed, bool rules)
 {
 	struct missed m = { 0 };
 	struct rng r = { seed };
 
-	for (unsigned int i = 0; m.fleets < 500 && i < 2000; i++) {
+	for (unsigned int i = 0; m.fleets < FLEETS && i < 4 * FLEETS; i++) {
 		uint32_t n_vms = 4 + (uint32_t)rng_below(&r, 5);
 		uint32_t n_hosts = 2 + (uint32_t)rng_below(&r, 2);
 		struct ruled u;
@@ -194,20 +201,21 @@ static void run_500(uint64_t seed, bool rules)
 		fleet_deinit(&u.f);
 	}
 	say(&m);
-	assert_int_equal(m.fleets, 500);
-	assert_true(m.sum / m.fleets < 1);
+	assert_int_equal(m.fleets, FLEETS);
+	/* So small ones it sees all placements of. */
+	assert_int_equal(m.optimal, m.fleets);
 }
 
 static void test_best_against_the_optimum(void **state)
 {
 	(void)state;
-	run_500(12, false);
+	run(12, false);
 }
 
 static void test_best_against_the_optimum_under_rules(void **state)
 {
 	(void)state;
-	run_500(13, true);
+	run(13, true);
 }
 
 int main(void)

@@ -289,6 +289,10 @@ static void test_causes(void **state)
 	expect(&f, &l, "lost 4 shared pages, more than 3", 1, 1, MB_NOWHERE);
 	l = (struct mb_hotspot_limits){ .free_mb = 3 };
 	f.hosts[0].free_mb = 2;
+	expect(&f, &l, "less than 3; its guests lost 0.0 MB of sharing", 1, 1, MB_NOWHERE);
+	f.vms[0].lost_pages = f.vms[1].lost_pages = 384;
+	expect(&f, &l, "less than 3; its guests lost 3.0 MB of sharing", 1, 1, MB_NOWHERE);
+	f.vms[0].lost_pages = f.vms[1].lost_pages = 0;
 	expect(&f, &l, "2 MB of its memory are free, less than 3", 1, 1, MB_NOWHERE);
 	/* h1 would be hot, too; of the pool, h2 is too small. */
 	f.hosts[1].free_mb = 10;

@@ -33,6 +33,11 @@ static void make_world(struct rng *r, struct model *w, uint64_t seed)
 	uint32_t n_vms = 1 + (uint32_t)rng_below(r, 8), n_hosts = 1 + (uint32_t)rng_below(r, 4);
 	struct mb_plan_options *o = &w->o;
 
+	/* Now and then one that is too large to have all its placements looked at. */
+	if (rng_below(r, 200) == 0) {
+		n_vms += 16;
+		n_hosts += 4;
+	}
 	*o = (struct mb_plan_options){ .seed = seed };
 	fleet_random(r, &w->f, n_vms, n_hosts, rng_below(r, 2));
 	if (rng_below(r, 4))

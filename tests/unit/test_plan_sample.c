@@ -2,7 +2,7 @@
 #include "tests/unit/util_test.h"
 
 #include "server/plan/sample.h"
-#include "server/plan/synth_fleet.h"
+#include "tests/bench/synth_fleet.h"
 
 /* Few VMs with very many groups, as real memory has. */
 static void make_fleet(struct mb_synth_fleet *f, uint32_t n_vms, uint32_t parts)
@@ -101,7 +101,7 @@ static void test_best_by_a_sample(void **state)
 	struct mb_plan best, again, other;
 
 	(void)state;
-	make_fleet(&f, 400, 8000);
+	make_fleet(&f, 340, 9000);
 	assert_true(f.groups.n_vms > 2000000);
 	assert_ok(mb_plan_make(&other, &mb_planner_paper, &f.view, &o, &err), &err);
 	assert_ok(mb_plan_make(&best, &mb_planner_best, &f.view, &o, &err), &err);

@@ -19,6 +19,23 @@ static uint64_t union_of(const struct mb_fingerprint *fps, const uint32_t *host,
 	return n_union;
 }
 
+/* Digests of v that another VM on its host has, the plain way. */
+static uint64_t shared_on_host(const struct mb_fingerprint *fps, const uint32_t *host, uint32_t v)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < fps[v].n_distinct && host[v] != MB_NOWHERE; i++) {
+		bool found = false;
+
+		for (uint32_t u = 0; u < VMS; u++)
+			for (uint32_t k = 0; k < fps[u].n_distinct && u != v && host[u] == host[v];
+			     k++)
+				found |= fps[u].digests[k] == fps[v].digests[i];
+		n += found;
+	}
+	return n;
+}
+
 static void test_unions_against_brute_force(void **state)
 {
 	const uint64_t vm_mb[VMS] = { 1, 1, 1, 1, 1, 1, 1 }, host_mb[] = { 9, 9, 9, 9 };
@@ -28,7 +45,7 @@ static void test_unions_against_brute_force(void **state)
 	for (unsigned int i = 0; i < 100; i++) {
 		struct mb_fingerprint fps[VMS];
 		struct mb_digest_list lists[VMS];
-		uint64_t unions[4], saved = 0;
+		uint64_t unions[4], here[VMS], saved = 0;
 		struct mb_err err = { 0 };
 		uint32_t host[VMS];
 		struct fleet f;
@@ -45,6 +62,9 @@ static void test_unions_against_brute_force(void **state)
 			saved += host[v] == MB_NOWHERE ? 0 : fps[v].n_distinct;
 		}
 		assert_ok(mb_groups_compute(&f.groups, lists, VMS, 0, UINT64_MAX, &err), &err);
+		mb_score_here(&f.view, host, here);
+		for (uint32_t v = 0; v < VMS; v++)
+			assert_int_equal(here[v], shared_on_host(fps, host, v));
 		mb_score_unions(&f.view, host, unions);
 		for (uint32_t h = 0; h < 4; h++) {
 			uint8_t on_host[VMS];

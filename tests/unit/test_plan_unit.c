@@ -3,6 +3,7 @@
 
 #include "proto/base/cleanup.h"
 #include "server/plan/room.h"
+#include "server/plan/tally.h"
 #include "server/plan/unit.h"
 
 static void check_members(const struct model *m, const struct mb_units *u)
@@ -272,12 +273,58 @@ static void test_mixed_trust(void **state)
 	mb_units_deinit(&u);
 }
 
+/* A unit is as large as its VMs are, one by one, and brings as many migrations. */
+static void test_large_as_its_vms(void **state)
+{
+	const uint64_t vm_mb[] = { 4, 4, 4, 1 }, host_mb[] = { 64, 64 };
+	struct mb_units u = { 0 };
+	struct mb_tally vms, units;
+	struct mb_err err = { 0 };
+	struct model m = { .o = { .count_sharing_percent = 50, .inflow_max = 2 } };
+
+	(void)state;
+	fleet_init(&m.f, 4, vm_mb, 2, host_mb);
+	/* The sums hide that v0's fingerprint is larger than it is. */
+	m.f.vms[0].pages = m.f.vms[0].distinct = 6 * MB_PLAN_PAGES_PER_MB;
+	m.f.vms[1].pages = m.f.vms[1].distinct = 1;
+	m.f.vms[2].pages = m.f.vms[2].distinct = 4 * MB_PLAN_PAGES_PER_MB + 3;
+	m.f.vms[0].host = m.f.vms[1].host = m.f.vms[3].host = 0;
+	model_add_rule(&m, MB_RULE_TOGETHER, 0x7);
+	assert_ok(mb_units_init(&u, &m.f.view, &err), &err);
+	assert_int_equal(u.view.vms[0].others, 2);
+	assert_int_equal(u.view.vms[0].others_running, 1);
+	assert_int_equal(u.view.vms[1].others, 0);
+	assert_ok(mb_tally_init(&vms, &m.f.view, &m.o, &err), &err);
+	assert_ok(mb_tally_init(&units, &u.view, &m.o, &err), &err);
+	assert_int_equal(units.full[0], vms.full[0] + vms.full[1] + vms.full[2]);
+	assert_int_equal(units.full[0], 14 * MB_TALLY_MB + 3 * MB_TALLY_PAGE);
+	assert_int_equal(units.full[1], vms.full[3]);
+	/* Two of it migrate, v2 is placed first: that is the limit. */
+	assert_true(mb_tally_fits(&units, 0, 1));
+	mb_tally_put(&units, 0, 1);
+	assert_int_equal(units.rules.inflow[1], 2);
+	assert_false(mb_tally_fits(&units, 1, 1));
+	mb_tally_take(&units, 0);
+	assert_int_equal(units.rules.inflow[1], 0);
+	mb_tally_put(&units, 1, 1);
+	assert_false(mb_tally_fits(&units, 0, 1));
+	/* Where it is nobody comes. */
+	assert_true(mb_tally_fits(&units, 0, 0));
+	mb_tally_put(&units, 0, 0);
+	assert_int_equal(units.rules.inflow[0], 0);
+	mb_tally_deinit(&units);
+	mb_tally_deinit(&vms);
+	mb_units_deinit(&u);
+	model_deinit(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random_fleets),
 		cmocka_unit_test(test_three_chained),
 		cmocka_unit_test(test_mixed_trust),
+		cmocka_unit_test(test_large_as_its_vms),
 	};
 
 	return cmocka_run_group_tests_name("plan_unit", tests, NULL, NULL);

@@ -418,10 +418,10 @@ static void test_history(void **state)
 	(void)state;
 	assert_fails(mb_store_history(s, "web1", 9, on_row, &h, &err), ENOENT, &err, "web1");
 	store_one(s, &vm);
-	rec[0] = (struct mb_sharing_record){ vm.id, 3, vm.acked_unix_ns, 17, NULL, 0 };
+	rec[0] = (struct mb_sharing_record){ vm.id, 3, vm.acked_unix_ns, 17, NULL, 0, NULL, 0 };
 	commit_delta(s, &vm, 120, 50);
 	commit_delta(s, &vm, 130, 60);
-	rec[1] = (struct mb_sharing_record){ vm.id, 5, vm.acked_unix_ns, 0, "web2", 4 };
+	rec[1] = (struct mb_sharing_record){ vm.id, 5, vm.acked_unix_ns, 0, "web2", 4, "h1", 3 };
 	get_history(s, 9, &h);
 	assert_int_equal(h.n, 3);
 	for (uint64_t i = 0; i < 3; i++) {
@@ -681,7 +681,8 @@ static void test_upgrade(void **state)
 	    "ALTER TABLE history DROP COLUMN flagged_changed;"
 	    "DROP TABLE audit; DROP TABLE who; DROP VIEW execution_move; DROP TABLE execution;"
 	    "DROP TABLE key_rotation;"
-	    "PRAGMA user_version = 1");
+	    "ALTER TABLE sharing DROP COLUMN host; ALTER TABLE sharing DROP COLUMN here;"
+	    "DROP TABLE execution_wish; PRAGMA user_version = 1");
 
 	/* A step that fails leaves it as it was. */
 	sql("CREATE TABLE audit (of INTEGER)");
@@ -691,7 +692,7 @@ static void test_upgrade(void **state)
 	assert_int_equal(count("SELECT count(*) FROM pragma_table_info('history')"), 19);
 
 	s = open_store();
-	assert_int_equal(count("PRAGMA user_version"), 5);
+	assert_int_equal(count("PRAGMA user_version"), 6);
 	load(s, &l);
 	assert_int_equal(l.n, 1);
 	assert_string_equal(l.damage[0], "");
@@ -731,9 +732,11 @@ static void test_upgrade_for_who(void **state)
 	vm.pass.audit = (struct mb_audit){ .audits = 1, .changed = { 1 } };
 	commit_delta(s, &vm, 120, 50);
 	mb_store_close(s);
-	sql("DROP TABLE key_rotation; DROP TABLE who; PRAGMA user_version = 3");
+	sql("DROP TABLE key_rotation; DROP TABLE who; DROP TABLE execution_wish;"
+	    "ALTER TABLE sharing DROP COLUMN host; ALTER TABLE sharing DROP COLUMN here;"
+	    "PRAGMA user_version = 3");
 	s = open_store();
-	assert_int_equal(count("PRAGMA user_version"), 5);
+	assert_int_equal(count("PRAGMA user_version"), 6);
 	get_history(s, 9, &h);
 	assert_int_equal(h.n, 2);
 	assert_audit_equal(&h.rows[1].audit, &vm.pass.audit);

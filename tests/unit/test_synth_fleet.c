@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "server/plan/synth_fleet.h"
+#include "tests/bench/synth_fleet.h"
 #include "server/plan/search.h"
 #include "tests/unit/util_test.h"
 

@@ -49,6 +49,21 @@ static void test_begin_anew(void **state)
 	}
 }
 
+/* A guest that swapped so many bytes within so long; 0: not known. */
+static void offer_guest(struct scene *s, uint64_t first, uint64_t bytes, uint64_t ns)
+{
+	struct mb_epoch e = { .info = { .epochs = 1,
+					.tracker = "none",
+					.guest = { .known = true,
+						   .free_bytes = first,
+						   .swapped_bytes = bytes,
+						   .swapped_ns = ns } } };
+	uint64_t digest = mb_mix64(first);
+
+	assert_ok(mb_fingerprint_from_digests(&e.fingerprint, &digest, 1, &s->err), &s->err);
+	mb_uplink_offer(s->uplink, &e);
+}
+
 static void test_first_and_next(void **state)
 {
 	struct came c;
@@ -188,6 +203,33 @@ static void test_audits_are_summed(void **state)
 	c = take_delta(&s, true);
 	assert_int_equal(c.pass.epochs, 2);
 	assert_audits(&c, 2, 1, 2, 110, 43, 78);
+	ack(&s);
+	uplink_close(&s);
+}
+
+/* Swapping of passes that are sent as one is that of all of them; the rest is the last one's. */
+static void test_guests_swapping_adds_up(void **state)
+{
+	struct came c;
+	struct scene s;
+
+	(void)state;
+	uplink_open(&s, 2 * MS, 8 * MS);
+	offer_guest(&s, 1, 0, 0);
+	offer_guest(&s, 2, 700, 10);
+	offer_guest(&s, 3, 50, 30);
+	start_listening(&s);
+	greet(&s);
+	c = take_delta(&s, true);
+	assert_true(c.pass.guest.known);
+	assert_int_equal(c.pass.guest.free_bytes, 3);
+	assert_int_equal(c.pass.guest.swapped_bytes, 750);
+	assert_int_equal(c.pass.guest.swapped_ns, 40);
+	ack(&s);
+	/* What was acked is not counted again. */
+	offer_guest(&s, 4, 700, 10);
+	c = take_delta(&s, true);
+	assert_int_equal(c.pass.guest.swapped_bytes, 700);
 	ack(&s);
 	uplink_close(&s);
 }
@@ -451,6 +493,7 @@ static void test_destroy_at_any_time(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_guests_swapping_adds_up),
 		cmocka_unit_test(test_first_and_next),
 		cmocka_unit_test(test_begin_anew),
 		cmocka_unit_test(test_net_delta_while_away),

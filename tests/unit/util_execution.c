@@ -33,6 +33,16 @@ void case_move(struct plan_case *c, uint32_t vm, uint32_t to)
 	c->plan.n_moves++;
 }
 
+void case_chain(struct plan_case *c)
+{
+	case_init(c, 4, (const uint64_t[]){ 4, 4, 4, 1 }, (const uint32_t[]){ 0, 1, 3, 4 }, 6,
+		  (const uint64_t[]){ 4, 4, 4, 4, 1, 1 });
+	case_move(c, 1, 2);
+	case_move(c, 0, 1);
+	case_move(c, 2, 0);
+	case_move(c, 3, 5); /* has to do with none of them */
+}
+
 static uint64_t used_now(const struct plan_case *c, uint32_t host)
 {
 	uint64_t sum = 0;
@@ -112,4 +122,37 @@ const char *state_of(const struct mb_execution *x, uint32_t i)
 {
 	assert_true(i < x->n_moves);
 	return mb_move_state_name(x->moves[i].state);
+}
+
+void case_play(struct plan_case *c, const struct mb_execution_options *o,
+	       const enum fake_fate *script, struct fake *f, struct mb_execution *x)
+{
+	uint64_t now = 1000;
+
+	case_create(c, o, x);
+	fake_init(f, &c->fleet, 1);
+	f->script = script;
+	case_run(x, f, &now);
+}
+
+void case_expect(const struct mb_execution *x, const char *states)
+{
+	char all[400] = "";
+
+	for (uint32_t i = 0; i < x->n_moves; i++) {
+		strcat(all, i ? " " : "");
+		strcat(all, state_of(x, i));
+	}
+	assert_string_equal(all, states);
+}
+
+struct mb_order case_step(struct mb_execution *x, enum mb_order_kind kind, uint32_t move,
+			  uint64_t now)
+{
+	struct mb_order o = mb_execution_step(x, now);
+
+	assert_int_equal(o.kind, kind);
+	if (kind != MB_ORDER_NONE)
+		assert_int_equal(o.move, move);
+	return o;
 }

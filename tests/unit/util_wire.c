@@ -166,6 +166,19 @@ void sample_who_msg(struct mb_msg *ret)
 	ret->delta.pass.who = (struct mb_slice){ who, sizeof(who) - 1 };
 }
 
+void sample_guest_msg(struct mb_msg *ret)
+{
+	sample_msg(MB_MSG_DELTA, ret);
+	ret->delta.pass.guest = (struct mb_guest){ .known = true,
+						   .available_bytes = 52428800,
+						   .free_bytes = 8388608,
+						   .swapped_bytes = 40960000,
+						   .swapped_ns = 10000000000,
+						   .has_stalls = true,
+						   .some_per_myriad = 1250,
+						   .full_per_myriad = 310 };
+}
+
 void sample_raw(enum mb_msg_type type, struct mb_buf *out)
 {
 	struct mb_err err = { 0 };
@@ -224,6 +237,14 @@ static void assert_pass_equal(const struct mb_pass_info *a, const struct mb_pass
 	assert_true(a->full == b->full);
 	assert_string_equal(a->tracker, b->tracker);
 	assert_audit_equal(&a->audit, &b->audit);
+	assert_int_equal(a->guest.known, b->guest.known);
+	assert_int_equal(a->guest.available_bytes, b->guest.available_bytes);
+	assert_int_equal(a->guest.free_bytes, b->guest.free_bytes);
+	assert_int_equal(a->guest.swapped_bytes, b->guest.swapped_bytes);
+	assert_int_equal(a->guest.swapped_ns, b->guest.swapped_ns);
+	assert_int_equal(a->guest.has_stalls, b->guest.has_stalls);
+	assert_int_equal(a->guest.some_per_myriad, b->guest.some_per_myriad);
+	assert_int_equal(a->guest.full_per_myriad, b->guest.full_per_myriad);
 	assert_slice_equal(a->who, b->who);
 }
 

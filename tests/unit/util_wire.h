@@ -28,6 +28,9 @@ void sample_raw(enum mb_msg_type type, struct mb_buf *out);
 void assert_audit_equal(const struct mb_audit *a, const struct mb_audit *b);
 void assert_msg_equal(const struct mb_msg *a, const struct mb_msg *b);
 
+/* A Delta of a guest that swaps. */
+void sample_guest_msg(struct mb_msg *ret);
+
 /* One protobuf field each, appended. */
 void pb_uint(struct mb_buf *b, uint32_t field, uint64_t v);
 void pb_fixed64(struct mb_buf *b, uint32_t field, uint64_t v);

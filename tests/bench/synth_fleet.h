@@ -7,17 +7,18 @@
  * The fleets of mb_synth_fleets[]:
  *
  *	easy    applications are half of the memory, whole: who belongs together is plain
- *	hard    1000 VMs of 65k pages on 100 hosts, no room to spare. Tuned to what the first fleet
+ *	hard	1000 VMs of 65k pages on 100 hosts, no room to spare. Tuned to what the first fleet
  *		that planners were compared on gave: of all distinct pages, VMs placed in turn save
- *		5.4 %, the paper's literal rule 5.5 and the global greedy 13.3
- *(here 5.5, 5.4, 13.3). So an OS, of 4, is common enough to be met by chance, which makes the 5.4;
- *who has the same application, of 50, and data set, of 250, must be looked for; none follows from
- *another; and each VM has three quarters of the parts of its images, which makes 4700 groups that
- *overlap. tight   VMs of three sizes fill the hosts to 98 %: packing limits what can be saved small
- *2000 small VMs, 50 on each host
+ *		5.4 %, the paper's literal rule 5.5 and the global greedy 13.3 (here 5.5, 5.4,
+ *		13.3). So an OS, of 4, is common enough to be met by chance, which makes the 5.4;
+ *		who has the same application, of 50, and data set, of 250, must be looked for; none
+ *		follows from another; and each VM has three quarters of the parts of its images,
+ *		which makes 4700 groups that overlap
+ *	tight	VMs of three sizes fill the hosts to 98 %: packing limits what can be saved
+ *	small	2000 small VMs, 50 on each host
  */
-#ifndef MB_PLAN_SYNTH_FLEET_H
-#define MB_PLAN_SYNTH_FLEET_H
+#ifndef MB_TESTS_SYNTH_FLEET_H
+#define MB_TESTS_SYNTH_FLEET_H
 
 #include "server/plan/plan.h"
 

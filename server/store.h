@@ -35,6 +35,16 @@ int mb_store_load(struct mb_store *s,
 		  int (*each)(void *ctx, struct mb_vm *vm, const char *damage, struct mb_err *err),
 		  void *ctx, struct mb_err *err);
 
+/*
+ * store_page.c: the fingerprint of a VM once more, for one that was paged out (fpref.h). -ESTALE:
+ * there is another one than `vm` has, proved by its hash; -EBADMSG: what is there is damaged.
+ */
+int mb_store_load_fingerprint(struct mb_store *s, const struct mb_vm *vm,
+			      struct mb_fingerprint *ret, struct mb_err *err);
+/* Between these all reading sees the store as it was at the first one. Nothing is written then. */
+int mb_store_freeze(struct mb_store *s, struct mb_err *err);
+void mb_store_thaw(struct mb_store *s);
+
 int mb_store_begin(struct mb_store *s, struct mb_err *err);
 /* Durable when it returns 0; otherwise all since begin is undone. */
 int mb_store_commit(struct mb_store *s, struct mb_err *err);

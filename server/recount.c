@@ -361,6 +361,33 @@ static int count(struct work *w, struct mb_err *err)
 	return r;
 }
 
+/* --- the matrix ------------------------------------------------------------------------------- */
+
+static uint64_t n_pairs(const struct mb_group *groups, size_t n)
+{
+	uint64_t pairs = 0;
+
+	for (size_t g = 0; g < n; g++)
+		if (groups[g].weight_pages)
+			pairs += (uint64_t)groups[g].n_vms * groups[g].n_vms;
+	return pairs;
+}
+
+/* Before anybody is struck out: that changes no other two VMs' figure. */
+static void move_inter(const struct work *w, uint64_t *inter)
+{
+	for (size_t g = 0; g < w->table.n_groups; g++) {
+		const struct mb_group *group = &w->table.groups[g];
+		const uint32_t *vms = w->table.vms + group->first_vm;
+
+		for (uint32_t a = 0; group->weight_pages && a < group->n_vms; a++)
+			for (uint32_t b = 0; b < group->n_vms; b++)
+				if (a != b)
+					inter[(size_t)vms[a] * w->n_vms + vms[b]] +=
+						group->weight_pages;
+	}
+}
+
 /* --- onto the old groups ---------------------------------------------------------------------- */
 
 static bool is_struck(const struct work *w, uint32_t now)
@@ -481,10 +508,12 @@ static uint32_t largest_set(const struct mb_groups *g)
 }
 
 int mb_groups_recount(struct mb_groups *ret, const struct mb_groups *old, const uint32_t *renamed,
-		      const struct mb_recount_vm *vms, uint32_t n_vms, struct mb_err *err)
+		      const struct mb_recount_vm *vms, uint32_t n_vms, uint64_t *inter,
+		      struct mb_err *err)
 {
 	mb_cleanup(work_deinit) struct work w = { .vms = vms, .n_vms = n_vms };
 	mb_autofree uint32_t *set = malloc(((size_t)largest_set(old) + 1) * sizeof(*set));
+	bool move;
 	int r;
 
 	*ret = (struct mb_groups){ 0 };
@@ -498,8 +527,17 @@ int mb_groups_recount(struct mb_groups *ret, const struct mb_groups *old, const 
 	if (!set || !w.from || !w.to || !w.changed_from || !w.changed_to || !w.filter ||
 	    !w.sought || !w.tmp)
 		return mb_fail_mem(err, "counting sharing groups again");
-	if ((r = look_at_changes(&w, err)) < 0 || (r = count(&w, err)) < 0 ||
-	    (r = strike_out(&w, old, renamed, set, err)) < 0)
+	if ((r = look_at_changes(&w, err)) < 0 || (r = count(&w, err)) < 0)
 		return r;
-	return finish(&w, old, renamed, set, ret, err);
+	/* Many changes in large sets, and the whole matrix is less work. */
+	move = inter &&
+	       n_pairs(w.table.groups, w.table.n_groups) / 2 < n_pairs(old->groups, old->n_groups);
+	if (move)
+		move_inter(&w, inter);
+	if ((r = strike_out(&w, old, renamed, set, err)) < 0 ||
+	    (r = finish(&w, old, renamed, set, ret, err)) < 0)
+		return r;
+	if (inter && !move)
+		mb_groups_matrix(ret, n_vms, inter);
+	return 0;
 }

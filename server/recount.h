@@ -38,11 +38,15 @@ struct mb_recount_vm {
 #define MB_RECOUNT_GONE UINT32_MAX
 
 /*
+ * `inter`, n_vms x n_vms or NULL: the matrix of the old groups (mb_groups_matrix()) as VMs are
+ * numbered now, 0 where one is new; becomes that of the new groups. On error it is spoilt.
+ *
  * renamed[i]: the index in vms[] of VM i of the old groups, in the same order, or MB_RECOUNT_GONE;
  * one that is `is_new` may have an old index, too, and is then struck out first. -E2BIG: counting
  * all anew is cheaper. -EINVAL: the old groups are not those of these VMs.
  */
 int mb_groups_recount(struct mb_groups *ret, const struct mb_groups *old, const uint32_t *renamed,
-		      const struct mb_recount_vm *vms, uint32_t n_vms, struct mb_err *err);
+		      const struct mb_recount_vm *vms, uint32_t n_vms, uint64_t *inter,
+		      struct mb_err *err);
 
 #endif

@@ -151,7 +151,23 @@ static void diff(struct vm *vm)
 	free(now);
 }
 
-static int recount(struct fleet *f, const struct mb_groups *old, uint32_t n_old,
+/* Of the old groups, as VMs are numbered now. */
+static void make_inter(const struct fleet *f, const struct mb_groups *old, uint32_t n_old,
+		       uint64_t *inter)
+{
+	uint64_t before[VMS_MAX * VMS_MAX];
+
+	mb_groups_matrix(old, n_old, before);
+	for (uint32_t a = 0; a < f->n; a++)
+		for (uint32_t b = 0; b < f->n; b++) {
+			const struct vm *va = &f->vms[a], *vb = &f->vms[b];
+
+			inter[a * f->n + b] =
+				va->is_new || vb->is_new ? 0 : before[va->old * n_old + vb->old];
+		}
+}
+
+static int recount(struct fleet *f, const struct mb_groups *old, uint32_t n_old, uint64_t *inter,
 		   struct mb_groups *ret, struct mb_err *err)
 {
 	uint32_t renamed[VMS_MAX];
@@ -170,7 +186,16 @@ static int recount(struct fleet *f, const struct mb_groups *old, uint32_t n_old,
 						 .changed = { vm->changed, vm->n_changed },
 						 .is_new = vm->is_new };
 	}
-	return mb_groups_recount(ret, old, renamed, vms, f->n, err);
+	make_inter(f, old, n_old, inter);
+	return mb_groups_recount(ret, old, renamed, vms, f->n, inter, err);
+}
+
+static void assert_inter(const struct fleet *f, const struct mb_groups *g, const uint64_t *inter)
+{
+	uint64_t anew[VMS_MAX * VMS_MAX];
+
+	mb_groups_matrix(g, f->n, anew);
+	assert_memory_equal(anew, inter, (size_t)f->n * f->n * sizeof(*inter));
 }
 
 static void counted(struct fleet *f)
@@ -247,6 +272,7 @@ static void test_as_counted_anew(void **state)
 
 		for (unsigned int step = 0; step < STEPS; step++) {
 			uint32_t n_old = f.n;
+			uint64_t inter[VMS_MAX * VMS_MAX];
 			struct mb_groups now, anew;
 			struct mb_err err = { 0 };
 
@@ -255,9 +281,10 @@ static void test_as_counted_anew(void **state)
 			else
 				for (uint64_t i = rng_below(&r, VMS_MAX); i > 0; i--)
 					insert(&r, &f, 150, space);
-			assert_ok(recount(&f, &old, step ? n_old : 0, &now, &err), &err);
+			assert_ok(recount(&f, &old, step ? n_old : 0, inter, &now, &err), &err);
 			compute(&f, &anew);
 			assert_same(&now, &anew);
+			assert_inter(&f, &now, inter);
 			counted(&f);
 			mb_groups_deinit(&old);
 			mb_groups_deinit(&anew);
@@ -285,6 +312,7 @@ static void test_many_slices(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct fleet f = { .all_kept = true };
+		uint64_t inter[VMS_MAX * VMS_MAX];
 		struct mb_groups old, now, anew;
 		struct mb_err err = { 0 };
 		int result;
@@ -298,7 +326,7 @@ static void test_many_slices(void **state)
 		for (uint32_t v = 0; v < f.n; v++)
 			churn(&r, &f, &f.vms[v], cases[i].percent, cases[i].space);
 		compute(&f, &anew);
-		result = recount(&f, &old, f.n, &now, &err);
+		result = recount(&f, &old, f.n, inter, &now, &err);
 		if (cases[i].pays) {
 			assert_ok(result, &err);
 			assert_same(&now, &anew);
@@ -320,9 +348,9 @@ static void test_a_needle(void **state)
 {
 	struct rng r = { 9 };
 	struct fleet f = { .all_kept = true };
+	uint64_t swap, inter[VMS_MAX * VMS_MAX];
 	struct mb_groups old, now, anew;
 	struct mb_err err = { 0 };
-	uint64_t swap;
 
 	(void)state;
 	for (int v = 0; v < 3; v++)
@@ -336,7 +364,7 @@ static void test_a_needle(void **state)
 		(f.vms[1].n - 78) * sizeof(*f.vms[1].digests));
 	f.vms[1].n--;
 	compute(&f, &anew);
-	assert_ok(recount(&f, &old, f.n, &now, &err), &err);
+	assert_ok(recount(&f, &old, f.n, inter, &now, &err), &err);
 	assert_same(&now, &anew);
 	assert_int_equal(f.vms[1].n_changed, 1);
 	assert_int_equal(f.vms[1].changed[0], swap);
@@ -358,13 +386,13 @@ static void test_foreign_groups(void **state)
 
 	(void)state;
 	/* Two pages leave a group that has one. */
-	assert_fails(mb_groups_recount(&now, &old, renamed, vms, 2, &err), EINVAL, &err,
+	assert_fails(mb_groups_recount(&now, &old, renamed, vms, 2, NULL, &err), EINVAL, &err,
 		     "not those of these VMs");
 	assert_null(now.groups);
 	assert_null(now.vms);
 	/* No VM is left. */
 	renamed[0] = renamed[1] = MB_RECOUNT_GONE;
-	assert_ok(mb_groups_recount(&now, &old, renamed, NULL, 0, &err), &err);
+	assert_ok(mb_groups_recount(&now, &old, renamed, NULL, 0, NULL, &err), &err);
 	assert_int_equal(now.n_groups, 0);
 	mb_groups_deinit(&now);
 }

@@ -10,6 +10,8 @@
 #include "proto/base/version.h"
 #include "server/ask.h"
 #include "server/executions.h"
+#include "server/report_error.h"
+#include "server/store_page.h"
 
 /* What every answer starts from: the up-to-date view, locked, with the fleet file read. */
 struct scene {
@@ -27,19 +29,34 @@ static void scene_close(struct scene *s)
 		mb_sharing_unlock(s->sharing);
 }
 
-static int scene_open(struct mb_api *api, struct scene *s, struct mb_err *err)
+static int get_number(mb_api_query query, void *ctx, const char *name, uint64_t max, uint64_t *ret,
+		      struct mb_err *err)
 {
-	int r = 0;
+	const char *text = query(ctx, name);
+
+	return text ? mb_parse_u64(text, 0, max, name, ret, err) : 0;
+}
+
+static int scene_open(struct mb_api *api, mb_api_query query, void *ctx, struct scene *s,
+		      struct mb_err *err)
+{
+	struct mb_page_source store = mb_store_page_source(api->store);
+	uint64_t exact = 0;
+	int r;
 
 	*s = (struct scene){ .sharing = api->sharing };
 	mb_fleet_file_init(&s->file);
+	r = get_number(query, ctx, "exact", 1, &exact, err);
+	if (r < 0)
+		return r;
 	if (api->fleet_path)
 		r = mb_fleet_file_read(api->fleet_path, &s->file, err);
 	/* Not the questioner's fault. */
 	if (r < 0)
 		return mb_fail_in(err, -EIO, "fleet file");
 	mb_sharing_set_durable(api->sharing, s->file.options.value[MB_OPTION_DURABLE] * 1000000000);
-	r = mb_sharing_lock(api->sharing, &s->view, err);
+	r = exact ? mb_sharing_lock_exact(api->sharing, &store, &s->view, err) :
+		    mb_sharing_lock(api->sharing, &s->view, err);
 	if (r < 0) {
 		s->view = NULL;
 		return r;
@@ -84,14 +101,14 @@ static json_t *vm_status(const struct scene *s, uint32_t i)
 {
 	const struct mb_vm *vm = &s->view->fleet.vms[i];
 	json_t *o = json_pack(
-		"{s:s, s:o, s:b, s:s, s:s, s:i, s:I, s:I, s:s, s:s, s:I, s:I, s:I}", "name",
+		"{s:s, s:o, s:b, s:s, s:s, s:i, s:I, s:I, s:s, s:s, s:I, s:I, s:I, s:b}", "name",
 		vm->name, "host", host_name(s, i), "online", vm->session != 0, "domain",
 		vm->identity.domain, "algorithm", mb_algorithm_name(vm->identity.algorithm), "bits",
 		(int)vm->identity.bits, "epoch", (json_int_t)vm->epoch, "memory_mb",
 		(json_int_t)s->fleet.vms[i].memory_mb, "source", vm->source, "tracker", vm->tracker,
 		"taken_unix_ms", (json_int_t)(vm->pass.taken_unix_ns / 1000000), "acked_unix_ms",
 		(json_int_t)(vm->acked_unix_ns / 1000000), "last_wire_bytes",
-		(json_int_t)vm->wire_bytes);
+		(json_int_t)vm->wire_bytes, "paged_out", (int)vm->paged_out);
 
 	set_self_sharing(o, &vm->sharing);
 	return o;
@@ -107,6 +124,17 @@ static json_t *refusals(const struct mb_refusals *r)
 	return o;
 }
 
+static json_t *memory(struct mb_api *api)
+{
+	struct mb_fleet_memory m;
+
+	mb_sharing_memory(api->sharing, &m);
+	return json_pack("{s:I, s:o, s:I, s:o}", "held_bytes", (json_int_t)m.held_bytes,
+			 "budget_mb", m.budget_bytes ? number(m.budget_bytes >> 20) : json_null(),
+			 "paged_out", (json_int_t)m.n_paged_out, "sample_one_in",
+			 m.n_paged_out ? number((uint64_t)1 << m.sample_shift) : json_null());
+}
+
 static int status(struct mb_api *api, const struct scene *s, json_t **ret)
 {
 	json_t *hosts = json_array(), *vms = json_array();
@@ -120,10 +148,10 @@ static int status(struct mb_api *api, const struct scene *s, json_t **ret)
 						       "vms", vms_on(s, i)));
 	for (uint32_t i = 0; i < s->view->fleet.n; i++)
 		json_array_append_new(vms, vm_status(s, i));
-	*ret = json_pack("{s:{s:s, s:I, s:s, s:I}, s:o, s:o}", "server", "version", mb_version,
+	*ret = json_pack("{s:{s:s, s:I, s:s, s:I, s:o}, s:o, s:o}", "server", "version", mb_version,
 			 "uptime_s", (json_int_t)((mb_now_ns() - api->start_ns) / 1000000000), "db",
-			 api->db_path, "generation", (json_int_t)s->view->fleet.generation, "hosts",
-			 hosts, "vms", vms);
+			 api->db_path, "generation", (json_int_t)s->view->fleet.generation,
+			 "memory", memory(api), "hosts", hosts, "vms", vms);
 	if (api->refusals && *ret)
 		json_object_set_new(*ret, "refused", refusals(api->refusals));
 	return 0;
@@ -180,7 +208,9 @@ static int share(const struct scene *s, json_t **ret, struct mb_err *err)
 	for (uint32_t i = 0; on_host && i < s->fleet.view.n_hosts; i++)
 		json_array_append_new(hosts, host_sharing(s, i, on_host));
 	*ret = json_pack("{s:o, s:o}", "identities", sets, "hosts", hosts);
-	return on_host ? 0 : mb_fail_mem(err, "an answer");
+	if (!on_host || !*ret)
+		return mb_fail_mem(err, "an answer");
+	return mb_report_share_errors(*ret, s->view, &s->fleet, err);
 }
 
 /* --- questions to planners -------------------------------------------------------------------- */
@@ -243,14 +273,6 @@ static json_t *inter_of(const struct history *h, const struct mb_history_row *ro
 		}
 	}
 	return json_null();
-}
-
-static int get_number(mb_api_query query, void *ctx, const char *name, uint64_t max, uint64_t *ret,
-		      struct mb_err *err)
-{
-	const char *text = query(ctx, name);
-
-	return text ? mb_parse_u64(text, 0, max, name, ret, err) : 0;
 }
 
 static json_t *ratio(double v)
@@ -398,7 +420,7 @@ int mb_api_post(struct mb_api *api, const char *path, mb_api_query query, void *
 	*ret_json = NULL;
 	if (strncmp(path, "/v1/", 4) != 0 || !mb_ask_plans(path + 4))
 		return mb_fail(err, EOPNOTSUPP, "nothing can be changed there");
-	r = scene_open(api, &s, err);
+	r = scene_open(api, query, ctx, &s, err);
 	return r < 0 ? r : ask(&s, path + 4, query, ctx, api->store, ret_json, err);
 }
 
@@ -410,16 +432,16 @@ int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *c
 
 	*ret_json = NULL;
 	if (strcmp(path, "/v1/status") == 0) {
-		r = scene_open(api, &s, err);
+		r = scene_open(api, query, ctx, &s, err);
 		r = r < 0 ? r : status(api, &s, ret_json);
 	} else if (strcmp(path, "/v1/share") == 0) {
-		r = scene_open(api, &s, err);
+		r = scene_open(api, query, ctx, &s, err);
 		r = r < 0 ? r : share(&s, ret_json, err);
 	} else if (strcmp(path, "/v1/history") == 0) {
-		r = scene_open(api, &s, err);
+		r = scene_open(api, query, ctx, &s, err);
 		r = r < 0 ? r : history(api, &s, query, ctx, ret_json, err);
 	} else if (strncmp(path, "/v1/", 4) == 0 && mb_ask_knows(path + 4)) {
-		r = scene_open(api, &s, err);
+		r = scene_open(api, query, ctx, &s, err);
 		r = r < 0 ? r : ask(&s, path + 4, query, ctx, NULL, ret_json, err);
 	} else if (strcmp(path, "/v1/executions") == 0) {
 		r = executions(api, query, ctx, ret_json, err);

@@ -40,7 +40,9 @@ struct mb_vm {
 	/* When its agent last named another host than before, and which one that was. */
 	uint64_t moved_ns; /* 0: never since the server started */
 	char moved_from[MB_NAME_MAX];
-	uint32_t index; /* of a copy in a snapshot: which VM of the fleet */
+	/* Of a copy in a snapshot: which VM of the fleet, and whether it is paged out now. */
+	uint32_t index;
+	bool paged_out;
 };
 
 struct mb_fleet;

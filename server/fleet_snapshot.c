@@ -14,6 +14,7 @@ static void copy_vm(struct mb_vm *to, const struct mb_vm *from, uint32_t index)
 	*to = *from;
 	to->pass.tracker = NULL;
 	to->index = index;
+	to->paged_out = mb_fpref_is_paged_out(from->fp);
 	mb_fpref_get(to->fp);
 }
 
@@ -193,6 +194,7 @@ void mb_fleet_refresh(struct mb_fleet *f, struct mb_fleet_snapshot *s)
 			s->vms[i].moved_ns = now->moved_ns;
 			s->vms[i].memory_bytes = now->memory_bytes;
 			s->vms[i].session = now->session;
+			s->vms[i].paged_out = mb_fpref_is_paged_out(now->fp);
 		}
 		pthread_mutex_unlock(&f->lock);
 	}

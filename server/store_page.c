@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Fingerprints that were paged out, from the store again. */
+#include "server/store_page.h"
+
 #include "proto/base/cleanup.h"
 #include "server/store_sql.h"
 
@@ -35,4 +37,24 @@ int mb_store_freeze(struct mb_store *s, struct mb_err *err)
 void mb_store_thaw(struct mb_store *s)
 {
 	mb_store_rollback(s);
+}
+
+static int begin(void *ctx, struct mb_err *err)
+{
+	return mb_store_freeze(ctx, err);
+}
+
+static int load(void *ctx, const struct mb_vm *vm, struct mb_fingerprint *ret, struct mb_err *err)
+{
+	return mb_store_load_fingerprint(ctx, vm, ret, err);
+}
+
+static void end(void *ctx)
+{
+	mb_store_thaw(ctx);
+}
+
+struct mb_page_source mb_store_page_source(struct mb_store *s)
+{
+	return (struct mb_page_source){ begin, load, end, s };
 }

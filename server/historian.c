@@ -7,6 +7,7 @@
 
 #include "proto/base/cleanup.h"
 #include "proto/base/clock.h"
+#include "server/estimate.h"
 
 #define FORGET_EVERY_NS ((uint64_t)3600000000000)
 
@@ -46,6 +47,9 @@ static int put_rows(struct mb_store *store, const struct mb_sharing_view *view, 
 				row.partner_inter = inter[j];
 				row.partner = view->fleet.vms[set->vms[j]].name;
 			}
+			row.error = mb_estimate_error((double)row.inter, 1, view->sample_shift);
+			row.partner_error =
+				mb_estimate_error((double)row.partner_inter, 1, view->sample_shift);
 			rows[n++] = row;
 		}
 	}

@@ -103,6 +103,13 @@ static const char *const mb_schema[] = {
 	" truncated INTEGER NOT NULL, writeback INTEGER NOT NULL, exec INTEGER NOT NULL);"
 	"CREATE INDEX who_by_vm ON who (vm, acked_unix_ns);"
 	"CREATE INDEX who_by_age ON who (acked_unix_ns);",
+
+	/*
+	 * 5: how far inter and partner_inter may be off where they are estimates (estimate.h); 0:
+	 * they are exact.
+	 */
+	"ALTER TABLE sharing ADD COLUMN error INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE sharing ADD COLUMN partner_error INTEGER NOT NULL DEFAULT 0;",
 };
 
 enum { MB_SCHEMA_VERSION = sizeof(mb_schema) / sizeof(*mb_schema) };

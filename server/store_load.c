@@ -232,6 +232,7 @@ int mb_store_history(struct mb_store *s, const char *vm_name, uint32_t limit,
 			.precision = column_ratio(st, 23),
 			.has_inter = sqlite3_column_type(st, 27) != SQLITE_NULL,
 			.inter = column_u64(st, 27),
+			.inter_error = column_u64(st, 28),
 		};
 
 		if (row.audit.audits)

@@ -180,6 +180,8 @@ int mb_store_put_sharing(struct mb_store *s, const struct mb_sharing_record *rec
 		if (records[i].partner)
 			mb_sql_bind_text(st, 6, records[i].partner);
 		mb_sql_bind_u64(st, 7, records[i].partner_inter);
+		mb_sql_bind_u64(st, 8, records[i].error);
+		mb_sql_bind_u64(st, 9, records[i].partner_error);
 		r = mb_sql_run(s, st, err);
 	}
 	if (r == 0)

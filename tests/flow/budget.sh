@@ -10,7 +10,7 @@ cat >"$dir/fleet.json" <<'END'
 { "hosts": [ { "name": "h0", "memory_mb": 2000 }, { "name": "h1", "memory_mb": 2000 } ], "vms": [] }
 END
 for i in "${vms[@]}"; do
-	"$BUILD/tests/tool_trace" "$dir/$i.mbt" 3 38000 800 "$((i / 2))" >"$dir/hash$i"
+	"$BUILD/tests/tool_trace" "$dir/$i.mbt" 3 38000 800 "$i" >"$dir/hash$i"
 done
 
 # Every trace, epoch by epoch, all at once.

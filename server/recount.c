@@ -12,9 +12,16 @@
 /*
  * Costs, in tenths of a ns as tests/bench/bench_fresh.c measured them; only their ratios count.
  * Counting all anew: each entry. Here: each entry that is looked at, each that is sorted, each step
- * of a search.
+ * of a search, each VM of a set that pages move from or to, each VM of an old group.
  */
-enum { COST_ANEW = 150, COST_READ = 12, COST_SORT = 280, COST_PROBE = 60 };
+enum {
+	COST_ANEW = 150,
+	COST_READ = 12,
+	COST_SORT = 230,
+	COST_PROBE = 60,
+	COST_MOVE = 250,
+	COST_KEEP = 50,
+};
 
 enum {
 	/* Changes at a time: 16 KiB of filter, 1 of 64 strange digests gets through. */
@@ -327,6 +334,7 @@ static int move_pages(struct work *w, struct mb_err *err)
 		}
 		if (n == n_before && memcmp(b->set, b->set_before, n * sizeof(*b->set)) == 0)
 			continue;
+		w->cost += (uint64_t)((n > 1 ? n : 0) + (n_before > 1 ? n_before : 0)) * COST_MOVE;
 		if (n_before > 1)
 			r = mb_group_table_add(&w->table, b->set_before, n_before, -(uint64_t)1,
 					       err);
@@ -338,9 +346,17 @@ static int move_pages(struct work *w, struct mb_err *err)
 	return 0;
 }
 
+/* What all slices will cost, by those that were done. */
+static bool is_too_dear(const struct work *w, uint64_t cost_before, uint64_t done)
+{
+	double part = (double)done / (double)w->n_changes;
+
+	return (double)cost_before + (double)(w->cost - cost_before) / part > (double)w->cost_max;
+}
+
 static int count(struct work *w, struct mb_err *err)
 {
-	uint64_t done = 0;
+	uint64_t done = 0, cost_before = w->cost;
 	int r = 0;
 
 	for (size_t i = 0; i < w->n_bounds && r == 0; i++) {
@@ -355,7 +371,7 @@ static int count(struct work *w, struct mb_err *err)
 		done += s.n_changes;
 		if (r == 0 && i + 1 < w->n_bounds &&
 		    (w->cost > w->cost_max ||
-		     (i == TRIAL_SLICES && w->cost / done > w->cost_max / w->n_changes)))
+		     (i == TRIAL_SLICES && is_too_dear(w, cost_before, done))))
 			return too_much(err);
 	}
 	return r;
@@ -511,7 +527,9 @@ int mb_groups_recount(struct mb_groups *ret, const struct mb_groups *old, const 
 		      const struct mb_recount_vm *vms, uint32_t n_vms, uint64_t *inter,
 		      struct mb_err *err)
 {
-	mb_cleanup(work_deinit) struct work w = { .vms = vms, .n_vms = n_vms };
+	mb_cleanup(work_deinit) struct work w = { .vms = vms,
+						  .n_vms = n_vms,
+						  .cost = old->n_vms * COST_KEEP };
 	mb_autofree uint32_t *set = malloc(((size_t)largest_set(old) + 1) * sizeof(*set));
 	bool move;
 	int r;

@@ -70,6 +70,22 @@ static int estimate(const struct mb_counting *c, const struct mb_comparable *set
 	return r < 0 ? r : count_zero_page(c, set, ret, err);
 }
 
+/*
+ * No VM shares more of what lasts than of all (server/plan/plan.h): what was cut off there is cut
+ * off here. The zero page has a group of its own in both.
+ */
+static void cap_lasting(const struct mb_counting *c, const struct mb_comparable *set,
+			uint64_t *caps)
+{
+	uint32_t n_zero = 0;
+
+	for (uint32_t i = 0; i < set->n; i++)
+		n_zero += c->fleet->vms[set->vms[i]].sharing.zero != 0;
+	mb_groups_any(&set->groups, set->n, caps);
+	for (uint32_t i = 0; i < set->n; i++)
+		caps[i] -= n_zero > 1 && c->fleet->vms[set->vms[i]].sharing.zero;
+}
+
 int mb_sharing_estimate(const struct mb_counting *c, struct mb_comparable *set, struct mb_err *err)
 {
 	mb_autofree uint64_t *distinct = calloc((size_t)set->n + 1, sizeof(*distinct));
@@ -84,8 +100,10 @@ int mb_sharing_estimate(const struct mb_counting *c, struct mb_comparable *set, 
 	}
 	set->all_last = mb_sharing_all_last(c, set);
 	r = estimate(c, set, false, distinct, &set->groups, err);
-	if (r == 0 && !set->all_last)
+	if (r == 0 && !set->all_last) {
+		cap_lasting(c, set, distinct);
 		r = estimate(c, set, true, distinct, &set->durable_groups, err);
+	}
 	if (r < 0)
 		return r;
 	mb_groups_matrix(&set->groups, set->n, set->inter);

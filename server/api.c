@@ -10,10 +10,20 @@
 #include "proto/base/version.h"
 #include "server/api_wish.h"
 #include "server/ask.h"
+#include "server/estimate.h"
 #include "server/executions.h"
 #include "server/lost_sharing.h"
+#include "server/report_error.h"
 #include "server/rotations.h"
 #include "server/scene.h"
+
+static int get_number(mb_api_query query, void *ctx, const char *name, uint64_t max, uint64_t *ret,
+		      struct mb_err *err)
+{
+	const char *text = query(ctx, name);
+
+	return text ? mb_parse_u64(text, 0, max, name, ret, err) : 0;
+}
 
 static json_t *number(uint64_t v)
 {
@@ -79,14 +89,14 @@ static json_t *vm_status(const struct mb_scene *s, uint32_t i)
 {
 	const struct mb_vm *vm = &s->view->fleet.vms[i];
 	json_t *o = json_pack(
-		"{s:s, s:o, s:b, s:s, s:s, s:i, s:I, s:I, s:s, s:s, s:I, s:I, s:I}", "name",
+		"{s:s, s:o, s:b, s:s, s:s, s:i, s:I, s:I, s:s, s:s, s:I, s:I, s:I, s:b}", "name",
 		vm->name, "host", host_name(s, i), "online", vm->session != 0, "domain",
 		vm->identity.domain, "algorithm", mb_algorithm_name(vm->identity.algorithm), "bits",
 		(int)vm->identity.bits, "epoch", (json_int_t)vm->epoch, "memory_mb",
 		(json_int_t)s->fleet.vms[i].memory_mb, "source", vm->source, "tracker", vm->tracker,
 		"taken_unix_ms", (json_int_t)(vm->pass.taken_unix_ns / 1000000), "acked_unix_ms",
 		(json_int_t)(vm->acked_unix_ns / 1000000), "last_wire_bytes",
-		(json_int_t)vm->wire_bytes);
+		(json_int_t)vm->wire_bytes, "paged_out", (int)vm->paged_out);
 
 	json_object_set_new(o, "key", key_id(&vm->identity));
 	set_self_sharing(o, &vm->sharing);
@@ -104,6 +114,17 @@ static json_t *refusals(const struct mb_refusals *r)
 	return o;
 }
 
+static json_t *memory(struct mb_api *api)
+{
+	struct mb_fleet_memory m;
+
+	mb_sharing_memory(api->sharing, &m);
+	return json_pack("{s:I, s:o, s:I, s:o}", "held_bytes", (json_int_t)m.held_bytes,
+			 "budget_mb", m.budget_bytes ? number(m.budget_bytes >> 20) : json_null(),
+			 "paged_out", (json_int_t)m.n_paged_out, "sample_one_in",
+			 m.n_paged_out ? number((uint64_t)1 << m.sample_shift) : json_null());
+}
+
 static int status(struct mb_api *api, const struct mb_scene *s, json_t **ret)
 {
 	json_t *hosts = json_array(), *vms = json_array();
@@ -117,10 +138,10 @@ static int status(struct mb_api *api, const struct mb_scene *s, json_t **ret)
 						       "vms", vms_on(s, i)));
 	for (uint32_t i = 0; i < s->view->fleet.n; i++)
 		json_array_append_new(vms, vm_status(s, i));
-	*ret = json_pack("{s:{s:s, s:I, s:s, s:I}, s:o, s:o}", "server", "version", mb_version,
+	*ret = json_pack("{s:{s:s, s:I, s:s, s:I, s:o}, s:o, s:o}", "server", "version", mb_version,
 			 "uptime_s", (json_int_t)((mb_now_ns() - api->start_ns) / 1000000000), "db",
-			 api->db_path, "generation", (json_int_t)s->view->fleet.generation, "hosts",
-			 hosts, "vms", vms);
+			 api->db_path, "generation", (json_int_t)s->view->fleet.generation,
+			 "memory", memory(api), "hosts", hosts, "vms", vms);
 	json_object_set_new(*ret, "rotations", mb_rotations_list(api->fleet));
 	if (api->refusals && *ret)
 		json_object_set_new(*ret, "refused", refusals(api->refusals));
@@ -180,7 +201,9 @@ static int share(struct mb_api *api, const struct mb_scene *s, json_t **ret, str
 		json_array_append_new(hosts, host_sharing(s, i, on_host));
 	*ret = json_pack("{s:o, s:o, s:o}", "identities", sets, "hosts", hosts, "rotations",
 			 mb_rotations_list(api->fleet));
-	return on_host ? 0 : mb_fail_mem(err, "an answer");
+	if (!on_host || !*ret)
+		return mb_fail_mem(err, "an answer");
+	return mb_report_share_errors(*ret, s->view, &s->fleet, err);
 }
 
 /* --- questions to planners -------------------------------------------------------------------- */
@@ -240,8 +263,10 @@ struct history {
  * Inter-VM sharing of a row: what was written down, or, for the epoch that is the VM's last one,
  * what the matrix says now.
  */
-static json_t *inter_of(const struct history *h, const struct mb_history_row *row)
+static json_t *inter_of(const struct history *h, const struct mb_history_row *row,
+			uint64_t *ret_error)
 {
+	*ret_error = row->inter_error;
 	if (row->has_inter)
 		return number(row->inter);
 	for (uint32_t k = 0; k < h->scene->view->n_sets; k++) {
@@ -250,19 +275,14 @@ static json_t *inter_of(const struct history *h, const struct mb_history_row *ro
 		for (uint32_t i = 0; i < set->n; i++) {
 			const struct mb_vm *vm = &h->scene->view->fleet.vms[set->vms[i]];
 
-			if (strcmp(vm->name, h->vm) == 0 && vm->acked_unix_ns == row->acked_unix_ns)
-				return number(set->any[i]);
+			if (strcmp(vm->name, h->vm) != 0 || vm->acked_unix_ns != row->acked_unix_ns)
+				continue;
+			*ret_error = mb_estimate_error((double)set->any[i], 1,
+						       h->scene->view->sample_shift);
+			return number(set->any[i]);
 		}
 	}
 	return json_null();
-}
-
-static int get_number(mb_api_query query, void *ctx, const char *name, uint64_t max, uint64_t *ret,
-		      struct mb_err *err)
-{
-	const char *text = query(ctx, name);
-
-	return text ? mb_parse_u64(text, 0, max, name, ret, err) : 0;
 }
 
 static json_t *ratio(double v)
@@ -295,17 +315,20 @@ static json_t *audit_of(const struct mb_history_row *row)
 static int history_row(void *ctx, const struct mb_history_row *row)
 {
 	const struct history *h = ctx;
-	json_t *o = json_pack("{s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:b, s:s}",
-			      "at_unix_ms", (json_int_t)(row->at_unix_ns / 1000000), "epoch",
-			      (json_int_t)row->epoch, "epochs", (json_int_t)row->epochs, "inter",
-			      inter_of(h, row), "changed", (json_int_t)row->changed, "added",
-			      (json_int_t)row->added, "removed", (json_int_t)row->removed, "unread",
-			      (json_int_t)row->unread, "wire_bytes", (json_int_t)row->wire_bytes,
-			      "duration_ms", (double)row->duration_ns / 1e6, "cpu_ms",
-			      (double)row->cpu_ns / 1e6, "full", (int)row->full, "tracker",
-			      row->tracker);
+	uint64_t error;
+	json_t *inter = inter_of(h, row, &error);
+	json_t *o = json_pack(
+		"{s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:b, s:s}", "at_unix_ms",
+		(json_int_t)(row->at_unix_ns / 1000000), "epoch", (json_int_t)row->epoch, "epochs",
+		(json_int_t)row->epochs, "inter", inter, "changed", (json_int_t)row->changed,
+		"added", (json_int_t)row->added, "removed", (json_int_t)row->removed, "unread",
+		(json_int_t)row->unread, "wire_bytes", (json_int_t)row->wire_bytes, "duration_ms",
+		(double)row->duration_ns / 1e6, "cpu_ms", (double)row->cpu_ns / 1e6, "full",
+		(int)row->full, "tracker", row->tracker);
 
 	set_self_sharing(o, &row->sharing);
+	if (error)
+		json_object_set_new(o, "inter_error", number(error));
 	json_object_set_new(o, "read", row->has_read ? number(row->read) : json_null());
 	json_object_set_new(o, "audit", audit_of(row));
 	return json_array_append_new(h->rows, o) < 0 ? -ENOMEM : 0;
@@ -417,7 +440,7 @@ int mb_api_post(struct mb_api *api, const char *path, mb_api_query query, void *
 		return mb_fail(err, EOPNOTSUPP, "nothing can be changed there");
 	r = mb_api_check_idle(api, err);
 	if (r == 0)
-		r = mb_scene_open(api, &s, err);
+		r = mb_scene_open(api, query, ctx, &s, err);
 	return r < 0 ? r : ask(api, &s, path + 4, query, ctx, true, ret_json, err);
 }
 
@@ -429,16 +452,16 @@ int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *c
 
 	*ret_json = NULL;
 	if (strcmp(path, "/v1/status") == 0) {
-		r = mb_scene_open(api, &s, err);
+		r = mb_scene_open(api, query, ctx, &s, err);
 		r = r < 0 ? r : status(api, &s, ret_json);
 	} else if (strcmp(path, "/v1/share") == 0) {
-		r = mb_scene_open(api, &s, err);
+		r = mb_scene_open(api, query, ctx, &s, err);
 		r = r < 0 ? r : share(api, &s, ret_json, err);
 	} else if (strcmp(path, "/v1/history") == 0) {
-		r = mb_scene_open(api, &s, err);
+		r = mb_scene_open(api, query, ctx, &s, err);
 		r = r < 0 ? r : history(api, &s, query, ctx, ret_json, err);
 	} else if (strncmp(path, "/v1/", 4) == 0 && mb_ask_knows(path + 4)) {
-		r = mb_scene_open(api, &s, err);
+		r = mb_scene_open(api, query, ctx, &s, err);
 		r = r < 0 ? r : ask(api, &s, path + 4, query, ctx, false, ret_json, err);
 	} else if (strcmp(path, "/v1/executions") == 0) {
 		r = executions(api, query, ctx, ret_json, err);

@@ -7,6 +7,7 @@
 #include "proto/base/cli.h"
 #include "server/plan/question.h"
 #include "server/report.h"
+#include "server/report_error.h"
 #include "server/whatif.h"
 
 /* A question, with what all questions have in common. */
@@ -107,12 +108,14 @@ static uint32_t forget_unknown_hosts(struct mb_live_fleet *f)
 static int report(const struct asked *a, const struct mb_plan *p, json_t **ret, struct mb_err *err)
 {
 	const struct mb_ask *ask = a->ask;
+	int r;
 
 	*ret = mb_report_plan(&ask->fleet->view, p, a->planner, &a->options);
 	if (!*ret || json_object_set_new(*ret, "question", json_string(a->question)) < 0)
 		return mb_fail_mem(err, "an answer");
-	return !ask->on_plan ?
-		       0 :
+	r = mb_report_plan_errors(*ret, ask->fleet, p, err);
+	return r < 0 || !ask->on_plan ?
+		       r :
 		       ask->on_plan(ask->on_plan_ctx, &ask->fleet->view, &a->options, p, *ret, err);
 }
 
@@ -136,7 +139,8 @@ static int answer_place(const struct asked *a, json_t **ret, struct mb_err *err)
 	if (r < 0)
 		return r;
 	*ret = mb_report_ranks(v, vm, ranks, a->planner, &a->options);
-	return *ret ? 0 : mb_fail_mem(err, "an answer");
+	return *ret ? mb_report_rank_errors(*ret, a->ask->fleet, vm, ranks, err) :
+		      mb_fail_mem(err, "an answer");
 }
 
 static int answer_drain(const struct asked *a, json_t **ret, struct mb_err *err)
@@ -242,6 +246,7 @@ static int answer(struct asked *a, json_t **ret, struct mb_err *err)
 {
 	const char *planner = get_text(a, "planner");
 	struct mb_fleet_options all = *a->ask->options;
+	uint64_t error_pages;
 	int r;
 
 	a->planner = mb_planner_find(planner ? planner : "best");
@@ -255,10 +260,18 @@ static int answer(struct asked *a, json_t **ret, struct mb_err *err)
 		return mb_fail(
 			err, ENOSPC,
 			"no hosts are known: no fleet file names one (mbserver --fleet FILE)");
+	/* Moves that the estimates cannot tell from none are not worth it. */
+	r = mb_report_error_now(a->ask->fleet, &error_pages, err);
+	if (r < 0)
+		return r;
+	a->options.error_pages = MB_MAX(a->options.error_pages, error_pages);
 	r = mb_live_fleet_weigh(a->ask->fleet, a->ask->durable,
 				(uint32_t)all.value[MB_OPTION_VOLATILE], err);
 	if (r == 0)
 		r = find(a->question)->answer(a, ret, err);
+	if (r < 0)
+		return r;
+	r = mb_report_estimate(*ret, a->ask->fleet->sample_shift, a->ask->fleet->n_paged_out, err);
 	if (r < 0)
 		return r;
 	if (json_object_set_new(*ret, "question", json_string(a->question)) < 0 ||

@@ -2,6 +2,7 @@
 #include "server/durable.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void mb_durable_start(struct mb_durable *d, uint32_t n, uint64_t now_ns)
 {
@@ -15,9 +16,42 @@ void mb_durable_deinit(struct mb_durable *d)
 	*d = (struct mb_durable){ 0 };
 }
 
+static size_t bits_bytes(uint32_t n)
+{
+	return ((size_t)n / 64 + 1) * sizeof(uint64_t);
+}
+
 static uint64_t *new_bits(uint32_t n)
 {
-	return calloc((size_t)n / 64 + 1, sizeof(uint64_t));
+	return calloc(1, bits_bytes(n));
+}
+
+static uint64_t *copy_bits(const uint64_t *bits, uint32_t n, bool *failed)
+{
+	uint64_t *copy = bits ? malloc(bits_bytes(n)) : NULL;
+
+	if (copy)
+		memcpy(copy, bits, bits_bytes(n));
+	*failed |= bits && !copy;
+	return copy;
+}
+
+int mb_durable_copy(struct mb_durable *ret, const struct mb_durable *d, struct mb_err *err)
+{
+	bool failed = false;
+
+	*ret = *d;
+	ret->old = copy_bits(d->old, d->n, &failed);
+	ret->young = copy_bits(d->young, d->n, &failed);
+	if (!failed)
+		return 0;
+	mb_durable_deinit(ret);
+	return mb_fail_mem(err, "what lasts of a fingerprint");
+}
+
+size_t mb_durable_bytes(const struct mb_durable *d)
+{
+	return (d->old ? bits_bytes(d->n) : 0) + (d->young ? bits_bytes(d->n) : 0);
 }
 
 static uint64_t bit(const uint64_t *bits, uint32_t i)

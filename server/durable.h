@@ -19,6 +19,7 @@
 #define MB_SERVER_DURABLE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "proto/base/err.h"
@@ -40,7 +41,10 @@ void mb_durable_start(struct mb_durable *d, uint32_t n, uint64_t now_ns);
 int mb_durable_carry(struct mb_durable *ret, const struct mb_durable *prev,
 		     const struct mb_digest_list *from, const struct mb_digest_list *to,
 		     uint64_t now_ns, uint64_t time_ns, struct mb_err *err);
+int mb_durable_copy(struct mb_durable *ret, const struct mb_durable *d, struct mb_err *err);
 void mb_durable_deinit(struct mb_durable *d);
+/* Memory held, in bytes, beside the struct itself. */
+size_t mb_durable_bytes(const struct mb_durable *d);
 
 static inline bool mb_durable_has(const struct mb_durable *d, uint32_t rank)
 {

@@ -4,7 +4,10 @@
  *
  * Shared by the event loop (who is connected), the ingest worker (who publishes) and readers (who
  * take a snapshot). A fingerprint never changes once it is published; readers hold a reference and
- * compute without a lock. VMs are never removed while the server runs, so an index stays good.
+ * compute without a lock. A snapshot is copied in pieces, so that nobody waits for all of it. VMs
+ * are never removed while the server runs, so an index stays good.
+ *
+ * With a memory budget, fingerprints may be paged out (fpref.h): the store has what is missing.
  */
 #ifndef MB_SERVER_FLEET_H
 #define MB_SERVER_FLEET_H
@@ -15,20 +18,10 @@
 
 #include "proto/fingerprint.h"
 #include "proto/msg.h"
-#include "server/durable.h"
+#include "server/fpref.h"
 #include "server/key_rotation.h"
 
 enum { MB_SERVED_VMS_MAX = 100000, MB_TEXT_MAX = 401 };
-
-/* A shared, immutable fingerprint, and which of its contents last. */
-struct mb_fpref;
-/* Takes the fingerprint over. NULL: out of memory (then it is still the caller's). */
-struct mb_fpref *mb_fpref_new(struct mb_fingerprint *fp);
-struct mb_fpref *mb_fpref_get(struct mb_fpref *ref);
-void mb_fpref_put(struct mb_fpref *ref); /* NULL is fine */
-const struct mb_fingerprint *mb_fpref_fingerprint(const struct mb_fpref *ref);
-/* Good after mb_fleet_settle(); NULL: nothing is known, so all of it lasts. */
-const struct mb_durable *mb_fpref_durable(const struct mb_fpref *ref);
 
 /* Sums since the server started. */
 struct mb_vm_totals {
@@ -55,7 +48,9 @@ struct mb_vm {
 	/* When its agent last named another host than before, and which one that was. */
 	uint64_t moved_ns; /* 0: never since the server started */
 	char moved_from[MB_NAME_MAX];
-	uint32_t index; /* of a copy in a snapshot: which VM of the fleet */
+	/* Of a copy in a snapshot: which VM of the fleet, and whether it is paged out now. */
+	uint32_t index;
+	bool paged_out;
 };
 
 struct mb_fleet;
@@ -89,9 +84,9 @@ void mb_fleet_publish(struct mb_fleet *f, uint32_t index, const struct mb_vm *vm
 /* How long contents must stay to count as durable, from now on. */
 void mb_fleet_set_durable(struct mb_fleet *f, uint64_t time_ns);
 /*
- * Works out what lasts of all that was published so far: a merge per fingerprint, which need not be
- * waited for before an ack. Until then the fingerprint before is held, too. Who does not call it
- * has the next publish or reader do the work.
+ * Works out what lasts, and what changed, of all that was published so far: a merge or two per
+ * fingerprint, which need not be waited for before an ack. Until then the fingerprint before is
+ * held, too.
  */
 void mb_fleet_settle(struct mb_fleet *f);
 
@@ -99,8 +94,22 @@ struct mb_fleet_snapshot {
 	struct mb_vm *vms; /* sorted by name; owned */
 	uint32_t n;
 	uint64_t generation; /* grows with every publish */
+	/* Of its fingerprints; if there are any, samples of one in 2^shift are what all have. */
+	uint32_t n_paged_out;
+	unsigned int sample_shift;
 };
 int mb_fleet_snapshot(struct mb_fleet *f, struct mb_fleet_snapshot *ret, struct mb_err *err);
+/*
+ * The same, settled, and what changed of each VM since the last time: of its digests, and of those
+ * of them that last. For one reader, who keeps what follows from it.
+ */
+struct mb_fleet_changes {
+	struct mb_change *changed, *lasting; /* [0, n), as the snapshot's VMs; owned */
+	uint32_t n;
+};
+int mb_fleet_take(struct mb_fleet *f, struct mb_fleet_snapshot *ret,
+		  struct mb_fleet_changes *ret_changes, struct mb_err *err);
+void mb_fleet_changes_deinit(struct mb_fleet_changes *c);
 /* What agents say of themselves may change between publishes: brings it up to date. */
 void mb_fleet_refresh(struct mb_fleet *f, struct mb_fleet_snapshot *s);
 void mb_fleet_snapshot_deinit(struct mb_fleet_snapshot *s);
@@ -119,5 +128,33 @@ bool mb_fleet_rotation(struct mb_fleet *f, uint32_t i, struct mb_key_rotation *r
  * none. For who publishes, when all is published that was let in together.
  */
 bool mb_fleet_end_rotation(struct mb_fleet *f, struct mb_key_rotation *ret);
+
+/* --- memory budget (fleet_budget.c) ----------------------------------------------------------- */
+
+/*
+ * What fingerprints may take, with what lasts and what changed of them; 0: no limit. Beyond it are
+ * copies that somebody works with: an ingest's own VM, a question's.
+ */
+void mb_fleet_set_budget(struct mb_fleet *f, uint64_t bytes);
+/*
+ * Pages out until the budget is kept: VMs without an agent first, the least recently acked one of
+ * them first; then the largest, so that in a fleet that sends in turn the same stay. Samples
+ * shrink, for all VMs, until they would fit a quarter of the budget. For the ingest worker, or
+ * before there is one.
+ */
+void mb_fleet_trim(struct mb_fleet *f);
+/*
+ * A VM's fingerprint as the store has it; takes `fp` over. For the ingest worker, who publishes.
+ * -ESTALE: it is another one than the VM has.
+ */
+int mb_fleet_page_in(struct mb_fleet *f, uint32_t index, struct mb_fingerprint *fp,
+		     struct mb_err *err);
+
+struct mb_fleet_memory {
+	uint64_t held_bytes, budget_bytes; /* 0: no budget */
+	uint32_t n_paged_out;
+	unsigned int sample_shift; /* samples are one in 2^shift: all VMs have as much at least */
+};
+void mb_fleet_memory(struct mb_fleet *f, struct mb_fleet_memory *ret);
 
 #endif

@@ -3,61 +3,35 @@
  * How the groups are found:
  *
  *	lists       sorted; one cursor each; all cut at the same digests
- *	bucket      what lies between two cuts: some 2^13 (digest, VM) entries, to stay in L2
+ *	bucket      what lies between two cuts: some 2^13 (digest, VM) entries (group_bucket.h)
  *	local sort  by mixed digest, stable: equal digests side by side, their VMs ascending
- *	set table   VM set -> group, by a 64-bit signature and then the whole list
- *
- * Measured with 1000 VMs: this sort takes half the time of an open-addressing table of digests,
- * and digests chosen to collide cannot make it slow.
+ *	set table   VM set -> group (group_table.h)
  */
 #include "server/groups.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/base/cleanup.h"
 #include "proto/fingerprint.h"
-#include "proto/multiset_hash.h"
+#include "server/group_bucket.h"
+#include "server/group_table.h"
 
-#define BUCKET_ENTRIES	   8192 /* aimed at; with both halves of the sort some 260 KiB */
-#define BUCKET_PER_LIST	   8	/* but a cache line of every list, or the cursors cost more */
+#define BUCKET_PER_LIST	   8 /* entries at least: a cache line, or the cursors cost more */
 #define SAMPLES_PER_BUCKET 16
 #define PREFETCH_LISTS	   8
-#define RADIX_BITS	   10
-#define RADIX_MASK	   (((uint32_t)1 << RADIX_BITS) - 1)
-
-struct entry {
-	uint64_t key; /* the digest, mixed: a bijection that spreads clustered digests */
-	uint32_t vm;
-};
-
-/* One bucket of the digest space: reused for all. */
-struct bucket {
-	struct entry *entries, *sorted;
-	uint32_t *set; /* the VMs of one digest */
-	size_t n, cap; /* of all three */
-};
-
-/* Groups under construction. */
-struct set_table {
-	uint32_t *slots;      /* group + 1, 0 = free; 2^bits */
-	uint64_t *signatures; /* per group */
-	struct mb_group *groups;
-	uint32_t *vms;
-	size_t n_groups, cap_groups;
-	size_t n_vms, cap_vms;
-	unsigned int bits;
-};
 
 struct work {
 	const struct mb_digest_list *lists;
+	const uint64_t *const *keep; /* NULL: all of all */
 	uint32_t n_lists;
 	uint32_t *cursors; /* next entry of each list */
 	uint32_t *ends;	   /* first entry past the range */
 	uint64_t *bounds;  /* last digest of each bucket, ascending */
 	size_t n_bounds;
-	struct bucket bucket;
-	struct set_table sets;
+	struct mb_bucket bucket;
+	struct mb_group_table table;
 };
 
 static void work_deinit(struct work *w)
@@ -65,13 +39,8 @@ static void work_deinit(struct work *w)
 	free(w->cursors);
 	free(w->ends);
 	free(w->bounds);
-	free(w->bucket.entries);
-	free(w->bucket.sorted);
-	free(w->bucket.set);
-	free(w->sets.slots);
-	free(w->sets.signatures);
-	free(w->sets.groups);
-	free(w->sets.vms);
+	mb_bucket_deinit(&w->bucket);
+	mb_group_table_deinit(&w->table);
 }
 
 /* Entries below `digest`. */
@@ -107,7 +76,7 @@ static int cut_buckets(struct work *w, uint64_t first, uint64_t last, struct mb_
 		w->ends[v] = last == UINT64_MAX ? l->n : rank_of(l, last + 1);
 		n_entries += w->ends[v] - w->cursors[v];
 	}
-	target = MB_MAX((uint64_t)BUCKET_ENTRIES, (uint64_t)BUCKET_PER_LIST * w->n_lists);
+	target = MB_MAX((uint64_t)MB_BUCKET_ENTRIES, (uint64_t)BUCKET_PER_LIST * w->n_lists);
 	stride = target / SAMPLES_PER_BUCKET;
 	samples = malloc((n_entries / stride + 1) * sizeof(*samples));
 	tmp = malloc((n_entries / stride + 1) * sizeof(*tmp));
@@ -129,128 +98,20 @@ static int cut_buckets(struct work *w, uint64_t first, uint64_t last, struct mb_
 	return 0;
 }
 
-/* Makes room; the entries stay, the rest is scratch. */
-static int bucket_grow(struct bucket *b, struct mb_err *err)
+static bool keeps(const uint64_t *keep, uint32_t rank)
 {
-	size_t cap = b->cap ? 2 * b->cap : 2 * BUCKET_ENTRIES;
-	struct entry *entries = realloc(b->entries, cap * sizeof(*entries));
-
-	if (entries)
-		b->entries = entries;
-	free(b->sorted);
-	free(b->set);
-	b->sorted = malloc(cap * sizeof(*b->sorted));
-	b->set = malloc(cap * sizeof(*b->set));
-	if (!entries || !b->sorted || !b->set)
-		return mb_fail_mem(err, "a bucket of the sharing groups");
-	b->cap = cap;
-	return 0;
-}
-
-static uint64_t signature_of(const uint32_t *vms, uint32_t n)
-{
-	uint64_t h = n;
-
-	for (uint32_t i = 0; i < n; i++)
-		h = (h ^ vms[i]) * 0x9e3779b97f4a7c15u;
-	return mb_mix64(h);
-}
-
-static int set_table_grow(struct set_table *t, struct mb_err *err)
-{
-	unsigned int bits = t->bits ? t->bits + 1 : 12;
-	size_t mask = ((size_t)1 << bits) - 1;
-	uint32_t *slots = calloc(mask + 1, sizeof(*slots));
-
-	if (!slots)
-		return mb_fail_mem(err, "the table of sharing groups");
-	for (size_t g = 0; g < t->n_groups; g++) {
-		size_t s = t->signatures[g] & mask;
-
-		while (slots[s])
-			s = (s + 1) & mask;
-		slots[s] = (uint32_t)(g + 1);
-	}
-	free(t->slots);
-	t->slots = slots;
-	t->bits = bits;
-	return 0;
-}
-
-static int set_table_push(struct set_table *t, const uint32_t *vms, uint32_t n, uint64_t signature,
-			  struct mb_err *err)
-{
-	if (t->n_groups == UINT32_MAX - 1)
-		return mb_fail(err, EOVERFLOW, "more than 2^32 sharing groups");
-	if (t->n_groups == t->cap_groups) {
-		size_t cap = t->cap_groups ? 2 * t->cap_groups : 1024;
-		void *p = realloc(t->groups, cap * sizeof(*t->groups));
-
-		if (!p)
-			return mb_fail_mem(err, "the sharing groups");
-		t->groups = p;
-		p = realloc(t->signatures, cap * sizeof(*t->signatures));
-		if (!p)
-			return mb_fail_mem(err, "the sharing groups");
-		t->signatures = p;
-		t->cap_groups = cap;
-	}
-	if (t->cap_vms - t->n_vms < n) {
-		size_t cap = MB_MAX(2 * t->cap_vms, t->n_vms + n + 4096);
-		void *p = realloc(t->vms, cap * sizeof(*t->vms));
-
-		if (!p)
-			return mb_fail_mem(err, "the VM sets of the sharing groups");
-		t->vms = p;
-		t->cap_vms = cap;
-	}
-	if (t->n_vms + n > UINT32_MAX)
-		return mb_fail(err, EOVERFLOW, "the VM sets of all sharing groups exceed 2^32");
-	memcpy(t->vms + t->n_vms, vms, n * sizeof(*vms));
-	t->groups[t->n_groups] = (struct mb_group){ 1, (uint32_t)t->n_vms, n };
-	t->signatures[t->n_groups] = signature;
-	t->n_groups++;
-	t->n_vms += n;
-	return 0;
-}
-
-/* One more page for this set of VMs. */
-static int set_table_add(struct set_table *t, const uint32_t *vms, uint32_t n, struct mb_err *err)
-{
-	uint64_t signature = signature_of(vms, n);
-	size_t mask, s;
-	int r;
-
-	if (2 * (t->n_groups + 1) > ((size_t)1 << t->bits) || !t->slots) {
-		r = set_table_grow(t, err);
-		if (r < 0)
-			return r;
-	}
-	mask = ((size_t)1 << t->bits) - 1;
-	for (s = signature & mask; t->slots[s]; s = (s + 1) & mask) {
-		size_t g = t->slots[s] - 1;
-
-		if (t->signatures[g] == signature && t->groups[g].n_vms == n &&
-		    memcmp(t->vms + t->groups[g].first_vm, vms, n * sizeof(*vms)) == 0) {
-			t->groups[g].weight_pages++;
-			return 0;
-		}
-	}
-	r = set_table_push(t, vms, n, signature, err);
-	if (r < 0)
-		return r;
-	t->slots[s] = (uint32_t)t->n_groups;
-	return 0;
+	return !keep || (keep[rank / 64] >> rank % 64 & 1);
 }
 
 /* Takes the entries up to `bound` off the lists. */
-static int bucket_gather(struct work *w, uint64_t bound, struct mb_err *err)
+static int gather(struct work *w, uint64_t bound, struct mb_err *err)
 {
-	struct bucket *b = &w->bucket;
+	struct mb_bucket *b = &w->bucket;
 
 	b->n = 0;
 	for (uint32_t v = 0; v < w->n_lists; v++) {
 		const uint64_t *digests = w->lists[v].digests;
+		const uint64_t *keep = w->keep ? w->keep[v] : NULL;
 		uint32_t c = w->cursors[v], end = w->ends[v];
 
 		if (v + PREFETCH_LISTS < w->n_lists) {
@@ -260,64 +121,23 @@ static int bucket_gather(struct work *w, uint64_t bound, struct mb_err *err)
 			__builtin_prefetch(w->lists[ahead].digests + w->cursors[ahead] + 8);
 		}
 		for (; c < end && digests[c] <= bound; c++) {
-			if (b->n == b->cap) {
-				int r = bucket_grow(b, err);
+			int r = keeps(keep, c) ?
+					mb_bucket_push(b, digests[c], v, MB_BUCKET_NOW, err) :
+					0;
 
-				if (r < 0)
-					return r;
-			}
-			b->entries[b->n++] = (struct entry){ mb_mix64(digests[c]), v };
+			if (r < 0)
+				return r;
 		}
 		w->cursors[v] = c;
 	}
 	return 0;
 }
 
-static int compare_entries(const void *a, const void *b)
-{
-	const struct entry *ea = a, *eb = b;
-
-	if (ea->key != eb->key)
-		return ea->key < eb->key ? -1 : 1;
-	return (ea->vm > eb->vm) - (ea->vm < eb->vm);
-}
-
-static void radix_pass(const struct entry *from, struct entry *to, size_t n, unsigned int shift)
-{
-	uint32_t at[RADIX_MASK + 1] = { 0 }, sum = 0;
-
-	for (size_t i = 0; i < n; i++)
-		at[from[i].key >> shift & RADIX_MASK]++;
-	for (size_t v = 0; v <= RADIX_MASK; v++) {
-		uint32_t count = at[v];
-
-		at[v] = sum;
-		sum += count;
-	}
-	for (size_t i = 0; i < n; i++)
-		to[at[from[i].key >> shift & RADIX_MASK]++] = from[i];
-}
-
-/* Brings equal keys together, VMs ascending. Both passes are stable; few keys agree in 20 bits. */
-static void bucket_sort(struct bucket *b)
-{
-	const uint64_t mask = ((uint64_t)1 << 2 * RADIX_BITS) - 1;
-
-	radix_pass(b->entries, b->sorted, b->n, 0);
-	radix_pass(b->sorted, b->entries, b->n, RADIX_BITS);
-	for (size_t i = 0, end; i < b->n; i = end) {
-		uint64_t key = b->entries[i].key, differs = 0;
-
-		for (end = i + 1; end < b->n && !((b->entries[end].key ^ key) & mask); end++)
-			differs |= b->entries[end].key ^ key;
-		if (differs)
-			qsort(b->entries + i, end - i, sizeof(*b->entries), compare_entries);
-	}
-}
-
 /* Adds each digest that two or more VMs have to its group. */
-static int bucket_group(struct bucket *b, struct set_table *t, struct mb_err *err)
+static int group(struct work *w, struct mb_err *err)
 {
+	struct mb_bucket *b = &w->bucket;
+
 	for (size_t i = 0, end; i < b->n; i = end) {
 		uint32_t n = 1;
 		int r;
@@ -327,7 +147,7 @@ static int bucket_group(struct bucket *b, struct set_table *t, struct mb_err *er
 		if (n < 2)
 			continue;
 		b->set[0] = b->entries[i].vm;
-		r = set_table_add(t, b->set, n, err);
+		r = mb_group_table_add(&w->table, b->set, n, 1, err);
 		if (r < 0)
 			return r;
 	}
@@ -342,57 +162,19 @@ int mb_group_set_compare(const uint32_t *a, uint32_t n_a, const uint32_t *b, uin
 	return (n_a > n_b) - (n_a < n_b);
 }
 
-static int compare_sets(const void *a, const void *b, void *vms)
+int mb_groups_compute_kept(struct mb_groups *ret, const struct mb_digest_list *lists,
+			   const uint64_t *const *keep, uint32_t n_lists, uint64_t first,
+			   uint64_t last, struct mb_err *err)
 {
-	const struct mb_group *ga = a, *gb = b;
-	const uint32_t *set = vms;
-
-	return mb_group_set_compare(set + ga->first_vm, ga->n_vms, set + gb->first_vm, gb->n_vms);
-}
-
-/* Hands the groups over, ordered by VM set and their sets likewise. */
-static int set_table_finish(struct set_table *t, struct mb_groups *ret, struct mb_err *err)
-{
-	uint32_t *vms = malloc((t->n_vms + 1) * sizeof(*vms));
-	size_t at = 0;
-	void *p;
-
-	if (!vms)
-		return mb_fail_mem(err, "the VM sets of the sharing groups");
-	if (t->n_groups)
-		qsort_r(t->groups, t->n_groups, sizeof(*t->groups), compare_sets, t->vms);
-	for (size_t g = 0; g < t->n_groups; g++) {
-		memcpy(vms + at, t->vms + t->groups[g].first_vm, t->groups[g].n_vms * sizeof(*vms));
-		t->groups[g].first_vm = (uint32_t)at;
-		at += t->groups[g].n_vms;
-	}
-	/* Shrinking may fail; then the larger block stays. */
-	p = realloc(t->groups, (t->n_groups + 1) * sizeof(*t->groups));
-	if (!p && !t->groups) {
-		free(vms);
-		return mb_fail_mem(err, "the sharing groups");
-	}
-	t->groups = p ? p : t->groups;
-	*ret = (struct mb_groups){
-		.groups = mb_take_ptr(t->groups),
-		.n_groups = t->n_groups,
-		.vms = vms,
-		.n_vms = t->n_vms,
-	};
-	return 0;
-}
-
-int mb_groups_compute(struct mb_groups *ret, const struct mb_digest_list *lists, uint32_t n_lists,
-		      uint64_t first, uint64_t last, struct mb_err *err)
-{
-	mb_cleanup(work_deinit) struct work w = { .lists = lists, .n_lists = n_lists };
+	mb_cleanup(
+		work_deinit) struct work w = { .lists = lists, .keep = keep, .n_lists = n_lists };
 	int r;
 
 	*ret = (struct mb_groups){ 0 };
 	if (n_lists > (uint32_t)1 << 31)
 		return mb_fail(err, EINVAL, "%u VMs are more than 2^31", n_lists);
 	if (first > last)
-		return set_table_finish(&w.sets, ret, err);
+		return mb_group_table_finish(&w.table, ret, err);
 	w.cursors = malloc(((size_t)n_lists + 1) * sizeof(*w.cursors));
 	w.ends = malloc(((size_t)n_lists + 1) * sizeof(*w.ends));
 	if (!w.cursors || !w.ends)
@@ -401,13 +183,19 @@ int mb_groups_compute(struct mb_groups *ret, const struct mb_digest_list *lists,
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < w.n_bounds && r == 0; i++) {
-		r = bucket_gather(&w, w.bounds[i], err);
+		r = gather(&w, w.bounds[i], err);
 		if (r < 0)
 			break;
-		bucket_sort(&w.bucket);
-		r = bucket_group(&w.bucket, &w.sets, err);
+		mb_bucket_sort(&w.bucket);
+		r = group(&w, err);
 	}
-	return r < 0 ? r : set_table_finish(&w.sets, ret, err);
+	return r < 0 ? r : mb_group_table_finish(&w.table, ret, err);
+}
+
+int mb_groups_compute(struct mb_groups *ret, const struct mb_digest_list *lists, uint32_t n_lists,
+		      uint64_t first, uint64_t last, struct mb_err *err)
+{
+	return mb_groups_compute_kept(ret, lists, NULL, n_lists, first, last, err);
 }
 
 void mb_groups_deinit(struct mb_groups *g)

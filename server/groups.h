@@ -46,6 +46,10 @@ struct mb_groups {
  */
 int mb_groups_compute(struct mb_groups *ret, const struct mb_digest_list *lists, uint32_t n_lists,
 		      uint64_t first, uint64_t last, struct mb_err *err);
+/* The same of those digests only whose bit, by rank, is set in keep[i]; NULL: all of list i. */
+int mb_groups_compute_kept(struct mb_groups *ret, const struct mb_digest_list *lists,
+			   const uint64_t *const *keep, uint32_t n_lists, uint64_t first,
+			   uint64_t last, struct mb_err *err);
 void mb_groups_deinit(struct mb_groups *g);
 
 /* The order of groups[]: lexicographic, a set before those that go on from it. */

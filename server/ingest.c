@@ -192,6 +192,33 @@ static int check_key(struct mb_ingest *in, struct mb_ingest_job *job)
 }
 
 /*
+ * Has the fingerprint in memory again. Where the store cannot give it, a snapshot is as good a
+ * beginning as any: then nothing is held.
+ */
+static int page_in(struct mb_ingest *in, struct mb_ingest_job *job, struct mb_vm *vm)
+{
+	struct mb_fingerprint fp = { 0 };
+	int r;
+
+	if (!mb_fpref_is_paged_out(vm->fp))
+		return 0;
+	r = mb_store_load_fingerprint(in->store, vm, &fp, &job->reason);
+	if (r == 0)
+		r = mb_fleet_page_in(in->fleet, job->vm, &fp, &job->reason);
+	mb_fingerprint_deinit(&fp);
+	if (r == -ENOMEM || r == -EIO || r == -EBUSY || r == -ENOSPC)
+		return r;
+	mb_vm_deinit(vm);
+	mb_fleet_get(in->fleet, job->vm, vm);
+	if (r < 0) {
+		mb_fpref_put(vm->fp);
+		vm->fp = NULL;
+		vm->epoch = 0;
+	}
+	return 0;
+}
+
+/*
  * Everything but the commit. Sets job->verdict, and *ret_changed when `vm` is now another; fails
  * only when the store did.
  */
@@ -213,6 +240,10 @@ static int ingest(struct mb_ingest *in, struct mb_ingest_job *job, struct mb_vm 
 	if (check_key(in, job) < 0)
 		return 0;
 	job->epoch = msg.delta.epoch;
+	job->verdict = MB_INGEST_FAILED;
+	r = page_in(in, job, vm);
+	if (r < 0)
+		return r;
 	r = apply(job, vm, &msg.delta, &fp, &job->reason);
 	/* A snapshot mends whatever is wrong with a delta (FORMAT.md 3.4). */
 	job->verdict = r == -EALREADY || r == 0 ? MB_INGEST_DURABLE :
@@ -346,6 +377,7 @@ static void *work(void *arg)
 		deliver(in, &in->batch);
 		/* No ack waits for it. */
 		mb_fleet_settle(in->fleet);
+		mb_fleet_trim(in->fleet);
 	}
 	return NULL;
 }

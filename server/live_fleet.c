@@ -227,6 +227,7 @@ int mb_live_fleet_init(struct mb_live_fleet *ret, const struct mb_sharing_view *
 	uint32_t n = sharing->fleet.n;
 	mb_autofree struct mb_seen_vm *seen = calloc((size_t)n + 1, sizeof(*seen));
 	uint64_t now = mb_now_ns();
+	int r;
 
 	*ret = (struct mb_live_fleet){ 0 };
 	if (!seen)
@@ -247,7 +248,10 @@ int mb_live_fleet_init(struct mb_live_fleet *ret, const struct mb_sharing_view *
 			.swap_pages_s = swap_pages_s(vm),
 		};
 	}
-	return mb_live_fleet_join(ret, seen, n, &sharing->groups, file, err);
+	r = mb_live_fleet_join(ret, seen, n, &sharing->groups, file, err);
+	ret->sample_shift = sharing->sample_shift;
+	ret->n_paged_out = sharing->fleet.n_paged_out;
+	return r;
 }
 
 int mb_live_fleet_weigh(struct mb_live_fleet *f, const struct mb_groups *durable,

@@ -24,6 +24,8 @@ struct mb_seen_vm {
 
 struct mb_live_fleet {
 	struct mb_fleet_view view; /* VMs: those seen first, at their indices, then the file's */
+	unsigned int sample_shift; /* figures of groups are estimates (estimate.h); 0: exact */
+	uint32_t n_paged_out;
 	uint32_t n_file_hosts; /* the first hosts; further ones are known by name only, memory 0 */
 	struct mb_plan_host *hosts; /* owned, as all below; names are borrowed */
 	struct mb_plan_vm *vms;

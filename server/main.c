@@ -36,7 +36,7 @@ struct options {
 	bool check;
 	const char *listen[LISTEN_MAX];
 	int n_listen;
-	uint64_t sharing_ns, keep_ns, max_agents, frame_budget_mb;
+	uint64_t sharing_ns, keep_ns, max_agents, frame_budget_mb, memory_budget_mb;
 	struct mb_quota quota, quota_local;
 	uint64_t checkpoint_pages;
 	struct mb_tls_files tls;
@@ -53,6 +53,7 @@ enum {
 	OPT_AGENTS,
 	OPT_BUDGET,
 	OPT_QUOTA,
+	OPT_MEMORY,
 	OPT_FORGET,
 	OPT_BACKUP,
 	OPT_RESTORE,
@@ -116,6 +117,10 @@ static const struct argp_option options[] = {
 	  "(65536), mb_per_day (524288), frames_per_minute (12000), vms (1024), sessions (1024); "
 	  "0: "
 	  "any number. What is not given here holds for other machines only (docs/faults.md)",
+	  0 },
+	{ "memory-budget", OPT_MEMORY, "MB", 0,
+	  "memory for fingerprints; those beyond it are read from the database when they are "
+	  "needed, and what VMs share is estimated then, with its error bound. 0: no limit (0)",
 	  0 },
 	{ "forget-vm", OPT_FORGET, "NAME", 0,
 	  "take a VM that is no more out of the database, and end; not while a server runs on it",
@@ -191,6 +196,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			r = mb_quota_parse(arg, &o->quota_local, &err);
 		if (r < 0)
 			mb_fail_in(&err, r, "--quota");
+		break;
+	case OPT_MEMORY:
+		r = mb_parse_u64(arg, 0, 1 << 24, "--memory-budget", &o->memory_budget_mb, &err);
 		break;
 	case OPT_FORGET:
 		o->forget_vm = arg;
@@ -346,6 +354,8 @@ static int on_load(void *ctx, struct mb_vm *vm, const char *damage, struct mb_er
 	r = mb_fleet_add(s->fleet, vm, err);
 	if (r < 0)
 		mb_vm_deinit(vm);
+	else
+		mb_fleet_trim(s->fleet);
 	return r;
 }
 
@@ -353,6 +363,7 @@ static int open_data(struct server *s, struct mb_err *err)
 {
 	const struct options *o = s->options;
 	struct mb_fleet_file file;
+	struct mb_fleet_memory m;
 	uint64_t durable_s;
 	int r;
 
@@ -364,8 +375,10 @@ static int open_data(struct server *s, struct mb_err *err)
 	if (r < 0)
 		return r;
 	if ((r = mb_store_lock(o->db, &s->lock_fd, err)) < 0 ||
-	    (r = mb_fleet_create(&s->fleet, err)) < 0 ||
-	    (r = mb_store_open(o->db, &s->ingest_store, err)) < 0 ||
+	    (r = mb_fleet_create(&s->fleet, err)) < 0)
+		return r;
+	mb_fleet_set_budget(s->fleet, o->memory_budget_mb << 20);
+	if ((r = mb_store_open(o->db, &s->ingest_store, err)) < 0 ||
 	    (r = mb_store_load(s->ingest_store, on_load, s, err)) < 0 ||
 	    (r = mb_store_open(o->db, &s->api.store, err)) < 0 ||
 	    (r = mb_sharing_create(s->fleet, &s->sharing, err)) < 0)
@@ -382,6 +395,11 @@ static int open_data(struct server *s, struct mb_err *err)
 	if (r < 0)
 		return r;
 	mb_info("database %s: %u VMs, %u damaged", o->db, s->loaded, s->damaged);
+	mb_fleet_memory(s->fleet, &m);
+	if (m.budget_bytes && m.held_bytes > m.budget_bytes)
+		mb_warning("--memory-budget: %" PRIu64 " MB are less than the least that fits, "
+			   "%" PRIu64 " MB",
+			   m.budget_bytes >> 20, (m.held_bytes >> 20) + 1);
 	return 0;
 }
 

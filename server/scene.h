@@ -14,8 +14,12 @@ struct mb_scene {
 	struct mb_live_fleet fleet;
 };
 
-/* Up to date: what has changed is computed first. -EIO: the fleet file. */
-int mb_scene_open(struct mb_api *api, struct mb_scene *ret, struct mb_err *err);
+/*
+ * Up to date: what has changed is computed first; exact even if fingerprints are paged out where the
+ * parameter `exact` is 1. -EIO: the fleet file.
+ */
+int mb_scene_open(struct mb_api *api, mb_api_query query, void *ctx, struct mb_scene *ret,
+		  struct mb_err *err);
 /* As it was when it was computed last, which costs nothing. -EAGAIN: it never was. */
 int mb_scene_peek(struct mb_api *api, struct mb_scene *ret, struct mb_err *err);
 /* Also of one that could not be opened. */

@@ -127,6 +127,13 @@ static const char *const mb_schema[] = {
 	 */
 	"ALTER TABLE sharing ADD COLUMN host TEXT;"
 	"ALTER TABLE sharing ADD COLUMN here INTEGER;",
+
+	/*
+	 * 7: how far inter and partner_inter may be off where they are estimates (estimate.h); 0:
+	 * they are exact.
+	 */
+	"ALTER TABLE sharing ADD COLUMN error INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE sharing ADD COLUMN partner_error INTEGER NOT NULL DEFAULT 0;",
 };
 
 enum { MB_SCHEMA_VERSION = sizeof(mb_schema) / sizeof(*mb_schema) };

@@ -6,13 +6,21 @@
 #include <string.h>
 
 #include "proto/base/cleanup.h"
-#include "server/blend.h"
+#include "server/sharing_inside.h"
+
+/* A snapshot and the store may be a publish apart: then both are looked at again. */
+enum { EXACT_TRIES = 5 };
+/* For what is read of the store, where a quarter of the budget is less. */
+#define ROOM_BYTES_MIN ((uint64_t)1 << 20)
 
 struct mb_sharing {
 	pthread_mutex_t lock;
 	struct mb_fleet *fleet;
 	struct mb_sharing_view view;
 	bool valid;
+	struct mb_sharing_stats stats;
+	void (*on_compute)(void *ctx);
+	void *on_compute_ctx;
 };
 
 static void view_deinit(struct mb_sharing_view *v)
@@ -21,6 +29,8 @@ static void view_deinit(struct mb_sharing_view *v)
 		free(v->sets[i].vms);
 		free(v->sets[i].inter);
 		free(v->sets[i].any);
+		mb_groups_deinit(&v->sets[i].groups);
+		mb_groups_deinit(&v->sets[i].durable_groups);
 	}
 	free(v->sets);
 	mb_groups_deinit(&v->groups);
@@ -80,124 +90,100 @@ static int append_groups(struct mb_groups *to, const struct mb_groups *from,
 	return 0;
 }
 
-/*
- * Slices of the digest space in which durable digests are copied: memory for one at a time. Each
- * costs a merge of all groups.
- */
-#define SLICES 4
+/* How this computation comes to its groups. */
+struct how {
+	const struct mb_page_source *from; /* NULL: estimate where something is paged out */
+	uint64_t room_bytes;
+	bool estimate;
+};
 
-/* The durable digests of [first, last], of every VM; `room` is [0, digests of all lists in it). */
-static void filter_slice(const struct mb_sharing_view *v, const struct mb_comparable *set,
-			 const struct mb_digest_list *lists, uint32_t *from, uint64_t last,
-			 uint64_t *room, struct mb_digest_list *ret)
+static int compute_set(struct mb_sharing_view *v, struct mb_comparable *set,
+		       const struct mb_counting *c, const struct how *how, struct mb_err *err)
 {
-	static const struct mb_durable all = { .whole = true };
-
-	for (uint32_t i = 0; i < set->n; i++) {
-		const struct mb_durable *d = mb_fpref_durable(v->fleet.vms[set->vms[i]].fp);
-		uint32_t end = from[i];
-
-		while (end < lists[i].n && lists[i].digests[end] <= last)
-			end++;
-		ret[i].digests = room;
-		ret[i].n = mb_durable_filter(d ? d : &all, &lists[i], from[i], end, room);
-		room += ret[i].n;
-		from[i] = end;
-	}
-}
-
-static int durable_of_set(struct mb_sharing_view *v, const struct mb_comparable *set,
-			  const struct mb_digest_list *lists, struct mb_groups *ret,
-			  struct mb_err *err)
-{
-	mb_autofree struct mb_digest_list *slice = calloc(set->n, sizeof(*slice));
-	mb_autofree uint32_t *from = calloc(set->n, sizeof(*from));
-	int r = slice && from ? 0 : mb_fail_mem(err, "durable sharing");
-
-	for (uint64_t s = 0; s < SLICES && r == 0; s++) {
-		uint64_t last = s + 1 < SLICES ? (s + 1) * (UINT64_MAX / SLICES) : UINT64_MAX;
-		mb_cleanup(mb_groups_deinit) struct mb_groups part = { 0 }, sum = *ret;
-		mb_autofree uint64_t *room = NULL;
-		size_t n = 1;
-
-		*ret = (struct mb_groups){ 0 };
-		for (uint32_t i = 0; i < set->n; i++)
-			n += lists[i].n - from[i];
-		/* Untouched room costs nothing. */
-		room = malloc(n * sizeof(*room));
-		if (!room)
-			return mb_fail_mem(err, "durable sharing");
-		filter_slice(v, set, lists, from, last, room, slice);
-		r = mb_groups_compute(&part, slice, set->n, 0, UINT64_MAX, err);
-		if (r == 0)
-			r = mb_groups_blend(ret, &sum, 100, &part, 100, err);
-	}
-	return r;
-}
-
-static bool all_durable(const struct mb_sharing_view *v, const struct mb_comparable *set)
-{
-	for (uint32_t i = 0; i < set->n; i++) {
-		const struct mb_durable *d = mb_fpref_durable(v->fleet.vms[set->vms[i]].fp);
-
-		if (d && !d->whole)
-			return false;
-	}
-	return true;
-}
-
-static int compute_set(struct mb_sharing_view *v, struct mb_comparable *set, struct mb_err *err)
-{
-	mb_autofree struct mb_digest_list *lists = calloc(set->n, sizeof(*lists));
-	mb_cleanup(mb_groups_deinit) struct mb_groups g = { 0 }, durable = { 0 };
-	bool all = all_durable(v, set);
 	int r;
 
 	set->inter = calloc((size_t)set->n * set->n, sizeof(*set->inter));
 	set->any = calloc(set->n, sizeof(*set->any));
-	if (!lists || !set->inter || !set->any)
+	if (!set->inter || !set->any)
 		return mb_fail_mem(err, "the sharing matrix");
-	for (uint32_t i = 0; i < set->n; i++) {
-		const struct mb_fingerprint *fp =
-			mb_fpref_fingerprint(v->fleet.vms[set->vms[i]].fp);
-
-		lists[i] = (struct mb_digest_list){ fp->digests, fp->n_distinct };
-	}
-	r = mb_groups_compute(&g, lists, set->n, 0, UINT64_MAX, err);
-	if (r == 0 && !all)
-		r = durable_of_set(v, set, lists, &durable, err);
+	r = how->estimate	 ? mb_sharing_estimate(c, set, err) :
+	    v->fleet.n_paged_out ? mb_sharing_count_paged(c, set, how->from, how->room_bytes, err) :
+				   mb_sharing_count(c, set, err);
 	if (r < 0)
 		return r;
-	mb_groups_matrix(&g, set->n, set->inter);
-	mb_groups_any(&g, set->n, set->any);
-	v->has_durable |= !all;
-	r = append_groups(&v->groups, &g, set, err);
+	mb_groups_any(&set->groups, set->n, set->any);
+	v->has_durable |= !set->all_last;
+	r = append_groups(&v->groups, &set->groups, set, err);
 	if (r == 0)
-		r = append_groups(&v->durable_groups, all ? &g : &durable, set, err);
+		r = append_groups(&v->durable_groups,
+				  set->all_last ? &set->groups : &set->durable_groups, set, err);
 	return r;
 }
 
-static int compute(struct mb_sharing *s, struct mb_err *err)
+static int compute_sets(struct mb_sharing *s, const struct mb_fleet_changes *changes,
+			const struct mb_sharing_view *before, const struct how *how,
+			struct mb_err *err)
 {
 	struct mb_sharing_view *v = &s->view;
-	int r;
+	const struct mb_counting c = {
+		.fleet = &v->fleet, .changes = changes, .before = before, .stats = &s->stats
+	};
+	int r = make_sets(v, err);
 
-	view_deinit(v);
-	r = mb_fleet_snapshot(s->fleet, &v->fleet, err);
-	/* What was published while we looked must be settled, too: hence after the snapshot. */
-	mb_fleet_settle(s->fleet);
-	if (r == 0)
-		r = make_sets(v, err);
+	if (s->on_compute)
+		s->on_compute(s->on_compute_ctx);
 	for (uint32_t i = 0; r == 0 && i < v->n_sets; i++)
-		r = compute_set(v, &v->sets[i], err);
+		r = compute_set(v, &v->sets[i], &c, how, err);
 	if (!v->has_durable)
 		mb_groups_deinit(&v->durable_groups);
-	/*
-	 * The groups say it all; holding on to old fingerprints would double the server's memory.
-	 */
+	return r;
+}
+
+/* Groups, and what changed since, say it all: old fingerprints would double the server's memory. */
+static void let_go(struct mb_sharing_view *v)
+{
 	for (uint32_t i = 0; i < v->fleet.n; i++) {
 		mb_fpref_put(v->fleet.vms[i].fp);
 		v->fleet.vms[i].fp = NULL;
+	}
+}
+
+static int compute(struct mb_sharing *s, const struct mb_page_source *from, struct mb_err *err)
+{
+	mb_cleanup(mb_fleet_changes_deinit) struct mb_fleet_changes changes = { 0 };
+	mb_cleanup(view_deinit) struct mb_sharing_view before = s->view;
+	bool go_on = s->valid && !before.sample_shift;
+	struct how how = { .from = from };
+	struct mb_fleet_memory m;
+	int r;
+
+	s->view = (struct mb_sharing_view){ 0 };
+	s->valid = false;
+	r = mb_fleet_take(s->fleet, &s->view.fleet, &changes, err);
+	if (r < 0)
+		return r;
+	mb_fleet_memory(s->fleet, &m);
+	how.room_bytes = MB_MAX(m.budget_bytes / 4, ROOM_BYTES_MIN);
+	how.estimate = s->view.fleet.n_paged_out && !from;
+	s->view.sample_shift = how.estimate ? s->view.fleet.sample_shift : 0;
+	r = compute_sets(s, &changes, go_on ? &before : NULL, &how, err);
+	let_go(&s->view);
+	s->valid = r == 0;
+	return r;
+}
+
+/* The source is looked at before the fleet: what it has newer was published meanwhile. */
+static int compute_exact(struct mb_sharing *s, const struct mb_page_source *from,
+			 struct mb_err *err)
+{
+	int r = -ESTALE;
+
+	for (int i = 0; i < EXACT_TRIES && r == -ESTALE; i++) {
+		r = from->begin(from->ctx, err);
+		if (r < 0)
+			return r;
+		r = compute(s, from, err);
+		from->end(from->ctx);
 	}
 	return r;
 }
@@ -228,16 +214,33 @@ void mb_sharing_set_durable(struct mb_sharing *s, uint64_t time_ns)
 	mb_fleet_set_durable(s->fleet, time_ns);
 }
 
-int mb_sharing_lock(struct mb_sharing *s, const struct mb_sharing_view **ret, struct mb_err *err)
+void mb_sharing_stats(struct mb_sharing *s, struct mb_sharing_stats *ret)
+{
+	pthread_mutex_lock(&s->lock);
+	*ret = s->stats;
+	pthread_mutex_unlock(&s->lock);
+}
+
+void mb_sharing_memory(struct mb_sharing *s, struct mb_fleet_memory *ret)
+{
+	mb_fleet_memory(s->fleet, ret);
+}
+
+void mb_sharing_on_compute(struct mb_sharing *s, void (*fn)(void *ctx), void *ctx)
+{
+	s->on_compute = fn;
+	s->on_compute_ctx = ctx;
+}
+
+static int lock_view(struct mb_sharing *s, const struct mb_page_source *from,
+		     const struct mb_sharing_view **ret, struct mb_err *err)
 {
 	int r = 0;
 
 	pthread_mutex_lock(&s->lock);
-	if (!s->valid || s->view.fleet.generation != mb_fleet_generation(s->fleet)) {
-		s->valid = false;
-		r = compute(s, err);
-		s->valid = r == 0;
-	}
+	if (!s->valid || s->view.fleet.generation != mb_fleet_generation(s->fleet) ||
+	    (from && s->view.sample_shift))
+		r = from ? compute_exact(s, from, err) : compute(s, NULL, err);
 	if (r < 0) {
 		pthread_mutex_unlock(&s->lock);
 		return r;
@@ -257,6 +260,17 @@ int mb_sharing_peek(struct mb_sharing *s, const struct mb_sharing_view **ret, st
 	mb_fleet_refresh(s->fleet, &s->view.fleet);
 	*ret = &s->view;
 	return 0;
+}
+
+int mb_sharing_lock(struct mb_sharing *s, const struct mb_sharing_view **ret, struct mb_err *err)
+{
+	return lock_view(s, NULL, ret, err);
+}
+
+int mb_sharing_lock_exact(struct mb_sharing *s, const struct mb_page_source *from,
+			  const struct mb_sharing_view **ret, struct mb_err *err)
+{
+	return lock_view(s, from, ret, err);
 }
 
 void mb_sharing_unlock(struct mb_sharing *s)

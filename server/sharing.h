@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Who shares what with whom: sharing groups and matrix of the whole fleet, computed when asked and
- * kept until the fleet changes. Thread-safe.
+ * kept until the fleet changes; then only what changed is counted again (recount.h), unless that
+ * is so much that counting all anew is cheaper. Thread-safe; who asks while somebody computes waits
+ * and finds it done. Nothing that the way in needs is held meanwhile.
+ *
+ * Where fingerprints are paged out, the figures are estimates from samples (estimate.h), unless
+ * exact ones are asked for: then the store is read.
  */
 #ifndef MB_SERVER_SHARING_H
 #define MB_SERVER_SHARING_H
@@ -16,6 +21,9 @@ struct mb_comparable {
 	uint32_t n;
 	uint64_t *inter; /* n x n, by position in vms[] */
 	uint64_t *any;	 /* [0, n): digests that at least one other has */
+	/* By position in vms[]: what is counted from when it changes; empty where estimated. */
+	struct mb_groups groups, durable_groups;
+	bool all_last; /* then durable_groups is empty: they are the same */
 };
 
 struct mb_sharing_view {
@@ -26,6 +34,8 @@ struct mb_sharing_view {
 	bool has_durable;
 	struct mb_comparable *sets;
 	uint32_t n_sets;
+	/* All figures of groups are estimates from one digest in 2^shift; 0: they are exact. */
+	unsigned int sample_shift;
 };
 
 struct mb_sharing;
@@ -40,5 +50,34 @@ int mb_sharing_lock(struct mb_sharing *s, const struct mb_sharing_view **ret, st
 /* Locks the view as it was computed last, however old. -EAGAIN: it never was. */
 int mb_sharing_peek(struct mb_sharing *s, const struct mb_sharing_view **ret, struct mb_err *err);
 void mb_sharing_unlock(struct mb_sharing *s);
+
+/*
+ * Where fingerprints are that were paged out: server/store_page.c. Between begin (that
+ * succeeded) and end, all is as it was at the begin.
+ */
+struct mb_page_source {
+	int (*begin)(void *ctx, struct mb_err *err);
+	/* -ESTALE: it has another fingerprint of that VM by now. */
+	int (*load)(void *ctx, const struct mb_vm *vm, struct mb_fingerprint *ret,
+		    struct mb_err *err);
+	void (*end)(void *ctx);
+	void *ctx;
+};
+/*
+ * The same, exact in any case. In so many passes over the store that what is held of it at a time
+ * is a quarter of the memory budget, and one fingerprint.
+ */
+int mb_sharing_lock_exact(struct mb_sharing *s, const struct mb_page_source *from,
+			  const struct mb_sharing_view **ret, struct mb_err *err);
+
+struct mb_sharing_stats {
+	uint64_t anew, recounted, estimated; /* how often the groups of an identity were made how */
+};
+void mb_sharing_stats(struct mb_sharing *s, struct mb_sharing_stats *ret);
+
+void mb_sharing_memory(struct mb_sharing *s, struct mb_fleet_memory *ret);
+
+/* For tests: called whenever a computation has its snapshot and begins to count. */
+void mb_sharing_on_compute(struct mb_sharing *s, void (*fn)(void *ctx), void *ctx);
 
 #endif

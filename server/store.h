@@ -37,6 +37,16 @@ int mb_store_load(struct mb_store *s,
 		  int (*each)(void *ctx, struct mb_vm *vm, const char *damage, struct mb_err *err),
 		  void *ctx, struct mb_err *err);
 
+/*
+ * store_page.c: the fingerprint of a VM once more, for one that was paged out (fpref.h). -ESTALE:
+ * there is another one than `vm` has, proved by its hash; -EBADMSG: what is there is damaged.
+ */
+int mb_store_load_fingerprint(struct mb_store *s, const struct mb_vm *vm,
+			      struct mb_fingerprint *ret, struct mb_err *err);
+/* Between these all reading sees the store as it was at the first one. Nothing is written then. */
+int mb_store_freeze(struct mb_store *s, struct mb_err *err);
+void mb_store_thaw(struct mb_store *s);
+
 int mb_store_begin(struct mb_store *s, struct mb_err *err);
 /* Durable when it returns 0; otherwise all since begin is undone. */
 int mb_store_commit(struct mb_store *s, struct mb_err *err);
@@ -70,6 +80,7 @@ struct mb_sharing_record {
 	uint64_t partner_inter;
 	const char *host; /* where it runs, or NULL */
 	uint64_t here;	  /* distinct pages that another VM on that host has, too */
+	uint64_t error, partner_error; /* of estimates (estimate.h); 0: exact */
 };
 /* A transaction of its own. */
 int mb_store_put_sharing(struct mb_store *s, const struct mb_sharing_record *records, size_t n,
@@ -92,7 +103,7 @@ struct mb_history_row {
 	uint64_t at_unix_ns, acked_unix_ns, epoch, epochs;
 	struct mb_self_sharing sharing;
 	bool has_inter;
-	uint64_t inter;
+	uint64_t inter, inter_error;
 	uint64_t changed, added, removed, unread, wire_bytes, duration_ns, cpu_ns;
 	bool full, has_read;
 	uint64_t read;	     /* pages hashed */

@@ -87,10 +87,9 @@ static int replay(struct mb_slice frame, uint32_t bits, struct mb_buf *raw,
 	return 0;
 }
 
-static int load_fingerprint(struct mb_store *s, struct mb_vm *vm, struct mb_multiset_hash hash,
-			    struct mb_err *err)
+int mb_sql_load_frames(struct mb_store *s, struct mb_vm *vm, struct mb_fingerprint *ret,
+		       struct mb_err *err)
 {
-	mb_cleanup(mb_fingerprint_deinit) struct mb_fingerprint fp = { 0 };
 	mb_cleanup(mb_buf_deinit) struct mb_buf raw = { 0 };
 	mb_cleanup(mb_sql_reset) sqlite3_stmt *st = mb_sql_get(s, SQL_SELECT_FRAMES);
 	int r, step;
@@ -105,12 +104,21 @@ static int load_fingerprint(struct mb_store *s, struct mb_vm *vm, struct mb_mult
 			vm->log_bytes += frame.len;
 		else
 			vm->snapshot_bytes = frame.len;
-		r = replay(frame, vm->identity.bits, &raw, &fp, err);
+		r = replay(frame, vm->identity.bits, &raw, ret, err);
 		if (r < 0)
 			return mb_fail_in(err, r, "its frame %" PRIu64, vm->log_seq);
 	}
-	if (step != SQLITE_DONE)
-		return mb_sql_fail(s, err);
+	return step == SQLITE_DONE ? 0 : mb_sql_fail(s, err);
+}
+
+static int load_fingerprint(struct mb_store *s, struct mb_vm *vm, struct mb_multiset_hash hash,
+			    struct mb_err *err)
+{
+	mb_cleanup(mb_fingerprint_deinit) struct mb_fingerprint fp = { 0 };
+	int r = mb_sql_load_frames(s, vm, &fp, err);
+
+	if (r < 0)
+		return r;
 	if (!mb_multiset_hash_equal(fp.hash, hash))
 		return mb_fail(err, EBADMSG,
 			       "its frames do not give the fingerprint of epoch %" PRIu64,
@@ -248,6 +256,7 @@ int mb_store_history(struct mb_store *s, const char *vm_name, uint32_t limit,
 			.precision = column_ratio(st, 23),
 			.has_inter = sqlite3_column_type(st, 27) != SQLITE_NULL,
 			.inter = column_u64(st, 27),
+			.inter_error = column_u64(st, 28),
 		};
 
 		if (row.audit.audits)

@@ -37,7 +37,8 @@ static const char *const sql[SQL_END] = {
 		" VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
 	[SQL_INSERT_SHARING] =
 		"INSERT INTO sharing (vm, at_unix_ns, epoch, acked_unix_ns, inter, partner,"
-		" partner_inter, host, here) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)",
+		" partner_inter, host, here, error, partner_error)"
+		" VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
 	/* In bits: an ack must not wait behind a month of rows. */
 	[SQL_FORGET_HISTORY] = "DELETE FROM history WHERE rowid IN (SELECT rowid FROM history"
 			       " WHERE acked_unix_ns < ?1 LIMIT 5000)",
@@ -67,7 +68,9 @@ static const char *const sql[SQL_END] = {
 		" duration_ns, cpu_ns, is_full, tracker, acked_unix_ns, read, audits, recall,"
 		" recall_all, precision, flagged, flagged_changed, doubted,"
 		" (SELECT inter FROM sharing s WHERE s.vm = h.vm AND"
-		"  s.acked_unix_ns = h.acked_unix_ns ORDER BY s.rowid DESC LIMIT 1) AS inter"
+		"  s.acked_unix_ns = h.acked_unix_ns ORDER BY s.rowid DESC LIMIT 1) AS inter,"
+		" (SELECT error FROM sharing s WHERE s.vm = h.vm AND"
+		"  s.acked_unix_ns = h.acked_unix_ns ORDER BY s.rowid DESC LIMIT 1) AS error"
 		" FROM history h WHERE vm=?1 ORDER BY h.rowid DESC LIMIT ?2) ORDER BY n",
 	[SQL_NEWEST] = "SELECT acked_unix_ns FROM history ORDER BY rowid DESC LIMIT 1",
 	[SQL_SELECT_AUDIT] = "SELECT class, is_followed, changed, stale FROM audit"

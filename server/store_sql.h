@@ -53,6 +53,12 @@ sqlite3_stmt *mb_sql_get(struct mb_store *s, enum mb_sql which);
 void mb_sql_reset(sqlite3_stmt **st);
 /* Runs a statement that gives no rows. */
 int mb_sql_run(struct mb_store *s, sqlite3_stmt *st, struct mb_err *err);
+/*
+ * store_load.c: the fingerprint of vm->id as its frames have it; sets what `vm` knows of these.
+ * `ret` is empty at first, and the caller's on error, too.
+ */
+int mb_sql_load_frames(struct mb_store *s, struct mb_vm *vm, struct mb_fingerprint *ret,
+		       struct mb_err *err);
 /* store_who.c: inside a transaction, what the history row that was just put has of it. */
 int mb_store_put_who(struct mb_store *s, const struct mb_vm *vm, struct mb_slice who,
 		     struct mb_err *err);

@@ -6,6 +6,7 @@
 
 #include "proto/base/cleanup.h"
 #include "proto/msg.h"
+#include "server/estimate.h"
 #include "server/names.h"
 #include "server/plan/question.h"
 
@@ -15,6 +16,7 @@ struct picture {
 	bool *named;			 /* [0, n_vms) */
 	uint32_t *before, *after;	 /* [0, n_vms) */
 	struct mb_whatif_host *was, *is; /* [0, n_hosts) */
+	uint64_t *was_error, *is_error;	 /* [0, n_hosts): of what is shared there; NULL: exact */
 };
 
 static void picture_deinit(struct picture *p)
@@ -26,6 +28,8 @@ static void picture_deinit(struct picture *p)
 	free(p->after);
 	free(p->was);
 	free(p->is);
+	free(p->was_error);
+	free(p->is_error);
 }
 
 static int picture_init(struct picture *p, struct mb_err *err)
@@ -157,6 +161,31 @@ static json_t *side(const struct mb_whatif_host *h, json_t *vms)
 			 "distinct_pages", number(h->distinct_pages));
 }
 
+/* The same error in what is shared and in what is used. */
+static int put_error(json_t *to, const uint64_t *errors, uint32_t host)
+{
+	return errors ? json_object_set_new(to, "error_pages", number(errors[host])) : 0;
+}
+
+static int find_errors(struct picture *p, unsigned int shift, struct mb_err *err)
+{
+	const struct mb_fleet_view *v = p->view;
+	uint64_t sum;
+	int r;
+
+	if (!shift)
+		return 0;
+	p->was_error = calloc((size_t)v->n_hosts + 1, sizeof(*p->was_error));
+	p->is_error = calloc((size_t)v->n_hosts + 1, sizeof(*p->is_error));
+	if (!p->was_error || !p->is_error)
+		return mb_fail_mem(err, "an answer");
+	r = mb_estimate_saving_errors(v->groups, shift, p->before, NULL, v->n_vms, v->n_hosts,
+				      p->was_error, &sum, err);
+	return r < 0 ? r :
+		       mb_estimate_saving_errors(v->groups, shift, p->after, NULL, v->n_vms,
+						 v->n_hosts, p->is_error, &sum, err);
+}
+
 /* One pass over the VMs, since hosts x VMs is too many: ret[0, n_hosts), lists where VMs are. */
 static int list_vms(const struct picture *p, const uint32_t *at, json_t **ret)
 {
@@ -187,15 +216,19 @@ static json_t *show(const struct picture *p)
 	if (r == 0)
 		r = list_vms(p, p->after, is);
 	for (uint32_t h = 0; was && is && h < v->n_hosts; h++) {
+		json_t *before, *after;
+
 		if (!was[h] && !is[h])
 			continue;
 		was[h] = was[h] ? was[h] : json_array();
 		is[h] = is[h] ? is[h] : json_array();
+		before = side(&p->was[h], was[h]);
+		after = side(&p->is[h], is[h]);
+		r |= put_error(before, p->was_error, h) | put_error(after, p->is_error, h);
 		r |= json_array_append_new(hosts, json_pack("{s:s, s:o, s:o, s:o}", "name",
 							    v->hosts[h].name, "memory_mb",
 							    number(v->hosts[h].memory_mb), "before",
-							    side(&p->was[h], was[h]), "after",
-							    side(&p->is[h], is[h])));
+							    before, "after", after));
 	}
 	if (r == 0)
 		return json_pack("{s:o}", "hosts", hosts);
@@ -222,6 +255,8 @@ int mb_whatif_answer(const struct mb_live_fleet *f, const struct mb_plan_options
 		r = mb_plan_whatif(p.was, &f->view, options, p.before, f->zero_pages, err);
 	if (r == 0)
 		r = mb_plan_whatif(p.is, &f->view, options, p.after, f->zero_pages, err);
+	if (r == 0)
+		r = find_errors(&p, f->sample_shift, err);
 	if (r < 0)
 		return r;
 	*ret = show(&p);

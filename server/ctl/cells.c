@@ -122,6 +122,49 @@ void mb_cell_mb(struct mb_table *t, const json_t *o, const char *key, uint32_t p
 		mb_table_put(t, "-");
 }
 
+double mb_cell_error_mb_of(int64_t pages, uint32_t page_bytes)
+{
+	double tenths = (double)pages * page_bytes * 10 / (1 << 20);
+
+	return ((double)(int64_t)tenths + (tenths > (double)(int64_t)tenths)) / 10;
+}
+
+void mb_cell_mb_error(struct mb_table *t, const json_t *o, const char *key, const char *error_key,
+		      uint32_t page_bytes)
+{
+	const json_t *v = json_object_get(o, key), *error = json_object_get(o, error_key);
+
+	if (json_is_integer(v) && json_is_integer(error))
+		mb_table_put(t, "%.1f +-%.1f", mb_cell_mb_of(json_integer_value(v), page_bytes),
+			     mb_cell_error_mb_of(json_integer_value(error), page_bytes));
+	else
+		mb_cell_mb(t, o, key, page_bytes);
+}
+
+void mb_cell_number_error(struct mb_table *t, const json_t *o, const char *key,
+			  const char *error_key)
+{
+	const json_t *v = json_object_get(o, key), *error = json_object_get(o, error_key);
+
+	if (json_is_integer(v) && json_is_integer(error))
+		mb_table_put(t, "%lld +-%lld", (long long)json_integer_value(v),
+			     (long long)json_integer_value(error));
+	else
+		mb_cell_number(t, o, key);
+}
+
+void mb_cell_estimate(FILE *to, const json_t *root)
+{
+	const json_t *e = json_object_get(root, "estimate");
+
+	if (json_is_object(e))
+		fprintf(to,
+			"Estimated from one digest in %lld, since %lld VMs are paged out: +- holds "
+			"with 95 %%\nconfidence (--exact reads them)\n\n",
+			(long long)json_integer_value(json_object_get(e, "one_in")),
+			(long long)json_integer_value(json_object_get(e, "paged_out")));
+}
+
 void mb_cell_sharing_heads(struct mb_table *t, bool inter)
 {
 	mb_table_columns(t, ">pages|>MB|>zero MB|>self MB");
@@ -135,7 +178,7 @@ void mb_cell_sharing(struct mb_table *t, const json_t *o, uint32_t page_bytes, b
 	mb_cell_mb(t, o, "zero", page_bytes);
 	mb_cell_mb(t, o, "self_nonzero", page_bytes);
 	if (inter)
-		mb_cell_mb(t, o, "inter", page_bytes);
+		mb_cell_mb_error(t, o, "inter", "inter_error", page_bytes);
 	mb_cell_mb(t, o, "distinct", page_bytes);
 }
 

@@ -28,8 +28,18 @@ void mb_cell_names(struct mb_table *t, const json_t *list, size_t max);
 
 /* Pages to MB with one digit, rounded. */
 double mb_cell_mb_of(int64_t pages, uint32_t page_bytes);
+/* Of an error: rounded up. */
+double mb_cell_error_mb_of(int64_t pages, uint32_t page_bytes);
 void mb_cell_mb(struct mb_table *t, const json_t *o, const char *key, uint32_t page_bytes);
 void mb_cell_mb_value(struct mb_table *t, int64_t pages, uint32_t page_bytes);
+
+/* The same with how far it may be off, where the object says so: "12.5 +-0.3". */
+void mb_cell_mb_error(struct mb_table *t, const json_t *o, const char *key, const char *error_key,
+		      uint32_t page_bytes);
+void mb_cell_number_error(struct mb_table *t, const json_t *o, const char *key,
+			  const char *error_key);
+/* What +- is, above all else, where an answer is an estimate. */
+void mb_cell_estimate(FILE *to, const json_t *root);
 
 /*
  * What every table says of a VM or a trace: its pages, then in MB all of them, zero, self (without

@@ -8,7 +8,7 @@
 
 struct options {
 	const char *server, *vm, *limit;
-	bool json, who;
+	bool json, who, exact;
 	bool wants_vm;
 };
 
@@ -27,6 +27,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'j':
 		o->json = true;
+		return 0;
+	case 'x':
+		o->exact = true;
 		return 0;
 	case 'w':
 		o->who = true;
@@ -90,8 +93,15 @@ int mb_ctl_status(int argc, char **argv)
 
 int mb_ctl_share(int argc, char **argv)
 {
+	static const struct argp_option options[] = {
+		{ "exact", 'x', NULL, 0,
+		  "No estimates: have the server read what its memory budget keeps out", 0 },
+		{ "server", 's', "URL", 0, SERVER_HELP, 0 },
+		{ "json", 'j', NULL, 0, JSON_HELP, 0 },
+		{ 0 },
+	};
 	static const struct argp argp = {
-		.options = plain_options,
+		.options = options,
 		.parser = parse_option,
 		.children = children,
 		.doc = "What VMs share: per trust domain the self-sharing of each VM, the inter-VM "
@@ -101,7 +111,10 @@ int mb_ctl_share(int argc, char **argv)
 	struct options o = { 0 };
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
-	return ask(&o, "/v1/share", NULL, mb_render_share);
+	return ask(
+		&o, "/v1/share",
+		(const struct mb_ctl_param[]){ { o.exact ? "exact" : NULL, "1" }, { NULL, NULL } },
+		mb_render_share);
 }
 
 int mb_ctl_history(int argc, char **argv)

@@ -18,6 +18,7 @@ enum {
 	KEY_OWN = 0x2000,
 	KEY_EXPLAIN = 0x3000,
 	KEY_APPLY,
+	KEY_EXACT,
 };
 
 struct command {
@@ -160,6 +161,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case KEY_EXPLAIN:
 		c->explain = true;
 		return 0;
+	case KEY_EXACT:
+		set_param(c, "exact", "1");
+		return 0;
 	case KEY_APPLY:
 		c->apply = true;
 		return 0;
@@ -210,6 +214,8 @@ static void make_options(const struct mb_ctl_question *q, struct argp_option *to
 		{ "json", 'j', NULL, 0, "Print JSON (docs/json.md)", 1 },
 		{ "planner", 'p', "NAME", 0, "Planner to use (default best)", 1 },
 		{ "strict", 'S', NULL, 0, "Planner seed: with the original's flaws mended", 1 },
+		{ "exact", KEY_EXACT, NULL, 0,
+		  "No estimates: have the server read what its memory budget keeps out", 1 },
 	};
 
 	for (size_t i = 0; i < MB_ARRAY_LEN(common); i++)

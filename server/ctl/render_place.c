@@ -17,6 +17,7 @@ int mb_render_place(const json_t *root, FILE *to, struct mb_err *err)
 
 	if (r < 0)
 		return r;
+	mb_cell_estimate(to, root);
 	fprintf(to, "Hosts for VM %s of %lld MB by planner %s, the best first", vm ? vm : "-",
 		(long long)json_integer_value(json_object_get(root, "memory_mb")),
 		planner ? planner : "-");
@@ -34,8 +35,8 @@ int mb_render_place(const json_t *root, FILE *to, struct mb_err *err)
 		else
 			mb_table_put(&t, "-");
 		mb_cell_text(&t, host, "name");
-		mb_cell_mb(&t, host, "gain_pages", PAGE_BYTES);
-		mb_cell_number(&t, host, "used_after_mb");
+		mb_cell_mb_error(&t, host, "gain_pages", "gain_error_pages", PAGE_BYTES);
+		mb_cell_number_error(&t, host, "used_after_mb", "used_after_error_mb");
 		mb_cell_number(&t, host, "memory_mb");
 		mb_table_put(&t, "%s%s%s", !fits ? "cannot: " : "",
 			     fits && wakes ? "would be switched on; " : "", reason ? reason : "-");

@@ -11,26 +11,52 @@ static long long integer(const json_t *o, const char *key)
 	return (long long)json_integer_value(json_object_get(o, key));
 }
 
+/* "" where it is exact. */
+static void put_error_mb(const json_t *o, const char *key, char ret[32])
+{
+	const json_t *pages = json_object_get(o, key);
+
+	if (json_is_integer(pages))
+		snprintf(ret, 32, " +-%.1f",
+			 mb_cell_error_mb_of(json_integer_value(pages), PAGE_BYTES));
+}
+
 static void render_inter(const json_t *root, FILE *to)
 {
 	const json_t *saving = json_object_get(root, "saving");
 	const json_t *before = json_object_get(saving, "inter_before_pages");
 	const json_t *after = json_object_get(saving, "inter_after_pages");
 
+	char before_error[32] = "", after_error[32] = "";
+
+	put_error_mb(saving, "before_error_pages", before_error);
+	put_error_mb(saving, "after_error_pages", after_error);
 	if (json_is_integer(before) && json_is_integer(after))
-		fprintf(to, "inter-VM sharing: %.1f MB -> %.1f MB\n",
-			mb_cell_mb_of(json_integer_value(before), PAGE_BYTES),
-			mb_cell_mb_of(json_integer_value(after), PAGE_BYTES));
+		fprintf(to, "inter-VM sharing: %.1f%s MB -> %.1f%s MB\n",
+			mb_cell_mb_of(json_integer_value(before), PAGE_BYTES), before_error,
+			mb_cell_mb_of(json_integer_value(after), PAGE_BYTES), after_error);
 	else
 		fputs("inter-VM sharing: -\n", to);
+}
+
+/* "" where it is exact. */
+static void put_error(const json_t *o, const char *key, char ret[32])
+{
+	if (json_is_integer(json_object_get(o, key)))
+		snprintf(ret, 32, " +-%lld", integer(o, key));
 }
 
 static void render_totals(const json_t *root, FILE *to)
 {
 	long long saved = integer(root, "saved_mb");
+	char before[32] = "", after[32] = "", change[32] = "";
 
-	fprintf(to, "memory used: %lld MB -> %lld MB, %lld MB %s\n", integer(root, "before_mb"),
-		integer(root, "after_mb"), llabs(saved), saved < 0 ? "more" : "saved");
+	put_error(root, "before_error_mb", before);
+	put_error(root, "after_error_mb", after);
+	put_error(root, "saved_error_mb", change);
+	fprintf(to, "memory used: %lld%s MB -> %lld%s MB, %lld%s MB %s\n",
+		integer(root, "before_mb"), before, integer(root, "after_mb"), after, llabs(saved),
+		change, saved < 0 ? "more" : "saved");
 }
 
 /* What was asked for, if it was not to save memory. */
@@ -99,8 +125,8 @@ static void render_hosts(const json_t *hosts, FILE *to)
 	{
 		mb_cell_text(&t, host, "name");
 		mb_cell_number(&t, host, "memory_mb");
-		mb_cell_number(&t, host, "before_mb");
-		mb_cell_number(&t, host, "after_mb");
+		mb_cell_number_error(&t, host, "before_mb", "before_error_mb");
+		mb_cell_number_error(&t, host, "after_mb", "after_error_mb");
 		mb_cell_number(&t, host, "full_after_mb");
 		mb_cell_names(&t, json_object_get(host, "vms_before"), NAMES_MAX);
 		mb_cell_names(&t, json_object_get(host, "vms_after"), NAMES_MAX);
@@ -130,7 +156,7 @@ static void render_moves(const json_t *moves, FILE *to)
 		mb_cell_text(&t, m, "from");
 		mb_cell_text(&t, m, "to");
 		mb_cell_number(&t, m, "memory_mb");
-		mb_cell_mb(&t, m, "gain_pages", PAGE_BYTES);
+		mb_cell_mb_error(&t, m, "gain_pages", "gain_error_pages", PAGE_BYTES);
 		mb_table_put(&t, "%s%s%s", feasible ? "" : "no room, or a rule forbids it",
 			     !feasible && json_is_true(json_object_get(m, "detour")) ? ", " : "",
 			     json_is_true(json_object_get(m, "detour")) ? "detour, to make room" :
@@ -154,6 +180,7 @@ int mb_render_plan(const json_t *root, FILE *to, struct mb_err *err)
 		return r;
 	fprintf(to, "Plan by planner %s%s (nothing has been moved)\n\n", planner ? planner : "-",
 		json_is_true(json_object_get(root, "strict")) ? ", strict" : "");
+	mb_cell_estimate(to, root);
 	render_question(root, to);
 	render_totals(root, to);
 	render_inter(root, to);

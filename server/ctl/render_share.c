@@ -23,6 +23,22 @@ static int64_t value_at(const json_t *matrix, size_t i, size_t j)
 	return json_integer_value(json_array_get(json_array_get(matrix, i), j));
 }
 
+/* How far a figure of the matrix may be off; NULL: it is exact. */
+static const json_t *error_at(const json_t *errors, size_t i, size_t j)
+{
+	return json_array_get(json_array_get(errors, i), j);
+}
+
+static void put_value(struct mb_table *t, const json_t *matrix, const json_t *errors, size_t i,
+		      size_t j, uint32_t page_bytes)
+{
+	json_t *o = json_pack("{s:I, s:O*}", "inter", (json_int_t)value_at(matrix, i, j), "error",
+			      error_at(errors, i, j));
+
+	mb_cell_mb_error(t, o, "inter", "error", page_bytes);
+	json_decref(o);
+}
+
 /* Few and short names are heads themselves. */
 static bool names_fit(const json_t *vms)
 {
@@ -37,7 +53,8 @@ static bool names_fit(const json_t *vms)
 	return n <= NAMED_MAX && first + width <= MB_RENDER_WIDTH;
 }
 
-static void render_matrix(const json_t *vms, const json_t *matrix, uint32_t page_bytes, FILE *to)
+static void render_matrix(const json_t *vms, const json_t *matrix, const json_t *errors,
+			  uint32_t page_bytes, FILE *to)
 {
 	mb_cleanup(mb_table_deinit) struct mb_table t = { 0 };
 	size_t n = json_array_size(vms);
@@ -58,14 +75,15 @@ static void render_matrix(const json_t *vms, const json_t *matrix, uint32_t page
 			if (i == j)
 				mb_table_put(&t, ".");
 			else
-				mb_cell_mb_value(&t, value_at(matrix, i, j), page_bytes);
+				put_value(&t, matrix, errors, i, j, page_bytes);
 		}
 	}
 	fputs("\nInter-VM sharing of each two, MB:\n", to);
 	mb_table_print(&t, to);
 }
 
-static void render_top(const json_t *vms, const json_t *matrix, uint32_t page_bytes, FILE *to)
+static void render_top(const json_t *vms, const json_t *matrix, const json_t *errors,
+		       uint32_t page_bytes, FILE *to)
 {
 	mb_cleanup(mb_table_deinit) struct mb_table t = { 0 };
 	struct mb_pairs_top top = { 0 };
@@ -78,7 +96,7 @@ static void render_top(const json_t *vms, const json_t *matrix, uint32_t page_by
 	for (size_t i = 0; i < top.n; i++) {
 		mb_table_put(&t, "%s", name_of(vms, top.items[i].a));
 		mb_table_put(&t, "%s", name_of(vms, top.items[i].b));
-		mb_cell_mb_value(&t, top.items[i].value, page_bytes);
+		put_value(&t, matrix, errors, top.items[i].a, top.items[i].b, page_bytes);
 	}
 	fprintf(to, "\nInter-VM sharing, the %zu strongest pairs of %zu VMs (--json has all):\n",
 		top.n, n);
@@ -101,6 +119,7 @@ static int render_identity(const json_t *root, const json_t *identity, FILE *to,
 {
 	uint32_t page_bytes = mb_cell_page_bytes(identity);
 	mb_cleanup(mb_table_deinit) struct mb_table t = { 0 };
+	const json_t *errors = json_object_get(identity, "inter_error");
 	const json_t *vms, *matrix, *vm;
 	size_t i;
 	int r = mb_cell_list(identity, "vms", &vms, err);
@@ -123,9 +142,9 @@ static int render_identity(const json_t *root, const json_t *identity, FILE *to,
 	mb_table_print(&t, to);
 	mb_cell_sharing_legend(to, true);
 	if (json_array_size(vms) > MB_RENDER_MATRIX_MAX)
-		render_top(vms, matrix, page_bytes, to);
+		render_top(vms, matrix, errors, page_bytes, to);
 	else if (json_array_size(vms) > 1)
-		render_matrix(vms, matrix, page_bytes, to);
+		render_matrix(vms, matrix, errors, page_bytes, to);
 	fputc('\n', to);
 	return 0;
 }
@@ -142,9 +161,9 @@ static void render_hosts(const json_t *hosts, FILE *to)
 		mb_cell_text(&t, host, "name");
 		mb_cell_number(&t, host, "pages");
 		mb_cell_mb(&t, host, "pages", PAGE_BYTES);
-		mb_cell_mb(&t, host, "saving_pages", PAGE_BYTES);
-		mb_cell_mb(&t, host, "inter_saving_pages", PAGE_BYTES);
-		mb_cell_mb(&t, host, "distinct_union", PAGE_BYTES);
+		mb_cell_mb_error(&t, host, "saving_pages", "error_pages", PAGE_BYTES);
+		mb_cell_mb_error(&t, host, "inter_saving_pages", "error_pages", PAGE_BYTES);
+		mb_cell_mb_error(&t, host, "distinct_union", "error_pages", PAGE_BYTES);
 		mb_cell_names(&t, json_object_get(host, "vms"), NAMES_MAX);
 	}
 	fputs("Hosts, as the VMs are placed now:\n", to);
@@ -167,6 +186,7 @@ int mb_render_share(const json_t *root, FILE *to, struct mb_err *err)
 		mb_render_rotations(root, to);
 		fputs("VMs of differing keys are not compared.\n\n", to);
 	}
+	mb_cell_estimate(to, root);
 	for (size_t i = 0; r == 0 && i < json_array_size(identities); i++)
 		r = render_identity(root, json_array_get(identities, i), to, err);
 	if (r < 0)

@@ -14,8 +14,8 @@ static void put_side(struct mb_table *t, const json_t *host, const char *side)
 	mb_cell_number(t, s, "full_mb");
 	mb_cell_mb(t, s, "zero_pages", PAGE_BYTES);
 	mb_cell_mb(t, s, "self_pages", PAGE_BYTES);
-	mb_cell_mb(t, s, "inter_pages", PAGE_BYTES);
-	mb_cell_mb(t, s, "distinct_pages", PAGE_BYTES);
+	mb_cell_mb_error(t, s, "inter_pages", "error_pages", PAGE_BYTES);
+	mb_cell_mb_error(t, s, "distinct_pages", "error_pages", PAGE_BYTES);
 	mb_cell_names(t, json_object_get(s, "vms"), NAMES_MAX);
 }
 
@@ -52,6 +52,7 @@ int mb_render_whatif(const json_t *root, FILE *to, struct mb_err *err)
 	if (r < 0)
 		return r;
 	fputs("What if (nothing has been moved)\n\n", to);
+	mb_cell_estimate(to, root);
 	put_sums(hosts, to);
 	fputc('\n', to);
 	mb_table_columns(&t, "<host|<|>full MB|>zero MB|>self MB|>inter MB|>distinct MB|<VMs");

@@ -177,7 +177,7 @@ static void test_status(void **state)
 	scene_open(&s);
 	j = get(&s, "/v1/status", NULL);
 	assert_keys(j, "server hosts vms rotations");
-	assert_keys(at(j, "server"), "version uptime_s db generation");
+	assert_keys(at(j, "server"), "version uptime_s db generation memory");
 	assert_string_equal(text_at(j, "server.db"), s.db);
 	assert_int_equal(number_at(j, "server.uptime_s"), 5);
 	assert_int_equal(number_at(j, "server.generation"), mb_fleet_generation(s.fleet));
@@ -193,7 +193,8 @@ static void test_status(void **state)
 	for (int i = 0; i < 5; i++)
 		assert_keys(json_array_get(at(j, "vms"), (size_t)i),
 			    "name host online domain key algorithm bits epoch memory_mb " SELF
-			    " taken_unix_ms acked_unix_ms source tracker last_wire_bytes guest");
+			    " taken_unix_ms acked_unix_ms source tracker last_wire_bytes "
+			    "paged_out guest");
 	assert_string_equal(text_at(j, "vms.0.name"), "db1");
 	assert_true(json_is_true(at(j, "vms.0.online")));
 	assert_true(json_is_false(at(j, "vms.3.online")));

@@ -418,10 +418,10 @@ static void test_history(void **state)
 	(void)state;
 	assert_fails(mb_store_history(s, "web1", 9, on_row, &h, &err), ENOENT, &err, "web1");
 	store_one(s, &vm);
-	rec[0] = (struct mb_sharing_record){ vm.id, 3, vm.acked_unix_ns, 17, NULL, 0, NULL, 0 };
+	rec[0] = (struct mb_sharing_record){ vm.id, 3, vm.acked_unix_ns, 17, NULL, 0, NULL, 0, 0, 0 };
 	commit_delta(s, &vm, 120, 50);
 	commit_delta(s, &vm, 130, 60);
-	rec[1] = (struct mb_sharing_record){ vm.id, 5, vm.acked_unix_ns, 0, "web2", 4, "h1", 3 };
+	rec[1] = (struct mb_sharing_record){ vm.id, 5, vm.acked_unix_ns, 0, "web2", 4, "h1", 3, 0, 0 };
 	get_history(s, 9, &h);
 	assert_int_equal(h.n, 3);
 	for (uint64_t i = 0; i < 3; i++) {
@@ -442,6 +442,8 @@ static void test_history(void **state)
 	 */
 	assert_ok(mb_store_put_sharing(s, rec, 2, 1, &err), &err);
 	rec[1].inter = 8;
+	rec[1].error = 3;
+	rec[1].partner_error = 2;
 	assert_ok(mb_store_put_sharing(s, rec + 1, 1, 2, &err), &err);
 	rec[1].acked_unix_ns = 1;
 	rec[1].inter = 99;
@@ -452,6 +454,9 @@ static void test_history(void **state)
 	assert_true(h.rows[0].has_inter && !h.rows[1].has_inter && h.rows[2].has_inter);
 	assert_int_equal(h.rows[0].inter, 17);
 	assert_int_equal(h.rows[2].inter, 8);
+	assert_int_equal(h.rows[0].inter_error, 0);
+	assert_int_equal(h.rows[2].inter_error, 3);
+	assert_int_equal(count("SELECT sum(partner_error) FROM sharing WHERE error = 3"), 4);
 	/* The newest ones, oldest first. */
 	get_history(s, 2, &h);
 	assert_int_equal(h.n, 2);
@@ -682,6 +687,7 @@ static void test_upgrade(void **state)
 	    "DROP TABLE audit; DROP TABLE who; DROP VIEW execution_move; DROP TABLE execution;"
 	    "DROP TABLE key_rotation;"
 	    "ALTER TABLE sharing DROP COLUMN host; ALTER TABLE sharing DROP COLUMN here;"
+	    "ALTER TABLE sharing DROP COLUMN error; ALTER TABLE sharing DROP COLUMN partner_error;"
 	    "DROP TABLE execution_wish; PRAGMA user_version = 1");
 
 	/* A step that fails leaves it as it was. */
@@ -692,7 +698,7 @@ static void test_upgrade(void **state)
 	assert_int_equal(count("SELECT count(*) FROM pragma_table_info('history')"), 19);
 
 	s = open_store();
-	assert_int_equal(count("PRAGMA user_version"), 6);
+	assert_int_equal(count("PRAGMA user_version"), 7);
 	load(s, &l);
 	assert_int_equal(l.n, 1);
 	assert_string_equal(l.damage[0], "");
@@ -734,9 +740,10 @@ static void test_upgrade_for_who(void **state)
 	mb_store_close(s);
 	sql("DROP TABLE key_rotation; DROP TABLE who; DROP TABLE execution_wish;"
 	    "ALTER TABLE sharing DROP COLUMN host; ALTER TABLE sharing DROP COLUMN here;"
+	    "ALTER TABLE sharing DROP COLUMN error; ALTER TABLE sharing DROP COLUMN partner_error;"
 	    "PRAGMA user_version = 3");
 	s = open_store();
-	assert_int_equal(count("PRAGMA user_version"), 6);
+	assert_int_equal(count("PRAGMA user_version"), 7);
 	get_history(s, 9, &h);
 	assert_int_equal(h.n, 2);
 	assert_audit_equal(&h.rows[1].audit, &vm.pass.audit);

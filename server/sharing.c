@@ -7,6 +7,7 @@
 
 #include "proto/base/cleanup.h"
 #include "server/blend.h"
+#include "server/groups_parallel.h"
 
 struct mb_sharing {
 	pthread_mutex_t lock;
@@ -128,7 +129,7 @@ static int durable_of_set(struct mb_sharing_view *v, const struct mb_comparable 
 		if (!room)
 			return mb_fail_mem(err, "durable sharing");
 		filter_slice(v, set, lists, from, last, room, slice);
-		r = mb_groups_compute(&part, slice, set->n, 0, UINT64_MAX, err);
+		r = mb_groups_compute_parallel(&part, slice, set->n, 0, UINT64_MAX, 0, err);
 		if (r == 0)
 			r = mb_groups_blend(ret, &sum, 100, &part, 100, err);
 	}
@@ -163,7 +164,7 @@ static int compute_set(struct mb_sharing_view *v, struct mb_comparable *set, str
 
 		lists[i] = (struct mb_digest_list){ fp->digests, fp->n_distinct };
 	}
-	r = mb_groups_compute(&g, lists, set->n, 0, UINT64_MAX, err);
+	r = mb_groups_compute_parallel(&g, lists, set->n, 0, UINT64_MAX, 0, err);
 	if (r == 0 && !all)
 		r = durable_of_set(v, set, lists, &durable, err);
 	if (r < 0)

@@ -59,6 +59,7 @@ UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UTIL_SRC := $(wildcard tests/unit/util_*.c)
 EXACT_SRC := $(wildcard tests/exact/*.c)
 BENCH_SRC := $(wildcard tests/bench/bench_*.c)
+BENCH_UTIL_SRC := $(wildcard tests/bench/util_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_UTIL_SRC := $(wildcard tests/fuzz/util_*.c)
 TOOL_SRC := $(wildcard tests/flow/tool_*.c)
@@ -70,6 +71,7 @@ PROTO_LIB := $(BUILD)/libmbproto.a
 AGENT_LIB := $(BUILD)/libmbagent.a
 SERVER_LIB := $(BUILD)/libmbserver.a
 CTL_LIB := $(BUILD)/libmbctl.a
+BENCH_LIB := $(BUILD)/libmbbench.a
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/tests/%,$(BENCH_SRC))
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/tests/fuzz_%,$(FUZZ_SRC))
@@ -80,7 +82,7 @@ else
 PROGRAMS := $(BUILD)/mbagent $(BUILD)/mbserver $(BUILD)/mbctl
 endif
 OBJECTS := $(call obj,$(PROTO_SRC) $(AGENT_SRC) $(SERVER_SRC) $(CTL_SRC) $(UNIT_SRC) $(UTIL_SRC) \
-	   $(EXACT_SRC) $(BENCH_SRC) $(FUZZ_SRC) $(FUZZ_UTIL_SRC) $(TOOL_SRC) agent/main.c server/main.c server/ctl/main.c) $(GEN).o
+	   $(EXACT_SRC) $(BENCH_SRC) $(BENCH_UTIL_SRC) $(FUZZ_SRC) $(FUZZ_UTIL_SRC) $(TOOL_SRC) agent/main.c server/main.c server/ctl/main.c) $(GEN).o
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -218,6 +220,7 @@ $(PROTO_LIB): $(call obj,$(PROTO_SRC)) $(GEN).o
 $(AGENT_LIB): $(call obj,$(AGENT_SRC))
 $(SERVER_LIB): $(call obj,$(SERVER_SRC))
 $(CTL_LIB): $(call obj,$(CTL_SRC))
+$(BENCH_LIB): $(call obj,$(BENCH_UTIL_SRC))
 %.a:
 	$(call say,AR,$@)
 	@rm -f $@
@@ -242,9 +245,12 @@ $(UNIT): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(call obj,$(UTIL_SRC)) $(AGE
 # The proven optimum, which this one holds the planner against, needs GLPK.
 $(BUILD)/tests/test_plan_exact: $(call obj,$(EXACT_SRC))
 $(BUILD)/tests/test_plan_exact: TEST_LIBS += -lglpk -lm
-$(BENCHES): $(BUILD)/tests/%: $(BUILD)/tests/bench/%.o $(CTL_LIB) $(SERVER_LIB) $(PROTO_LIB)
+$(BENCHES): $(BUILD)/tests/%: $(BUILD)/tests/bench/%.o $(BENCH_LIB) $(CTL_LIB) $(SERVER_LIB) $(PROTO_LIB)
 	$(call say,LINK,$@)
 	$(call link,$(CTL_LIBS))
+# What the sharing matrix is held against, and a Bloom filter's formula.
+$(BUILD)/tests/bench_matrix: CTL_LIBS += -lroaring
+$(BUILD)/tests/bench_matrix $(BUILD)/tests/bench_wire: CTL_LIBS += -lm
 # Of MODE=fuzz only: their main() is libFuzzer's.
 $(FUZZERS): $(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(call obj,$(FUZZ_UTIL_SRC)) $(AGENT_LIB) \
 	    $(SERVER_LIB) $(PROTO_LIB)

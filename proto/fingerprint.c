@@ -38,6 +38,21 @@ void mb_fingerprint_push(struct mb_fingerprint *fp, uint64_t digest, uint32_t co
 	mb_multiset_hash_add(&fp->hash, digest, copies);
 }
 
+void mb_fingerprint_seal(struct mb_fingerprint *fp)
+{
+	struct mb_multiset_hash sum = { 0 };
+
+	/* One copy each in a loop of its own, which the compiler can unroll; then what is more. */
+	for (uint32_t i = 0; i < fp->n_distinct; i++)
+		mb_multiset_hash_add(&sum, fp->digests[i], 1);
+	fp->n_pages = fp->n_distinct;
+	for (uint32_t i = 0; i < fp->n_multi; i++) {
+		mb_multiset_hash_add(&sum, fp->digests[fp->multi[i].rank], fp->multi[i].copies - 1);
+		fp->n_pages += fp->multi[i].copies - 1;
+	}
+	fp->hash = sum;
+}
+
 void mb_fingerprint_trim(struct mb_fingerprint *fp)
 {
 	/* Shrinking may fail; then the larger block stays. */
@@ -113,8 +128,12 @@ int mb_fingerprint_from_digests(struct mb_fingerprint *fp, uint64_t *digests, si
 	for (size_t i = 0, next; i < n; i = next) {
 		for (next = i + 1; next < n && digests[next] == digests[i];)
 			next++;
-		mb_fingerprint_push(fp, digests[i], (uint32_t)(next - i));
+		if (next - i > 1)
+			fp->multi[fp->n_multi++] =
+				(struct mb_copies){ fp->n_distinct, (uint32_t)(next - i) };
+		fp->digests[fp->n_distinct++] = digests[i];
 	}
+	mb_fingerprint_seal(fp);
 	return 0;
 }
 
@@ -165,25 +184,43 @@ void mb_fingerprint_self_sharing(const struct mb_fingerprint *fp, uint64_t zero_
 	};
 }
 
+/* What both have, without a branch on what nobody can foresee. */
+static uint32_t count_both(const struct mb_fingerprint *a, const struct mb_fingerprint *b)
+{
+	uint32_t i = 0, j = 0, both = 0;
+
+	while (i < a->n_distinct && j < b->n_distinct) {
+		uint64_t x = a->digests[i], y = b->digests[j];
+
+		both += x == y;
+		i += x <= y;
+		j += y <= x;
+	}
+	return both;
+}
+
+/* Sum of min(copies) - 1: only what has two or more in both counts. */
+static uint64_t count_more_in_both(const struct mb_fingerprint *a, const struct mb_fingerprint *b)
+{
+	uint32_t i = 0, j = 0;
+	uint64_t more = 0;
+
+	while (i < a->n_multi && j < b->n_multi) {
+		uint64_t x = a->digests[a->multi[i].rank], y = b->digests[b->multi[j].rank];
+
+		if (x == y)
+			more += MB_MIN(a->multi[i].copies, b->multi[j].copies) - 1;
+		i += x <= y;
+		j += y <= x;
+	}
+	return more;
+}
+
 void mb_fingerprint_pair_sharing(const struct mb_fingerprint *a, const struct mb_fingerprint *b,
 				 struct mb_pair_sharing *ret)
 {
-	uint32_t i = 0, j = 0, at_a = 0, at_b = 0;
-
-	*ret = (struct mb_pair_sharing){ 0 };
-	while (i < a->n_distinct && j < b->n_distinct) {
-		if (a->digests[i] < b->digests[j]) {
-			i++;
-		} else if (a->digests[i] > b->digests[j]) {
-			j++;
-		} else {
-			uint32_t ca = mb_fingerprint_copies(a, &at_a, i++);
-			uint32_t cb = mb_fingerprint_copies(b, &at_b, j++);
-
-			ret->inter++;
-			ret->overlap += MB_MIN(ca, cb);
-		}
-	}
+	*ret = (struct mb_pair_sharing){ .inter = count_both(a, b) };
+	ret->overlap = ret->inter + count_more_in_both(a, b);
 	ret->distinct_union = (uint64_t)a->n_distinct + b->n_distinct - ret->inter;
 	ret->saving = a->n_pages + b->n_pages - ret->distinct_union;
 	ret->gained = b->n_pages - ret->overlap;

@@ -87,7 +87,7 @@ OBJECTS := $(call obj,$(PROTO_SRC) $(AGENT_SRC) $(SERVER_SRC) $(CTL_SRC) $(UNIT_
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all kmod bench help deps demo test test-vm test-kernels test-debug-kernel unit flow fuzz lint \
+.PHONY: all kmod bench bench-server bench-memory bench-fleet help deps demo test test-vm test-kernels test-debug-kernel unit flow fuzz lint \
 	clean tests fuzzers vm-guest
 
 all: $(PROGRAMS) ## build mbagent, mbserver and mbctl into build/<mode>
@@ -154,14 +154,29 @@ tests: $(UNIT) $(TOOLS) $(BENCHES)
 
 fuzzers: $(FUZZERS)
 
-bench: ## what planners save, and what walk and tracking cost in a guest (K=6.1)
+bench: ## bench-server, what planners save, what walk and tracking cost in a guest (K=6.1)
 	$(Q)ci/deps build vm test
-	$(Q)$(MAKE) --no-print-directory $(BENCHES)
+	$(Q)$(MAKE) --no-print-directory bench-server
 	$(Q)tests/bench/plan
 	$(Q)$(MAKE) --no-print-directory STATIC=1 all
 	$(Q)tests/bench/walk $(K)
 	$(Q)tests/bench/track $(K)
 	$(Q)tests/bench/load $(K)
+
+bench-server: ## what hashes, deltas, ingest and the matrix cost, with baselines (T=part)
+	$(Q)ci/deps build test
+	$(Q)$(MAKE) --no-print-directory $(BENCHES)
+	$(Q)tests/bench/server $(T)
+
+bench-memory: ## what a server of 1000 VMs needs per page (needs 3 GB)
+	$(Q)ci/deps build test
+	$(Q)$(MAKE) --no-print-directory all $(BENCHES)
+	$(Q)tests/bench/memory
+
+bench-fleet: ## 1000 agents against a server that is killed every 20 s (S=600 seconds)
+	$(Q)ci/deps build test
+	$(Q)$(MAKE) --no-print-directory all $(BENCHES)
+	$(Q)tests/bench/fleet --kill-every 20 --time $(or $(S),600)s
 
 clean: ## remove build/ (downloads included)
 	rm -rf build

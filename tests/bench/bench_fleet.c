@@ -29,6 +29,7 @@ enum {
 	OPT_TIME,
 	OPT_PAUSE,
 	OPT_EVERY,
+	OPT_EPOCHS,
 	OPT_PID
 };
 
@@ -36,7 +37,7 @@ struct options {
 	struct bench_options bench;
 	const char *server, *pid_file;
 	struct mb_tls_files tls;
-	uint64_t agents, pages, changed_permille, time_ns, pause_ns, every_ns;
+	uint64_t agents, pages, changed_permille, time_ns, pause_ns, every_ns, epochs;
 };
 
 struct run {
@@ -242,6 +243,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_PAUSE:
 		r = mb_parse_duration_ns(arg, "--pause", &o->pause_ns, &err);
 		break;
+	case OPT_EPOCHS:
+		r = mb_parse_u64(arg, 1, UINT32_MAX, "--epochs", &o->epochs, &err);
+		break;
 	case OPT_EVERY:
 		r = mb_parse_duration_ns(arg, "--every", &o->every_ns, &err);
 		break;
@@ -274,6 +278,7 @@ static int run(const struct options *o)
 		.n_pages = (uint32_t)o->pages,
 		.changed_pages = (uint32_t)(o->pages * o->changed_permille / 1000),
 		.pause_ns = o->pause_ns,
+		.max_epochs = o->epochs,
 		.boot = mb_unix_ns(),
 	};
 	int code;
@@ -314,6 +319,7 @@ int main(int argc, char **argv)
 		{ "pages", OPT_PAGES, "N", 0, "of each VM (16384)", 0 },
 		{ "changed", OPT_CHANGED, "N", 0, "pages of 1000 that change in an epoch (20)", 0 },
 		{ "time", OPT_TIME, "TIME", 0, "how long (60s)", 0 },
+		{ "epochs", OPT_EPOCHS, "N", 0, "end sooner, when each has had so many", 0 },
 		{ "pause", OPT_PAUSE, "TIME", 0, "from an ack to the next epoch (0)", 0 },
 		{ "every", OPT_EVERY, "TIME", 0, "between lines of figures (10s)", 0 },
 		{ "pid-file", OPT_PID, "FILE", 0, "where the server's process is named", 0 },

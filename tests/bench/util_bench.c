@@ -92,6 +92,7 @@ void bench_begin(struct bench_report *r, const struct bench_options *o, const ch
 		 const char *note, const char *base)
 {
 	*r = (struct bench_report){ .options = o, .bench = bench, .base = base };
+	snprintf(r->note, sizeof(r->note), "%s", note);
 	if (!o->json)
 		printf("\n%s: %s\n", bench, note);
 }
@@ -101,8 +102,9 @@ void bench_row(struct bench_report *r, const char *what, double value, const cha
 	double ratio = r->base_value > 0 ? value / r->base_value : 0;
 
 	if (r->options->json) {
-		printf("{\"bench\":\"%s\",\"what\":\"%s\",\"value\":%.6g,\"unit\":\"%s\"", r->bench,
-		       what, value, unit);
+		printf("{\"bench\":\"%s\",\"of\":\"%s\",\"what\":\"%s\",\"value\":%.6g,"
+		       "\"unit\":\"%s\"",
+		       r->bench, r->note, what, value, unit);
 		if (ratio > 0)
 			printf(",\"ratio\":%.4g,\"to\":\"%s\"", ratio, r->base);
 		printf("}\n");

@@ -47,10 +47,11 @@ void *bench_alloc(size_t bytes); /* never NULL */
 struct bench_report {
 	const struct bench_options *options;
 	const char *bench;
+	char note[200];	  /* what was measured, for people; without quotes */
 	const char *base; /* what ratios are to */
 	double base_value;
 };
-/* `note` says what was measured, in a line for people; base NULL: no ratios. */
+/* base NULL: no ratios. */
 void bench_begin(struct bench_report *r, const struct bench_options *o, const char *bench,
 		 const char *note, const char *base);
 void bench_row(struct bench_report *r, const char *what, double value, const char *unit);

@@ -31,6 +31,7 @@ struct agent {
 	struct mb_fingerprint base, sent; /* acked; in flight, or waiting to be sent again */
 	uint64_t base_epoch, sent_epoch;  /* 0: none */
 	uint64_t sent_ns;		  /* for the first time */
+	bool done;			  /* has all its epochs */
 	bool verifying;
 	char name[24];
 };
@@ -43,6 +44,7 @@ struct load {
 	size_t n_acks, cap_acks;
 	struct mb_buf frame, raw;
 	uint64_t jitter;
+	uint32_t n_done;
 	bool ending;
 };
 
@@ -205,6 +207,20 @@ static void finish(struct agent *a)
 		event_base_loopbreak(l->config.base);
 }
 
+/* The last one to have all its epochs ends the run for all. */
+static bool is_done(struct agent *a)
+{
+	struct load *l = a->load;
+
+	if (!l->config.max_epochs || a->base_epoch < l->config.max_epochs)
+		return false;
+	l->n_done += !a->done;
+	a->done = true;
+	if (l->n_done == l->config.n_agents && !l->ending)
+		load_verify(l);
+	return true;
+}
+
 /* Nothing is in flight: the next epoch, soon; or, at the end, away and back. */
 static void rest(struct agent *a)
 {
@@ -212,10 +228,8 @@ static void rest(struct agent *a)
 	if (a->load->ending) {
 		a->verifying = true;
 		go_away(a);
-	} else if (a->load->config.pause_ns) {
+	} else if (!is_done(a)) {
 		wait_ns(a, spread(a->load, a->load->config.pause_ns));
-	} else {
-		wait_ns(a, 0);
 	}
 }
 

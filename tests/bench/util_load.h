@@ -26,7 +26,8 @@ struct load_config {
 	const char *tls_name;			   /* of the server, in its certificate */
 	uint32_t n_agents, n_pages, changed_pages; /* changed at each epoch */
 	uint64_t pause_ns;			   /* from an ack to the next epoch */
-	uint64_t boot;				   /* of all: another one at each run */
+	uint64_t max_epochs; /* of each, then load_verify() by itself; 0: no end */
+	uint64_t boot;	     /* of all: another one at each run */
 };
 
 /* Since the start. */

@@ -240,10 +240,29 @@ static int apply_merge(const struct mb_fingerprint *base, const struct mb_delta 
 	return 0;
 }
 
+/* Each is then met once, so that the size of the result is known. */
+static int check_removed(const struct mb_fingerprint *base, const struct mb_delta *d,
+			 struct mb_err *err)
+{
+	uint64_t next = 0;
+
+	if (d->n_removed > base->n_distinct)
+		return mb_fail(err, EBADMSG, "delta removes more digests than the base has");
+	for (uint32_t i = 0; i < d->n_removed; i++) {
+		if (d->removed[i] < next)
+			return mb_fail(err, EBADMSG, "delta removes ranks out of order");
+		next = (uint64_t)d->removed[i] + 1;
+	}
+	if (next > base->n_distinct)
+		return mb_fail(err, EBADMSG, "delta names a rank beyond its end");
+	return 0;
+}
+
 int mb_delta_apply(const struct mb_fingerprint *base, const struct mb_delta *d,
 		   struct mb_fingerprint *ret, struct mb_err *err)
 {
 	struct mb_fingerprint_id id = mb_fingerprint_id(base);
+	size_t n;
 	int r;
 
 	*ret = (struct mb_fingerprint){ 0 };
@@ -252,13 +271,13 @@ int mb_delta_apply(const struct mb_fingerprint *base, const struct mb_delta *d,
 			       "delta starts from fingerprint %016" PRIx64 " (%" PRIu64
 			       " pages), but %016" PRIx64 " (%" PRIu64 " pages) is held",
 			       d->base.hash.hi, d->base.pages, id.hash.hi, id.pages);
-	if (d->n_removed > base->n_distinct)
-		return mb_fail(err, EBADMSG, "delta removes more digests than the base has");
+	r = check_removed(base, d, err);
+	if (r < 0)
+		return r;
+	n = (size_t)base->n_distinct - d->n_removed + d->n_added;
 	/* Each may hold every changed or added count above one, and what the base has. */
-	r = mb_fingerprint_init(ret, (size_t)base->n_distinct + d->n_added,
-				MB_MIN((size_t)base->n_multi + d->n_changed + d->n_added_multi,
-				       (size_t)base->n_distinct + d->n_added),
-				err);
+	r = mb_fingerprint_init(
+		ret, n, MB_MIN((size_t)base->n_multi + d->n_changed + d->n_added_multi, n), err);
 	if (r < 0)
 		return r;
 	r = apply_merge(base, d, ret, err);

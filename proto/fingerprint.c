@@ -6,6 +6,20 @@
 
 #include "proto/base/cleanup.h"
 
+/*
+ * Room for n and one to spare, so that an empty fingerprint still has arrays; rounded up by a
+ * sixteenth at most. A server replaces fingerprints all the time by others of about the same size:
+ * with few sizes, what one leaves behind on the heap is what the next one needs.
+ */
+static size_t room_bytes(size_t n, size_t entry_bytes)
+{
+	size_t bytes = (n + 1) * entry_bytes, step = 16;
+
+	while (step * 32 <= bytes)
+		step *= 2;
+	return (bytes + step - 1) / step * step;
+}
+
 void mb_fingerprint_deinit(struct mb_fingerprint *fp)
 {
 	free(fp->digests);
@@ -19,9 +33,8 @@ int mb_fingerprint_init(struct mb_fingerprint *fp, size_t n_distinct, size_t n_m
 	*fp = (struct mb_fingerprint){ 0 };
 	if (n_distinct > MB_FINGERPRINT_PAGES_MAX || n_multi > n_distinct)
 		return mb_fail(err, EOVERFLOW, "a fingerprint of %zu distinct pages", n_distinct);
-	/* One to spare: an empty fingerprint still has arrays. */
-	fp->digests = malloc((n_distinct + 1) * sizeof(*fp->digests));
-	fp->multi = malloc((n_multi + 1) * sizeof(*fp->multi));
+	fp->digests = malloc(room_bytes(n_distinct, sizeof(*fp->digests)));
+	fp->multi = malloc(room_bytes(n_multi, sizeof(*fp->multi)));
 	if (!fp->digests || !fp->multi) {
 		mb_fingerprint_deinit(fp);
 		return mb_fail_mem(err, "a fingerprint");
@@ -56,19 +69,19 @@ void mb_fingerprint_seal(struct mb_fingerprint *fp)
 void mb_fingerprint_trim(struct mb_fingerprint *fp)
 {
 	/* Shrinking may fail; then the larger block stays. */
-	void *p = realloc(fp->digests, ((size_t)fp->n_distinct + 1) * sizeof(*fp->digests));
+	void *p = realloc(fp->digests, room_bytes(fp->n_distinct, sizeof(*fp->digests)));
 
 	if (p)
 		fp->digests = p;
-	p = realloc(fp->multi, ((size_t)fp->n_multi + 1) * sizeof(*fp->multi));
+	p = realloc(fp->multi, room_bytes(fp->n_multi, sizeof(*fp->multi)));
 	if (p)
 		fp->multi = p;
 }
 
 size_t mb_fingerprint_bytes(const struct mb_fingerprint *fp)
 {
-	return sizeof(*fp) + ((size_t)fp->n_distinct + 1) * sizeof(*fp->digests) +
-	       ((size_t)fp->n_multi + 1) * sizeof(*fp->multi);
+	return sizeof(*fp) + room_bytes(fp->n_distinct, sizeof(*fp->digests)) +
+	       room_bytes(fp->n_multi, sizeof(*fp->multi));
 }
 
 void mb_sort_u64(uint64_t *keys, uint64_t *tmp, size_t n)

@@ -17,7 +17,7 @@
 #include "proto/frame.h"
 #include "tests/bench/util_bench.h"
 
-enum { RETRY_MS = 1500, REPLY_RAW_MAX = 65536 };
+enum { RETRY_MS = 800, REPLY_RAW_MAX = 65536 };
 
 enum state { AWAY, GREETING, READY, SENT, DONE };
 

@@ -74,14 +74,14 @@ static void check_same(const struct vms *s, uint64_t first, uint64_t last, unsig
 
 static void test_same_bytes_as_serial(void **state)
 {
-	static const unsigned int threads[] = { 1, 2, 3, 8, 64, 1000 };
+	static const unsigned int threads[] = { 1, 2, 7, 1000 };
 	struct rng r = { 1 };
 
 	(void)state;
 	for (enum shape shape = 0; shape < SHAPES; shape++) {
 		struct vms s;
 
-		make_vms(&r, &s, shape, 3000);
+		make_vms(&r, &s, shape, 2000);
 		for (size_t i = 0; i < MB_ARRAY_LEN(threads); i++)
 			check_same(&s, 0, UINT64_MAX, threads[i], shape < FEW ? 100 : 1);
 		free_vms(&s);
@@ -99,7 +99,7 @@ static void test_ranges(void **state)
 		const struct mb_digest_list *l = &s.lists[0];
 
 		make_vms(&r, &s, shape, 500);
-		for (unsigned int i = 0; i < 20; i++) {
+		for (unsigned int i = 0; i < 10; i++) {
 			uint64_t first = l->digests[rng_below(&r, l->n)];
 			uint64_t last = l->digests[rng_below(&r, l->n)];
 
@@ -147,6 +147,7 @@ static void test_nothing_and_refusals(void **state)
 	mb_groups_deinit(&g);
 	assert_ok(mb_groups_compute_parallel(&g, lists, 2, 6, 4, 4, &err), &err);
 	assert_int_equal(g.n_groups, 0);
+	mb_groups_deinit(&g);
 	assert_fails(mb_groups_compute_parallel(&g, lists, UINT32_MAX, 0, 1, 4, &err), EINVAL, &err,
 		     "2^31");
 }

@@ -71,6 +71,7 @@ PROTO_LIB := $(BUILD)/libmbproto.a
 AGENT_LIB := $(BUILD)/libmbagent.a
 SERVER_LIB := $(BUILD)/libmbserver.a
 CTL_LIB := $(BUILD)/libmbctl.a
+BENCH_LIB := $(BUILD)/libmbbench.a
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/tests/%,$(BENCH_SRC))
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/tests/fuzz_%,$(FUZZ_SRC))
@@ -86,7 +87,8 @@ OBJECTS := $(call obj,$(PROTO_SRC) $(AGENT_SRC) $(SERVER_SRC) $(CTL_SRC) $(UNIT_
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all kmod bench help deps demo test test-vm test-kernels test-debug-kernel unit flow fuzz lint crash faults \
+.PHONY: all kmod bench bench-server bench-memory bench-fleet help deps demo test test-vm test-kernels \
+	test-debug-kernel unit flow fuzz lint crash faults \
 	clean tests fuzzers vm-guest
 
 all: $(PROGRAMS) ## build mbagent, mbserver and mbctl into build/<mode>
@@ -159,14 +161,29 @@ tests: $(UNIT) $(TOOLS) $(BENCHES)
 
 fuzzers: $(FUZZERS)
 
-bench: ## what planners save, and what walk and tracking cost in a guest (K=6.1)
+bench: ## bench-server, what planners save, what walk and tracking cost in a guest (K=6.1)
 	$(Q)ci/deps build vm test
-	$(Q)$(MAKE) --no-print-directory $(BENCHES)
+	$(Q)$(MAKE) --no-print-directory bench-server
 	$(Q)tests/bench/plan
 	$(Q)$(MAKE) --no-print-directory STATIC=1 all
 	$(Q)tests/bench/walk $(K)
 	$(Q)tests/bench/track $(K)
 	$(Q)tests/bench/load $(K)
+
+bench-server: ## what hashes, deltas, ingest and the matrix cost, with baselines (T=part)
+	$(Q)ci/deps build test
+	$(Q)$(MAKE) --no-print-directory $(BENCHES)
+	$(Q)tests/bench/server $(T)
+
+bench-memory: ## what a server of 1000 VMs needs per page (needs 3 GB)
+	$(Q)ci/deps build test
+	$(Q)$(MAKE) --no-print-directory all $(BENCHES)
+	$(Q)tests/bench/memory
+
+bench-fleet: ## 1000 agents against a server that is killed every 20 s (S=600 seconds)
+	$(Q)ci/deps build test
+	$(Q)$(MAKE) --no-print-directory all $(BENCHES)
+	$(Q)tests/bench/fleet --kill-every 20 --time $(or $(S),600)s
 
 clean: ## remove build/ (downloads included)
 	rm -rf build
@@ -225,6 +242,7 @@ $(PROTO_LIB): $(call obj,$(PROTO_SRC)) $(GEN).o
 $(AGENT_LIB): $(call obj,$(AGENT_SRC))
 $(SERVER_LIB): $(call obj,$(SERVER_SRC))
 $(CTL_LIB): $(call obj,$(CTL_SRC))
+$(BENCH_LIB): $(call obj,$(BENCH_UTIL_SRC))
 %.a:
 	$(call say,AR,$@)
 	@rm -f $@
@@ -250,10 +268,13 @@ $(UNIT): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(call obj,$(UTIL_SRC)) $(AGE
 $(BUILD)/tests/test_plan_exact: $(call obj,$(EXACT_SRC))
 $(BUILD)/tests/test_plan_exact: TEST_LIBS += -lglpk -lm
 # Fleets that the benches play on.
-$(BUILD)/tests/test_synth_fleet $(BUILD)/tests/test_plan_sample: $(call obj,$(BENCH_UTIL_SRC))
-$(BENCHES): $(BUILD)/tests/%: $(BUILD)/tests/bench/%.o $(call obj,$(BENCH_UTIL_SRC)) $(CTL_LIB) $(SERVER_LIB) $(PROTO_LIB)
+$(BUILD)/tests/test_synth_fleet $(BUILD)/tests/test_plan_sample: $(BENCH_LIB)
+$(BENCHES): $(BUILD)/tests/%: $(BUILD)/tests/bench/%.o $(BENCH_LIB) $(CTL_LIB) $(SERVER_LIB) $(PROTO_LIB)
 	$(call say,LINK,$@)
 	$(call link,$(CTL_LIBS))
+# What the sharing matrix is held against, and a Bloom filter's formula.
+$(BUILD)/tests/bench_matrix: CTL_LIBS += -lroaring
+$(BUILD)/tests/bench_matrix $(BUILD)/tests/bench_wire: CTL_LIBS += -lm
 # Of MODE=fuzz only: their main() is libFuzzer's.
 $(FUZZERS): $(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(call obj,$(FUZZ_UTIL_SRC)) $(AGENT_LIB) \
 	    $(SERVER_LIB) $(PROTO_LIB)

@@ -30,101 +30,230 @@ int mb_delta_init(struct mb_delta *d, size_t added, size_t multi, size_t removed
 	return mb_fail_mem(err, "a delta");
 }
 
-/* Walks two fingerprints in digest order; says for each digest who has it, with how many copies. */
-struct merge {
-	const struct mb_fingerprint *a, *b;
-	uint32_t i, j;	     /* next ranks */
-	uint32_t at_a, at_b; /* cursors into the copies */
-	uint32_t rank_a;     /* of this digest in a, valid if copies_a */
-	uint64_t digest;
-	uint32_t copies_a, copies_b; /* 0: does not have it */
+/* Ranks of the digests with several copies, one after another. */
+struct multi {
+	const struct mb_copies *next, *end;
 };
 
-static bool merge_next(struct merge *m)
+static struct multi multi_of(const struct mb_fingerprint *fp)
 {
-	bool in_a = m->i < m->a->n_distinct, in_b = m->j < m->b->n_distinct;
+	return (struct multi){ fp->multi, fp->multi + fp->n_multi };
+}
 
-	if (!in_a && !in_b)
-		return false;
-	if (in_a && in_b && m->a->digests[m->i] != m->b->digests[m->j]) {
-		in_b = m->b->digests[m->j] < m->a->digests[m->i];
-		in_a = !in_b;
+static bool multi_at(const struct multi *m, uint32_t rank)
+{
+	return m->next < m->end && m->next->rank == rank;
+}
+
+/* Copies of this rank, which is then done with. */
+static uint32_t multi_take(struct multi *m, uint32_t rank)
+{
+	return multi_at(m, rank) ? m->next++->copies : 1;
+}
+
+/* Rank `j` of the result, if it has several copies and is about to be added. */
+static void add_multi(struct mb_delta *d, struct multi *in_result, uint32_t j)
+{
+	if (multi_at(in_result, j))
+		d->added_multi[d->n_added_multi++] =
+			(struct mb_copies){ d->n_added, multi_take(in_result, j) };
+}
+
+/*
+ * Where both go on. Who has the lower digest is as good as random, so nothing branches on it; that
+ * a digest has several copies is rare.
+ */
+static void merge_both(const struct mb_fingerprint *base, const struct mb_fingerprint *result,
+		       struct mb_delta *d, uint32_t *ret_i, uint32_t *ret_j)
+{
+	struct multi in_base = multi_of(base), in_result = multi_of(result);
+	uint32_t i = 0, j = 0;
+
+	while (i < base->n_distinct && j < result->n_distinct) {
+		uint64_t x = base->digests[i], y = result->digests[j];
+
+		if (multi_at(&in_base, i) | multi_at(&in_result, j)) {
+			if (y < x) {
+				add_multi(d, &in_result, j);
+			} else {
+				uint32_t before = multi_take(&in_base, i);
+				uint32_t now = x == y ? multi_take(&in_result, j) : before;
+
+				if (before != now)
+					d->changed[d->n_changed++] = (struct mb_copies){ i, now };
+			}
+		}
+		d->removed[d->n_removed] = i;
+		d->n_removed += x < y;
+		d->added[d->n_added] = y;
+		d->n_added += y < x;
+		i += x <= y;
+		j += y <= x;
 	}
-	m->digest = in_a ? m->a->digests[m->i] : m->b->digests[m->j];
-	m->rank_a = m->i;
-	m->copies_a = in_a ? mb_fingerprint_copies(m->a, &m->at_a, m->i++) : 0;
-	m->copies_b = in_b ? mb_fingerprint_copies(m->b, &m->at_b, m->j++) : 0;
-	return true;
+	*ret_i = i;
+	*ret_j = j;
+}
+
+/* What was not needed goes back. Shrinking may fail; then the larger block stays. */
+static void trim(struct mb_delta *d)
+{
+	void *p = realloc(d->added, ((size_t)d->n_added + 1) * sizeof(*d->added));
+
+	d->added = p ? p : d->added;
+	p = realloc(d->added_multi, ((size_t)d->n_added_multi + 1) * sizeof(*d->added_multi));
+	d->added_multi = p ? p : d->added_multi;
+	p = realloc(d->removed, ((size_t)d->n_removed + 1) * sizeof(*d->removed));
+	d->removed = p ? p : d->removed;
+	p = realloc(d->changed, ((size_t)d->n_changed + 1) * sizeof(*d->changed));
+	d->changed = p ? p : d->changed;
 }
 
 int mb_delta_make(const struct mb_fingerprint *base, const struct mb_fingerprint *result,
 		  struct mb_delta *ret, struct mb_err *err)
 {
-	size_t added = 0, multi = 0, removed = 0, changed = 0;
-	int r;
+	struct multi in_result = multi_of(result);
+	struct mb_delta d;
+	uint32_t i, j;
+	/* For the worst case: memory that is not written to costs nothing. */
+	int r = mb_delta_init(ret, result->n_distinct, result->n_multi, base->n_distinct,
+			      (size_t)base->n_multi + result->n_multi, err);
 
-	for (struct merge m = { .a = base, .b = result }; merge_next(&m);) {
-		added += !m.copies_a;
-		multi += !m.copies_a && m.copies_b > 1;
-		removed += !m.copies_b;
-		changed += m.copies_a && m.copies_b && m.copies_a != m.copies_b;
-	}
-	r = mb_delta_init(ret, added, multi, removed, changed, err);
 	if (r < 0)
 		return r;
-	ret->base = mb_fingerprint_id(base);
-	ret->result = mb_fingerprint_id(result);
-	for (struct merge m = { .a = base, .b = result }; merge_next(&m);) {
-		if (!m.copies_a) {
-			if (m.copies_b > 1)
-				ret->added_multi[ret->n_added_multi++] =
-					(struct mb_copies){ ret->n_added, m.copies_b };
-			ret->added[ret->n_added++] = m.digest;
-		} else if (!m.copies_b) {
-			ret->removed[ret->n_removed++] = m.rank_a;
-		} else if (m.copies_a != m.copies_b) {
-			ret->changed[ret->n_changed++] = (struct mb_copies){ m.rank_a, m.copies_b };
-		}
+	d = *ret;
+	d.base = mb_fingerprint_id(base);
+	d.result = mb_fingerprint_id(result);
+	merge_both(base, result, &d, &i, &j);
+	for (; i < base->n_distinct; i++)
+		d.removed[d.n_removed++] = i;
+	while (in_result.next < in_result.end && in_result.next->rank < j)
+		in_result.next++;
+	for (; j < result->n_distinct; j++) {
+		add_multi(&d, &in_result, j);
+		d.added[d.n_added++] = result->digests[j];
 	}
+	trim(&d);
+	*ret = d;
+	return 0;
+}
+
+/* Where an apply is: what comes next of the base and of each list of the delta. */
+struct apply {
+	struct multi in_base, changed, in_added;
+	const uint32_t *removed, *removed_end;
+	bool torn; /* a rank is removed and changed */
+};
+
+static bool removed_at(const struct apply *a, uint32_t rank)
+{
+	return a->removed < a->removed_end && *a->removed == rank;
+}
+
+static bool copies_at(const struct apply *a, uint32_t rank)
+{
+	return multi_at(&a->in_base, rank) | multi_at(&a->changed, rank);
+}
+
+static void put_copies(struct mb_fingerprint *ret, uint32_t copies)
+{
+	if (copies > 1)
+		ret->multi[ret->n_multi++] = (struct mb_copies){ ret->n_distinct, copies };
+}
+
+static void base_copies(struct apply *a, struct mb_fingerprint *ret, uint32_t rank)
+{
+	uint32_t copies = multi_take(&a->in_base, rank);
+
+	if (multi_at(&a->changed, rank)) {
+		copies = multi_take(&a->changed, rank);
+		a->torn |= removed_at(a, rank);
+	}
+	if (!removed_at(a, rank))
+		put_copies(ret, copies);
+}
+
+/* As merge_both(). -EEXIST: *ret_i is a digest of the base that is added. */
+static int apply_both(struct apply *a, const struct mb_fingerprint *base, const struct mb_delta *d,
+		      struct mb_fingerprint *ret, uint32_t *ret_i, uint32_t *ret_k)
+{
+	uint64_t *to = ret->digests;
+	uint32_t i = 0, k = 0;
+
+	while (i < base->n_distinct && k < d->n_added) {
+		uint64_t x = base->digests[i], y = d->added[k];
+		bool of_base = x < y, gone = of_base & removed_at(a, i);
+
+		*ret_i = i;
+		if (x == y)
+			return -EEXIST;
+		ret->n_distinct = (uint32_t)(to - ret->digests);
+		if (copies_at(a, i) | multi_at(&a->in_added, k)) {
+			if (of_base)
+				base_copies(a, ret, i);
+			else
+				put_copies(ret, multi_take(&a->in_added, k));
+		}
+		*to = of_base ? x : y;
+		to += !gone;
+		a->removed += gone;
+		i += of_base;
+		k += !of_base;
+	}
+	ret->n_distinct = (uint32_t)(to - ret->digests);
+	*ret_i = i;
+	*ret_k = k;
 	return 0;
 }
 
 static int apply_merge(const struct mb_fingerprint *base, const struct mb_delta *d,
 		       struct mb_fingerprint *ret, struct mb_err *err)
 {
-	uint32_t i = 0, at = 0, removed = 0, changed = 0, multi = 0;
+	struct apply a = { .in_base = multi_of(base),
+			   .changed = { d->changed, d->changed + d->n_changed },
+			   .in_added = { d->added_multi, d->added_multi + d->n_added_multi },
+			   .removed = d->removed,
+			   .removed_end = d->removed + d->n_removed };
+	uint32_t i = 0, k = 0;
 
-	for (uint32_t rank = 0; rank <= base->n_distinct; rank++) {
-		bool last = rank == base->n_distinct;
-		uint64_t digest = last ? 0 : base->digests[rank];
-		uint32_t copies;
+	if (apply_both(&a, base, d, ret, &i, &k) < 0)
+		return mb_fail(err, EBADMSG, "digest %016" PRIx64 " is added, but in the base",
+			       base->digests[i]);
+	for (; i < base->n_distinct; i++) {
+		bool gone = removed_at(&a, i);
 
-		for (; i < d->n_added && (last || d->added[i] <= digest); i++) {
-			if (!last && d->added[i] == digest)
-				return mb_fail(err, EBADMSG,
-					       "digest %016" PRIx64 " is added, but in the base",
-					       digest);
-			copies = 1;
-			if (multi < d->n_added_multi && d->added_multi[multi].rank == i)
-				copies = d->added_multi[multi++].copies;
-			mb_fingerprint_push(ret, d->added[i], copies);
-		}
-		if (last)
-			break;
-		copies = mb_fingerprint_copies(base, &at, rank);
-		if (changed < d->n_changed && d->changed[changed].rank == rank)
-			copies = d->changed[changed++].copies;
-		if (removed < d->n_removed && d->removed[removed] == rank) {
-			if (changed && d->changed[changed - 1].rank == rank)
-				return mb_fail(err, EBADMSG,
-					       "delta both removes and changes rank %" PRIu32,
-					       rank);
-			removed++;
-		} else {
-			mb_fingerprint_push(ret, digest, copies);
-		}
+		if (copies_at(&a, i))
+			base_copies(&a, ret, i);
+		ret->digests[ret->n_distinct] = base->digests[i];
+		ret->n_distinct += !gone;
+		a.removed += gone;
 	}
-	if (removed != d->n_removed || changed != d->n_changed || multi != d->n_added_multi)
+	for (; k < d->n_added; k++) {
+		put_copies(ret, multi_take(&a.in_added, k));
+		ret->digests[ret->n_distinct++] = d->added[k];
+	}
+	if (a.torn)
+		return mb_fail(err, EBADMSG, "delta both removes and changes a rank");
+	if (a.removed < a.removed_end || a.changed.next < a.changed.end ||
+	    a.in_added.next < a.in_added.end)
+		return mb_fail(err, EBADMSG, "delta names a rank beyond its end");
+	mb_fingerprint_seal(ret);
+	return 0;
+}
+
+/* Each is then met once, so that the size of the result is known. */
+static int check_removed(const struct mb_fingerprint *base, const struct mb_delta *d,
+			 struct mb_err *err)
+{
+	uint64_t next = 0;
+
+	if (d->n_removed > base->n_distinct)
+		return mb_fail(err, EBADMSG, "delta removes more digests than the base has");
+	for (uint32_t i = 0; i < d->n_removed; i++) {
+		if (d->removed[i] < next)
+			return mb_fail(err, EBADMSG, "delta removes ranks out of order");
+		next = (uint64_t)d->removed[i] + 1;
+	}
+	if (next > base->n_distinct)
 		return mb_fail(err, EBADMSG, "delta names a rank beyond its end");
 	return 0;
 }
@@ -133,6 +262,7 @@ int mb_delta_apply(const struct mb_fingerprint *base, const struct mb_delta *d,
 		   struct mb_fingerprint *ret, struct mb_err *err)
 {
 	struct mb_fingerprint_id id = mb_fingerprint_id(base);
+	size_t n;
 	int r;
 
 	*ret = (struct mb_fingerprint){ 0 };
@@ -141,13 +271,13 @@ int mb_delta_apply(const struct mb_fingerprint *base, const struct mb_delta *d,
 			       "delta starts from fingerprint %016" PRIx64 " (%" PRIu64
 			       " pages), but %016" PRIx64 " (%" PRIu64 " pages) is held",
 			       d->base.hash.hi, d->base.pages, id.hash.hi, id.pages);
-	if (d->n_removed > base->n_distinct)
-		return mb_fail(err, EBADMSG, "delta removes more digests than the base has");
+	r = check_removed(base, d, err);
+	if (r < 0)
+		return r;
+	n = (size_t)base->n_distinct - d->n_removed + d->n_added;
 	/* Each may hold every changed or added count above one, and what the base has. */
-	r = mb_fingerprint_init(ret, (size_t)base->n_distinct + d->n_added,
-				MB_MIN((size_t)base->n_multi + d->n_changed + d->n_added_multi,
-				       (size_t)base->n_distinct + d->n_added),
-				err);
+	r = mb_fingerprint_init(
+		ret, n, MB_MIN((size_t)base->n_multi + d->n_changed + d->n_added_multi, n), err);
 	if (r < 0)
 		return r;
 	r = apply_merge(base, d, ret, err);

@@ -6,6 +6,20 @@
 
 #include "proto/base/cleanup.h"
 
+/*
+ * Room for n and one to spare, so that an empty fingerprint still has arrays; rounded up by a
+ * sixteenth at most. A server replaces fingerprints all the time by others of about the same size:
+ * with few sizes, what one leaves behind on the heap is what the next one needs.
+ */
+static size_t room_bytes(size_t n, size_t entry_bytes)
+{
+	size_t bytes = (n + 1) * entry_bytes, step = 16;
+
+	while (step * 32 <= bytes)
+		step *= 2;
+	return (bytes + step - 1) / step * step;
+}
+
 void mb_fingerprint_deinit(struct mb_fingerprint *fp)
 {
 	free(fp->digests);
@@ -19,9 +33,8 @@ int mb_fingerprint_init(struct mb_fingerprint *fp, size_t n_distinct, size_t n_m
 	*fp = (struct mb_fingerprint){ 0 };
 	if (n_distinct > MB_FINGERPRINT_PAGES_MAX || n_multi > n_distinct)
 		return mb_fail(err, EOVERFLOW, "a fingerprint of %zu distinct pages", n_distinct);
-	/* One to spare: an empty fingerprint still has arrays. */
-	fp->digests = malloc((n_distinct + 1) * sizeof(*fp->digests));
-	fp->multi = malloc((n_multi + 1) * sizeof(*fp->multi));
+	fp->digests = malloc(room_bytes(n_distinct, sizeof(*fp->digests)));
+	fp->multi = malloc(room_bytes(n_multi, sizeof(*fp->multi)));
 	if (!fp->digests || !fp->multi) {
 		mb_fingerprint_deinit(fp);
 		return mb_fail_mem(err, "a fingerprint");
@@ -38,22 +51,37 @@ void mb_fingerprint_push(struct mb_fingerprint *fp, uint64_t digest, uint32_t co
 	mb_multiset_hash_add(&fp->hash, digest, copies);
 }
 
+void mb_fingerprint_seal(struct mb_fingerprint *fp)
+{
+	struct mb_multiset_hash sum = { 0 };
+
+	/* One copy each in a loop of its own, which the compiler can unroll; then what is more. */
+	for (uint32_t i = 0; i < fp->n_distinct; i++)
+		mb_multiset_hash_add(&sum, fp->digests[i], 1);
+	fp->n_pages = fp->n_distinct;
+	for (uint32_t i = 0; i < fp->n_multi; i++) {
+		mb_multiset_hash_add(&sum, fp->digests[fp->multi[i].rank], fp->multi[i].copies - 1);
+		fp->n_pages += fp->multi[i].copies - 1;
+	}
+	fp->hash = sum;
+}
+
 void mb_fingerprint_trim(struct mb_fingerprint *fp)
 {
 	/* Shrinking may fail; then the larger block stays. */
-	void *p = realloc(fp->digests, ((size_t)fp->n_distinct + 1) * sizeof(*fp->digests));
+	void *p = realloc(fp->digests, room_bytes(fp->n_distinct, sizeof(*fp->digests)));
 
 	if (p)
 		fp->digests = p;
-	p = realloc(fp->multi, ((size_t)fp->n_multi + 1) * sizeof(*fp->multi));
+	p = realloc(fp->multi, room_bytes(fp->n_multi, sizeof(*fp->multi)));
 	if (p)
 		fp->multi = p;
 }
 
 size_t mb_fingerprint_bytes(const struct mb_fingerprint *fp)
 {
-	return sizeof(*fp) + ((size_t)fp->n_distinct + 1) * sizeof(*fp->digests) +
-	       ((size_t)fp->n_multi + 1) * sizeof(*fp->multi);
+	return sizeof(*fp) + room_bytes(fp->n_distinct, sizeof(*fp->digests)) +
+	       room_bytes(fp->n_multi, sizeof(*fp->multi));
 }
 
 void mb_sort_u64(uint64_t *keys, uint64_t *tmp, size_t n)
@@ -113,8 +141,12 @@ int mb_fingerprint_from_digests(struct mb_fingerprint *fp, uint64_t *digests, si
 	for (size_t i = 0, next; i < n; i = next) {
 		for (next = i + 1; next < n && digests[next] == digests[i];)
 			next++;
-		mb_fingerprint_push(fp, digests[i], (uint32_t)(next - i));
+		if (next - i > 1)
+			fp->multi[fp->n_multi++] =
+				(struct mb_copies){ fp->n_distinct, (uint32_t)(next - i) };
+		fp->digests[fp->n_distinct++] = digests[i];
 	}
+	mb_fingerprint_seal(fp);
 	return 0;
 }
 
@@ -165,25 +197,43 @@ void mb_fingerprint_self_sharing(const struct mb_fingerprint *fp, uint64_t zero_
 	};
 }
 
+/* What both have, without a branch on what nobody can foresee. */
+static uint32_t count_both(const struct mb_fingerprint *a, const struct mb_fingerprint *b)
+{
+	uint32_t i = 0, j = 0, both = 0;
+
+	while (i < a->n_distinct && j < b->n_distinct) {
+		uint64_t x = a->digests[i], y = b->digests[j];
+
+		both += x == y;
+		i += x <= y;
+		j += y <= x;
+	}
+	return both;
+}
+
+/* Sum of min(copies) - 1: only what has two or more in both counts. */
+static uint64_t count_more_in_both(const struct mb_fingerprint *a, const struct mb_fingerprint *b)
+{
+	uint32_t i = 0, j = 0;
+	uint64_t more = 0;
+
+	while (i < a->n_multi && j < b->n_multi) {
+		uint64_t x = a->digests[a->multi[i].rank], y = b->digests[b->multi[j].rank];
+
+		if (x == y)
+			more += MB_MIN(a->multi[i].copies, b->multi[j].copies) - 1;
+		i += x <= y;
+		j += y <= x;
+	}
+	return more;
+}
+
 void mb_fingerprint_pair_sharing(const struct mb_fingerprint *a, const struct mb_fingerprint *b,
 				 struct mb_pair_sharing *ret)
 {
-	uint32_t i = 0, j = 0, at_a = 0, at_b = 0;
-
-	*ret = (struct mb_pair_sharing){ 0 };
-	while (i < a->n_distinct && j < b->n_distinct) {
-		if (a->digests[i] < b->digests[j]) {
-			i++;
-		} else if (a->digests[i] > b->digests[j]) {
-			j++;
-		} else {
-			uint32_t ca = mb_fingerprint_copies(a, &at_a, i++);
-			uint32_t cb = mb_fingerprint_copies(b, &at_b, j++);
-
-			ret->inter++;
-			ret->overlap += MB_MIN(ca, cb);
-		}
-	}
+	*ret = (struct mb_pair_sharing){ .inter = count_both(a, b) };
+	ret->overlap = ret->inter + count_more_in_both(a, b);
 	ret->distinct_union = (uint64_t)a->n_distinct + b->n_distinct - ret->inter;
 	ret->saving = a->n_pages + b->n_pages - ret->distinct_union;
 	ret->gained = b->n_pages - ret->overlap;

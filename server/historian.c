@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "server/historian.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +159,8 @@ static void *work(void *arg)
 
 		if (keep(h, &err) < 0 || forget(h, &err) < 0)
 			h->config.warn(h->config.ctx, err.text);
+		/* Or the busiest minute of all would be held for ever. */
+		malloc_trim(0);
 	}
 	return NULL;
 }

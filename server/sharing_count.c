@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proto/base/cleanup.h"
+#include "server/groups_parallel.h"
 #include "server/recount.h"
 #include "server/sharing_inside.h"
 
@@ -95,7 +96,7 @@ static int count_anew(const struct mb_counting *c, const struct mb_comparable *s
 		lists[i] = l.list;
 		keep[i] = l.keep;
 	}
-	r = mb_groups_compute_kept(f->ret, lists, keep, set->n, 0, UINT64_MAX, err);
+	r = mb_groups_compute_parallel(f->ret, lists, keep, set->n, 0, UINT64_MAX, 0, err);
 	if (r == 0 && f->inter)
 		mb_groups_matrix(f->ret, set->n, f->inter);
 	return r;

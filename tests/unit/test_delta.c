@@ -255,6 +255,14 @@ static void test_contradictions(void **state)
 	begin(&t);
 	t.d.n_removed = 4;
 	expect(&t, EBADMSG, "more digests than");
+	/* There is room for one to spare. */
+	begin(&t);
+	t.d.removed[t.d.n_removed++] = 0;
+	expect(&t, EBADMSG, "out of order");
+	begin(&t);
+	t.d.removed[0] = 2;
+	t.d.removed[t.d.n_removed++] = 2;
+	expect(&t, EBADMSG, "out of order");
 }
 
 /* --- real traces ------------------------------------------------------------------------------ */

@@ -77,6 +77,50 @@ static void test_counts(void **state)
 	}
 }
 
+static void test_sealed_as_pushed(void **state)
+{
+	struct rng rng = { 4 };
+
+	(void)state;
+	for (unsigned int i = 0; i < 50; i++) {
+		struct mb_fingerprint pushed, sealed;
+		struct mb_err err = { 0 };
+		uint32_t cursor = 0;
+
+		random_fingerprint(&rng, rng_below(&rng, 300), i % 2 ? 50 : 0, &pushed);
+		assert_ok(mb_fingerprint_init(&sealed, pushed.n_distinct, pushed.n_multi, &err),
+			  &err);
+		for (uint32_t r = 0; r < pushed.n_distinct; r++)
+			mb_fingerprint_push(&sealed, pushed.digests[r],
+					    mb_fingerprint_copies(&pushed, &cursor, r));
+		assert_fingerprint_equal(&pushed, &sealed);
+		sealed.n_pages = sealed.hash.lo = sealed.hash.hi = 0;
+		mb_fingerprint_seal(&sealed);
+		assert_fingerprint_equal(&pushed, &sealed);
+		mb_fingerprint_deinit(&pushed);
+		mb_fingerprint_deinit(&sealed);
+	}
+}
+
+/* Few sizes, and little more than is needed. */
+static void test_room(void **state)
+{
+	size_t sizes = 0, before = 0;
+
+	(void)state;
+	for (uint32_t n = 1000; n < 64000; n++) {
+		size_t need = 8 * (size_t)n, bytes;
+		struct mb_fingerprint fp = { .n_distinct = n };
+
+		bytes = mb_fingerprint_bytes(&fp);
+		assert_true(bytes >= need);
+		assert_true(bytes <= need + need / 16 + 200);
+		sizes += bytes != before;
+		before = bytes;
+	}
+	assert_true(sizes <= 6 * 16 + 1);
+}
+
 static void test_limits(void **state)
 {
 	struct mb_fingerprint fp;
@@ -217,9 +261,14 @@ static void test_the_reports_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sort),	     cmocka_unit_test(test_counts),
-		cmocka_unit_test(test_limits),	     cmocka_unit_test(test_self_sharing),
-		cmocka_unit_test(test_pair_sharing), cmocka_unit_test(test_the_reports_table),
+		cmocka_unit_test(test_sort),
+		cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_sealed_as_pushed),
+		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_self_sharing),
+		cmocka_unit_test(test_pair_sharing),
+		cmocka_unit_test(test_the_reports_table),
 	};
 
 	return cmocka_run_group_tests_name("fingerprint", tests, NULL, NULL);

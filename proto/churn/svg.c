@@ -8,7 +8,7 @@
 #include "proto/churn/put.h"
 
 /* Of the drawing, in its own units. */
-enum { WIDTH = 640, HEIGHT = 220, LEFT = 62, RIGHT = 10, TOP = 10, BOTTOM = 34, POINTS_MAX = 160 };
+enum { WIDTH = 640, HEIGHT = 220, LEFT = 62, RIGHT = 10, TOP = 18, BOTTOM = 34, POINTS_MAX = 160 };
 
 struct points {
 	size_t n;

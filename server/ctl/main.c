@@ -21,6 +21,7 @@ int main(int argc, char **argv)
 		{ "history", "sharing and churn of one VM, epoch by epoch", mb_ctl_history },
 		{ "analyze", "what traces share, and what their deltas weigh (no server)",
 		  mb_ctl_analyze },
+		{ "diff", "what changed between two epochs of traces (no server)", mb_ctl_diff },
 		{ "simulate", "a planner against a scenario: arrivals, churn (no server)",
 		  mb_ctl_simulate },
 		{ "pki", "a small CA: certificates for server and agents", mb_ctl_pki },

@@ -32,6 +32,7 @@ int mb_render_share(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_simulate(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_who(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_history(const json_t *root, FILE *to, struct mb_err *err);
+int mb_render_diff(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_executions(const json_t *root, FILE *to, struct mb_err *err);
 /* What became of a plan, below it; nothing when it was not carried out. */
 void mb_render_execution(const json_t *root, FILE *to);

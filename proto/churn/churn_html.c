@@ -242,6 +242,39 @@ static void put_gate(struct mb_buf *to, const json_t *gate)
 	mb_put(to, "</ul>\n");
 }
 
+/* What a server has kept of each VM. */
+static void put_history(struct mb_buf *to, const json_t *history)
+{
+	const json_t *h;
+	size_t i;
+
+	if (!json_is_array(history))
+		return;
+	mb_put(to, "<h2>VMs</h2>\n<div class=\"scroll\"><table>\n<tr><th>VM</th>"
+		   "<th class=\"left\">host</th><th>epochs</th><th>pages</th>"
+		   "<th>changed an epoch</th><th>a second</th><th>sharable with other VMs</th>"
+		   "<th>at first</th><th>least</th></tr>\n");
+	json_array_foreach(history, i, h)
+	{
+		const json_t *inter = json_object_get(h, "inter");
+
+		mb_put(to, "<tr><td>");
+		mb_put_escaped(to, text_of(h, "vm", "-"));
+		mb_put(to, "</td><td class=\"left\">");
+		mb_put_escaped(to, text_of(h, "host", "-"));
+		mb_put(to, "</td>");
+		put_cell(to, h, "epochs", 0);
+		put_cell(to, h, "pages", 0);
+		put_cell(to, h, "changed", 1);
+		put_cell(to, h, "changed_per_s", 1);
+		put_cell(to, inter, "last", 0);
+		put_cell(to, inter, "first", 0);
+		put_cell(to, inter, "least", 0);
+		mb_put(to, "</tr>\n");
+	}
+	mb_put(to, "</table></div>\n");
+}
+
 static void put_run(struct mb_buf *to, const json_t *root, const json_t *run, size_t i, size_t n)
 {
 	const json_t *summary = json_object_get(run, "summary");
@@ -299,6 +332,7 @@ void mb_churn_html(const json_t *root, struct mb_buf *to)
 
 	put_head(to, root);
 	put_gate(to, json_object_get(root, "gate"));
+	put_history(to, json_object_get(root, "history"));
 	json_array_foreach(runs, i, run) put_run(to, root, run, i, json_array_size(runs));
 	put_metrics(to, root);
 	mb_put(to, "<p class=\"dim\">A page is 4096 bytes. Dirtied: pages whose content is another "

@@ -146,12 +146,14 @@ static void put_who(struct mb_buf *to, const json_t *run)
 	}
 }
 
-static void put_run(struct mb_buf *to, const json_t *run, size_t i, size_t n)
+static void put_run(struct mb_buf *to, const json_t *run, size_t i, size_t n, bool of_server)
 {
 	const json_t *summary = json_object_get(run, "summary");
 
 	if (n > 1)
 		mb_put(to, "Run %zu of %zu\n", i + 1, n);
+	else if (of_server)
+		mb_put(to, "By contents, the last epochs\n");
 	mb_put(to, "  %lld epochs in ",
 	       (long long)json_integer_value(json_object_get(summary, "epochs")));
 	put_seconds(to, mb_json_number(summary, "duration_s"));
@@ -178,6 +180,48 @@ static void put_run(struct mb_buf *to, const json_t *run, size_t i, size_t n)
 	put_kind(to, summary, "reference", "the reference");
 	put_classes(to, summary);
 	put_who(to, run);
+}
+
+static void put_column(struct mb_buf *to, const json_t *o, const char *key, int digits)
+{
+	double v = mb_json_number(o, key);
+
+	if (isnan(v))
+		mb_put(to, " %10s", "-");
+	else
+		mb_put(to, " %10.*f", digits, v);
+}
+
+/* What a server has kept of each VM. */
+static void put_history(struct mb_buf *to, const json_t *history)
+{
+	const json_t *h;
+	size_t i;
+
+	if (!json_is_array(history))
+		return;
+	mb_put(to, "  %-20s %8s %8s %10s %10s %10s %10s %10s %10s\n", "VM", "epochs", "minutes",
+	       "pages", "changed", "a second", "inter", "at first", "least");
+	json_array_foreach(history, i, h)
+	{
+		const json_t *inter = json_object_get(h, "inter");
+		size_t before = to->len;
+
+		mb_put(to, "  ");
+		put_name(to, text_of(h, "vm", "-"));
+		mb_put(to, "%*s", (int)(before + 22 > to->len ? before + 22 - to->len : 1), "");
+		mb_put(to, " %8.0f %8.1f", mb_json_number(h, "epochs"),
+		       mb_json_number(h, "duration_s") / 60);
+		put_column(to, h, "pages", 0);
+		put_column(to, h, "changed", 1);
+		put_column(to, h, "changed_per_s", 1);
+		put_column(to, inter, "last", 0);
+		put_column(to, inter, "first", 0);
+		put_column(to, inter, "least", 0);
+		mb_put(to, "\n");
+	}
+	mb_put(to, "  changed: pages an epoch; inter: digests that other VMs have, too: the last "
+		   "time the matrix was\n  computed, the first time, and the least\n");
 }
 
 static void put_metrics(struct mb_buf *to, const json_t *root)
@@ -222,7 +266,9 @@ void mb_churn_text(const json_t *root, struct mb_buf *to)
 	mb_put(to, "; pages followed by %s; tracker ", text_of(root, "by", "-"));
 	put_name(to, text_of(root, "tracker", "-"));
 	mb_put(to, ")\n");
-	json_array_foreach(runs, i, run) put_run(to, run, i, json_array_size(runs));
+	put_history(to, json_object_get(root, "history"));
+	json_array_foreach(runs, i, run) put_run(to, run, i, json_array_size(runs),
+						 json_is_array(json_object_get(root, "history")));
 	if (json_array_size(runs) > 1)
 		put_metrics(to, root);
 	put_gate(to, json_object_get(root, "gate"));

@@ -67,6 +67,21 @@ static int on_progress(void *ctx, double done, struct mb_err *err)
 	return run->ticker->stop ? mb_fail(err, EINTR, "stopped in the middle of an epoch") : 0;
 }
 
+/* The command's own memory goes with it: that is how such a run ends. */
+static bool went_with_command(struct run *run, int r)
+{
+	return r == -ESRCH && run->own && mb_workload_ended(&run->workload, PATIENCE_MS);
+}
+
+static int fail_too_soon(uint64_t epochs, struct mb_err *err)
+{
+	return mb_fail(err, ENODATA,
+		       "%" PRIu64
+		       " epochs were taken, and 2 are needed to see a change: the command "
+		       "ended too soon (a shorter --interval, or --asks)",
+		       epochs);
+}
+
 static int start(struct run *run, int *ret_exit_code, struct mb_err *err)
 {
 	const struct mb_churn_plan *p = run->plan;
@@ -79,6 +94,8 @@ static int start(struct run *run, int *ret_exit_code, struct mb_err *err)
 		return r;
 	*ret_exit_code = MB_EXIT_MEASURING;
 	r = open_source(run, err);
+	if (went_with_command(run, r))
+		return fail_too_soon(0, err);
 	if (r < 0)
 		return r;
 	run->agent.pass.progress = on_progress;
@@ -194,12 +211,6 @@ static bool wait_for_epoch(struct run *run)
 	}
 }
 
-/* The command's own memory goes with it: that is how such a run ends. */
-static bool went_with_command(struct run *run, int r)
-{
-	return r == -ESRCH && run->own && mb_workload_ended(&run->workload, PATIENCE_MS);
-}
-
 static int measure(struct run *run, struct mb_err *err)
 {
 	for (;;) {
@@ -250,13 +261,12 @@ static int finish(struct run *run, struct mb_churn_result *ret, struct mb_err *e
 	}
 	if (run->log.sums.rows < 2) {
 		json_decref(code);
-		return mb_fail(err, ENODATA,
-			       "%" PRIu64 " epochs were taken, and 2 are needed to see a change%s",
-			       run->log.sums.rows,
-			       w->pid && !run->ended_by_us ?
-				       ": the command ended too soon (a shorter --interval, or "
-				       "--asks)" :
-				       "");
+		return w->pid && !run->ended_by_us ?
+			       fail_too_soon(run->log.sums.rows, err) :
+			       mb_fail(err, ENODATA,
+				       "%" PRIu64 " epochs were taken, and 2 are needed to see a "
+				       "change",
+				       run->log.sums.rows);
 	}
 	ret->run = mb_churn_log_take(&run->log);
 	if (!ret->run || json_object_set_new(ret->run, "exit_code", code) < 0)

@@ -60,6 +60,31 @@ static int add_metric(struct mb_reports *r, const char *name, struct mb_err *err
 	return 0;
 }
 
+static int check_name(struct mb_reports *r, const char *name, struct mb_err *err)
+{
+	if (!*name || strlen(name) > MB_BENCH_NAME_MAX)
+		return mb_fail(err, EINVAL, "--name: 1 to %d bytes", MB_BENCH_NAME_MAX);
+	r->name = name;
+	return 0;
+}
+
+static int parse_limit(struct mb_reports *r, const char *text, struct mb_err *err)
+{
+	int code = mb_gate_parse_limit(text, &r->gate.limit, err);
+
+	r->has_limit = true;
+	return code < 0 ? mb_fail_in(err, code, "--fail-above") : 0;
+}
+
+static int check_all(struct mb_reports *r, struct mb_err *err)
+{
+	if (r->has_limit != (r->baseline != NULL))
+		return mb_fail(err, EINVAL, "--baseline and --fail-above go together");
+	if (r->gate.n_metrics && !r->baseline)
+		return mb_fail(err, EINVAL, "--metric goes with --baseline");
+	return r->gate.n_metrics ? 0 : add_metric(r, "dirtied", err);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct mb_reports *r = state->input;
@@ -68,9 +93,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case OPT_NAME:
-		if (!*arg || strlen(arg) > MB_BENCH_NAME_MAX)
-			argp_error(state, "--name: 1 to %d bytes", MB_BENCH_NAME_MAX);
-		r->name = arg;
+		code = check_name(r, arg, &err);
 		break;
 	case OPT_GITHUB:
 		r->github = arg;
@@ -85,27 +108,20 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		r->baseline = arg;
 		break;
 	case OPT_FAIL_ABOVE:
-		code = mb_gate_parse_limit(arg, &r->gate.limit, &err);
-		if (code < 0)
-			argp_error(state, "--fail-above: %s", err.text);
-		r->has_limit = true;
+		code = parse_limit(r, arg, &err);
 		break;
 	case OPT_METRIC:
-		if (add_metric(r, arg, &err) < 0)
-			argp_error(state, "%s", err.text);
+		code = add_metric(r, arg, &err);
 		break;
 	case ARGP_KEY_END:
-		if (r->has_limit != (r->baseline != NULL))
-			argp_error(state, "--baseline and --fail-above go together");
-		if (r->gate.n_metrics && !r->baseline)
-			argp_error(state, "--metric goes with --baseline");
-		if (!r->gate.n_metrics)
-			add_metric(r, "dirtied", NULL);
+		code = check_all(r, &err);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
-	return 0;
+	if (code < 0)
+		argp_error(state, "%s", err.text);
+	return -code;
 }
 
 static error_t parse_churn(int key, char *arg, struct argp_state *state)

@@ -5,6 +5,7 @@
 #include "proto/churn/churn_report.h"
 #include "proto/churn/put.h"
 #include "proto/page.h"
+#include "proto/who.h"
 
 static const char *const columns[] = {
 	"epoch", "at_s", "pages",  "distinct", "zero",		 "dirtied",	 "changed",
@@ -13,6 +14,14 @@ static const char *const columns[] = {
 static const char *const kinds[] = { "self", "reference" };
 static const char *const of_kind[] = { "digests", "pages", "before", "kept", "survivors" };
 static const char *const of_class[] = { "pages", "changed", "came", "went" };
+
+/* "frames_copy_on_write" */
+static void put_kind(struct mb_buf *to, unsigned int kind)
+{
+	mb_put(to, ",frames_");
+	for (const char *p = mb_who_kind_name(kind); *p; p++)
+		mb_buf_put_u8(to, *p == ' ' ? '_' : (uint8_t)*p);
+}
 
 static void put_heads(const json_t *windows, struct mb_buf *to)
 {
@@ -31,6 +40,8 @@ static void put_heads(const json_t *windows, struct mb_buf *to)
 	for (unsigned int c = 0; c < MB_CLASS_END; c++)
 		for (size_t i = 0; i < MB_ARRAY_LEN(of_class); i++)
 			mb_put(to, ",%s_%s", mb_class_name(c), of_class[i]);
+	for (unsigned int k = 0; k < MB_WHO_KINDS; k++)
+		put_kind(to, k);
 	mb_put(to, "\n");
 }
 
@@ -63,6 +74,8 @@ static void put_row(size_t run, const json_t *row, size_t n_windows, struct mb_b
 		for (size_t i = 0; i < MB_ARRAY_LEN(of_class); i++)
 			put_cell(to, json_object_get(json_object_get(classes, mb_class_name(c)),
 						     of_class[i]));
+	for (unsigned int k = 0; k < MB_WHO_KINDS; k++)
+		put_cell(to, json_object_get(json_object_get(row, "kinds"), mb_who_kind_name(k)));
 	mb_put(to, "\n");
 }
 

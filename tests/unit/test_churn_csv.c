@@ -56,6 +56,9 @@ static void test_report(void **state)
 	is_cell(&text, 2, "file_changed", "1");
 	is_cell(&text, 3, "file_changed", ""); /* that class was not there */
 	is_cell(&text, 1, "buffer_went", "");
+	is_cell(&text, 2, "frames_copy_on_write", "2");
+	is_cell(&text, 3, "frames_copy_on_write", "");
+	is_cell(&text, 3, "frames_rewrite", "12");
 }
 
 int main(void)

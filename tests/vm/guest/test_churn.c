@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * `mbagent churn` of a whole guest, with the tracker by BPF: what a workload dirties is in its epochs by class,
- * by kind of event and by process.
+ * `mbagent churn` of a whole guest, with the tracker by BPF: what a workload dirties is in its epochs
+ * by class, by kind of event and by process.
  */
 #include <jansson.h>
 #include <stdio.h>

@@ -45,13 +45,13 @@ ALL_LDFLAGS := -pthread $(LDFLAGS_$(MODE)) $(if $(filter 1,$(STATIC)),-static) $
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
 libs = $(shell $(PKG_CONFIG) $(if $(filter 1,$(STATIC)),--static) --libs $(1) 2>/dev/null)
-PROTO_LIBS = $(call libs,libprotobuf-c libzstd libxxhash libsodium)
+PROTO_LIBS = $(call libs,libprotobuf-c libzstd libxxhash libsodium jansson) -lm
 AGENT_LIBS = $(PROTO_LIBS) $(call libs,libbpf libelf jansson libcap openssl)
 SERVER_LIBS = $(PROTO_LIBS) $(call libs,sqlite3 libevent libevent_pthreads libevent_openssl \
 		libmicrohttpd gnutls jansson openssl libseccomp) -lm
 CTL_LIBS = $(SERVER_LIBS) $(call libs,libcurl)
 
-PROTO_SRC := $(wildcard proto/*.c proto/base/*.c)
+PROTO_SRC := $(wildcard proto/*.c proto/base/*.c proto/churn/*.c)
 AGENT_SRC := $(filter-out agent/main.c,$(wildcard agent/*.c))
 SERVER_SRC := $(filter-out server/main.c,$(wildcard server/*.c server/plan/*.c))
 CTL_SRC := $(filter-out server/ctl/main.c,$(wildcard server/ctl/*.c))

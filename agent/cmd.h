@@ -8,5 +8,6 @@ int mb_cmd_scan(int argc, char **argv);
 int mb_cmd_record(int argc, char **argv);
 int mb_cmd_check(int argc, char **argv);
 int mb_cmd_dirty(int argc, char **argv);
+int mb_cmd_churn(int argc, char **argv);
 
 #endif

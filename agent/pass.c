@@ -184,16 +184,11 @@ static int count_churn_by_content(struct mb_pass *p, const struct mb_fingerprint
 				  uint64_t *ret_changed, struct mb_err *err)
 {
 	struct mb_pair_sharing s;
-	int r;
 
 	mb_fingerprint_pair_sharing(&p->last, now, &s);
 	*ret_changed = s.gained;
 	mb_fingerprint_deinit(&p->last);
-	r = mb_fingerprint_init(&p->last, now->n_distinct, now->n_multi, err);
-	for (uint32_t rank = 0, at = 0; r == 0 && rank < now->n_distinct; rank++)
-		mb_fingerprint_push(&p->last, now->digests[rank],
-				    mb_fingerprint_copies(now, &at, rank));
-	return r;
+	return mb_fingerprint_copy(now, &p->last, err);
 }
 
 /* --- what to read ----------------------------------------------------------------------------- */

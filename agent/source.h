@@ -42,6 +42,7 @@ struct mb_source_info {
 	 */
 	struct mb_identity identity;
 	char vm[128]; /* a recorded trace's VM name, or "" */
+	uint64_t taken_unix_ns; /* when the epoch begun last was recorded; 0: it is read now */
 };
 
 struct mb_source_options {

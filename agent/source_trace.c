@@ -159,6 +159,7 @@ static int next_epoch(struct trace *t, struct mb_err *err)
 	for (;;) {
 		/* None is open after one that failed: it fails again. */
 		r = t->trace ? mb_trace_next(t->trace, &t->pages, &t->n, &epoch, err) : -ENODATA;
+		t->info.taken_unix_ns = r == 0 ? epoch.pass.taken_unix_ns : 0;
 		if (r != -ENODATA)
 			break;
 		if (t->n_opened == t->files.n)

@@ -78,6 +78,24 @@ void mb_fingerprint_trim(struct mb_fingerprint *fp)
 		fp->multi = p;
 }
 
+int mb_fingerprint_copy(const struct mb_fingerprint *fp, struct mb_fingerprint *ret,
+			struct mb_err *err)
+{
+	int r = mb_fingerprint_init(ret, fp->n_distinct, fp->n_multi, err);
+
+	if (r < 0)
+		return r;
+	if (fp->n_distinct)
+		memcpy(ret->digests, fp->digests, fp->n_distinct * sizeof(*fp->digests));
+	if (fp->n_multi)
+		memcpy(ret->multi, fp->multi, fp->n_multi * sizeof(*fp->multi));
+	ret->n_distinct = fp->n_distinct;
+	ret->n_multi = fp->n_multi;
+	ret->n_pages = fp->n_pages;
+	ret->hash = fp->hash;
+	return 0;
+}
+
 size_t mb_fingerprint_bytes(const struct mb_fingerprint *fp)
 {
 	return sizeof(*fp) + room_bytes(fp->n_distinct, sizeof(*fp->digests)) +

@@ -49,6 +49,8 @@ void mb_fingerprint_push(struct mb_fingerprint *fp, uint64_t digest, uint32_t co
 void mb_fingerprint_seal(struct mb_fingerprint *fp);
 /* Gives back the room that was not used. */
 void mb_fingerprint_trim(struct mb_fingerprint *fp);
+int mb_fingerprint_copy(const struct mb_fingerprint *fp, struct mb_fingerprint *ret,
+			struct mb_err *err);
 
 /* Copies of one digest, 0 if it has none. O(log n). */
 uint32_t mb_fingerprint_find(const struct mb_fingerprint *fp, uint64_t digest);

@@ -10,6 +10,7 @@
 #include "proto/base/version.h"
 #include "server/api_wish.h"
 #include "server/ask.h"
+#include "server/churn_answer.h"
 #include "server/estimate.h"
 #include "server/executions.h"
 #include "server/lost_sharing.h"
@@ -408,6 +409,61 @@ static int history(struct mb_api *api, const struct mb_scene *s, mb_api_query qu
 	return r < 0 || !who ? r : history_who(api, vm, (uint32_t)limit, *ret, err);
 }
 
+/* --- /v1/churn -------------------------------------------------------------------------------- */
+
+static const struct mb_vm *find_vm(const struct mb_scene *s, const char *name)
+{
+	for (uint32_t i = 0; i < s->view->fleet.n; i++)
+		if (strcmp(s->view->fleet.vms[i].name, name) == 0)
+			return &s->view->fleet.vms[i];
+	return NULL;
+}
+
+static bool has_host(const struct mb_scene *s, const char *name)
+{
+	for (uint32_t i = 0; i < s->fleet.view.n_hosts; i++)
+		if (strcmp(s->fleet.hosts[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* `of`: a VM, or else a host, or else "fleet". */
+static int churn(struct mb_api *api, const struct mb_scene *s, mb_api_query query, void *ctx,
+		 json_t **ret, struct mb_err *err)
+{
+	mb_autofree const struct mb_vm **vms = calloc(s->view->fleet.n + 1, sizeof(*vms));
+	mb_autofree const char **hosts = calloc(s->view->fleet.n + 1, sizeof(*hosts));
+	const char *of = query(ctx, "of") ? query(ctx, "of") : "fleet";
+	struct mb_churn_question q = { .vms = vms, .hosts = hosts, .since_unix_ns = mb_unix_ns() };
+	const struct mb_vm *vm = find_vm(s, of);
+	bool host = !vm && has_host(s, of);
+	uint64_t since_s = 3600;
+	char name[MB_NAME_MAX + 16];
+	int r = get_number(query, ctx, "since_s", 10 * 366 * 86400ull, &since_s, err);
+
+	if (r < 0)
+		return r;
+	if (!vms || !hosts)
+		return mb_fail_mem(err, "an answer");
+	if (!vm && !host && strcmp(of, "fleet") != 0)
+		return mb_fail(err, ENOENT, "no VM and no host \"%.128s\"", of);
+	for (uint32_t i = 0; i < s->view->fleet.n; i++) {
+		uint32_t on = s->fleet.vms[i].host;
+		const char *where = on == MB_NOWHERE ? NULL : s->fleet.hosts[on].name;
+
+		if (vm ? vm != &s->view->fleet.vms[i] :
+			 host && (!where || strcmp(where, of) != 0))
+			continue;
+		vms[q.n] = &s->view->fleet.vms[i];
+		hosts[q.n++] = where;
+	}
+	snprintf(name, sizeof(name), "%s%s", vm ? "VM " : host ? "host " : "", of);
+	q.name = name;
+	q.contents = vm;
+	q.since_unix_ns -= MB_MIN(q.since_unix_ns, since_s * 1000000000);
+	return mb_churn_answer(api->store, &q, ret, err);
+}
+
 /* --- /v1/executions --------------------------------------------------------------------------- */
 
 static int executions(struct mb_api *api, mb_api_query query, void *ctx, json_t **ret,
@@ -460,6 +516,9 @@ int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *c
 	} else if (strcmp(path, "/v1/history") == 0) {
 		r = mb_scene_open(api, query, ctx, &s, err);
 		r = r < 0 ? r : history(api, &s, query, ctx, ret_json, err);
+	} else if (strcmp(path, "/v1/churn") == 0) {
+		r = mb_scene_open(api, query, ctx, &s, err);
+		r = r < 0 ? r : churn(api, &s, query, ctx, ret_json, err);
 	} else if (strncmp(path, "/v1/", 4) == 0 && mb_ask_knows(path + 4)) {
 		r = mb_scene_open(api, query, ctx, &s, err);
 		r = r < 0 ? r : ask(api, &s, path + 4, query, ctx, false, ret_json, err);
@@ -468,7 +527,8 @@ int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *c
 	} else {
 		r = mb_fail(err, ENOENT,
 			    "no %.100s (/v1/status, /v1/share, /v1/plan, /v1/history, /v1/place, "
-			    "/v1/drain, /v1/consolidate, /v1/hotspot, /v1/whatif, /v1/executions)",
+			    "/v1/drain, /v1/consolidate, /v1/hotspot, /v1/whatif, /v1/churn, "
+			    "/v1/executions)",
 			    path);
 	}
 	if (r == 0 && !*ret_json)

@@ -5,7 +5,6 @@
 #include <math.h>
 
 #include "proto/base/cleanup.h"
-#include "proto/frame.h"
 
 static uint64_t column_u64(sqlite3_stmt *st, int at)
 {
@@ -65,28 +64,6 @@ static int column_vm(sqlite3_stmt *st, struct mb_vm *vm, struct mb_multiset_hash
 	return mb_identity_check(&vm->identity, err);
 }
 
-/* One stored frame onto the fingerprint so far. */
-static int replay(struct mb_slice frame, uint32_t bits, struct mb_buf *raw,
-		  struct mb_fingerprint *fp, struct mb_err *err)
-{
-	mb_cleanup(mb_delta_deinit) struct mb_delta delta = { 0 };
-	mb_cleanup(mb_msg_deinit) struct mb_msg msg = { 0 };
-	struct mb_fingerprint next;
-	int r;
-
-	if ((r = mb_frame_take(&frame, MB_FRAME_RAW_MAX, raw, err)) < 0 ||
-	    (r = mb_msg_unpack(mb_buf_slice(raw), &msg, err)) < 0)
-		return r;
-	if (msg.type != MB_MSG_DELTA)
-		return mb_fail(err, EBADMSG, "a %s message", mb_msg_type_name(msg.type));
-	if ((r = mb_delta_decode(&msg.delta.fields, bits, &delta, err)) < 0 ||
-	    (r = mb_delta_apply(fp, &delta, &next, err)) < 0)
-		return r;
-	mb_fingerprint_deinit(fp);
-	*fp = next;
-	return 0;
-}
-
 int mb_sql_load_frames(struct mb_store *s, struct mb_vm *vm, struct mb_fingerprint *ret,
 		       struct mb_err *err)
 {
@@ -96,6 +73,7 @@ int mb_sql_load_frames(struct mb_store *s, struct mb_vm *vm, struct mb_fingerpri
 
 	sqlite3_bind_int64(st, 1, vm->id);
 	while ((step = sqlite3_step(st)) == SQLITE_ROW) {
+		mb_cleanup(mb_msg_deinit) struct mb_msg msg = { 0 };
 		struct mb_slice frame = { sqlite3_column_blob(st, 1),
 					  (size_t)sqlite3_column_bytes(st, 1) };
 
@@ -104,7 +82,7 @@ int mb_sql_load_frames(struct mb_store *s, struct mb_vm *vm, struct mb_fingerpri
 			vm->log_bytes += frame.len;
 		else
 			vm->snapshot_bytes = frame.len;
-		r = replay(frame, vm->identity.bits, &raw, ret, err);
+		r = mb_store_apply(frame, vm->identity.bits, &raw, &msg, ret, err);
 		if (r < 0)
 			return mb_fail_in(err, r, "its frame %" PRIu64, vm->log_seq);
 	}

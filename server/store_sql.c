@@ -84,6 +84,33 @@ static const char *const sql[SQL_END] = {
 		"  (SELECT acked_unix_ns FROM history WHERE vm=?1 ORDER BY rowid DESC LIMIT ?2)"
 		" GROUP BY process, cgroup ORDER BY process = '', sum(frames) DESC, process, "
 		"cgroup",
+	/*
+	 * A snapshot that follows nothing tells of no change: the first delta of a boot, or one for
+	 * a server that held nothing.
+	 */
+	[SQL_SUM_HISTORY] =
+		"SELECT count(*), coalesce(min(at_unix_ns), 0), coalesce(max(at_unix_ns), 0),"
+		" avg(pages), avg(distinct_pages), avg(zero),"
+		" coalesce(sum(epochs) FILTER (WHERE based), 0),"
+		" coalesce(sum(changed) FILTER (WHERE based), 0),"
+		" coalesce(sum(added) FILTER (WHERE based), 0),"
+		" coalesce(sum(removed) FILTER (WHERE based), 0)"
+		" FROM (SELECT *, epoch > max(epochs, 1) AND (added <> pages OR removed <> 0)"
+		"  AS based FROM history WHERE vm=?1 AND at_unix_ns>=?2)",
+	[SQL_SUM_SHARING] =
+		"SELECT count(*), avg(inter), min(inter), max(inter),"
+		" (SELECT inter FROM sharing WHERE vm=?1 AND acked_unix_ns>=?2"
+		"  ORDER BY rowid LIMIT 1),"
+		" (SELECT inter FROM sharing WHERE vm=?1 AND acked_unix_ns>=?2"
+		"  ORDER BY rowid DESC LIMIT 1)"
+		" FROM sharing WHERE vm=?1 AND acked_unix_ns>=?2",
+	[SQL_SUM_WHO] =
+		"SELECT process, cgroup, count(*), sum(unknown), sum(allocated), sum(freed),"
+		" sum(first_write), sum(copy_on_write), sum(rewrite), sum(cache_new),"
+		" sum(cache_write), sum(migrated), sum(truncated), sum(writeback), sum(exec)"
+		" FROM who WHERE vm=?1 AND acked_unix_ns>=?2"
+		" GROUP BY process, cgroup ORDER BY process = '', sum(frames) DESC, process, "
+		"cgroup",
 };
 
 int mb_sql_fail(struct mb_store *s, struct mb_err *err)

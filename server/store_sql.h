@@ -33,6 +33,9 @@ enum mb_sql {
 	SQL_SELECT_AUDIT,
 	SQL_NEWEST,
 	SQL_SELECT_WHO,
+	SQL_SUM_HISTORY,
+	SQL_SUM_SHARING,
+	SQL_SUM_WHO,
 	SQL_END
 };
 
@@ -62,6 +65,16 @@ int mb_sql_load_frames(struct mb_store *s, struct mb_vm *vm, struct mb_fingerpri
 /* store_who.c: inside a transaction, what the history row that was just put has of it. */
 int mb_store_put_who(struct mb_store *s, const struct mb_vm *vm, struct mb_slice who,
 		     struct mb_err *err);
+/* store_who.c: what one of the SQL_*_WHO gives; `bound` is its second parameter. */
+int mb_store_sum_who(struct mb_store *s, enum mb_sql which, sqlite3_int64 vm_id, uint64_t bound,
+		     int (*each)(void *ctx, const struct mb_who_row *row), void *ctx,
+		     uint64_t *ret_rows, struct mb_err *err);
+/*
+ * store_churn.c: one stored frame onto the fingerprint so far. *msg: what is in it, the caller's,
+ * also on error.
+ */
+int mb_store_apply(struct mb_slice frame, uint32_t bits, struct mb_buf *raw, struct mb_msg *msg,
+		   struct mb_fingerprint *fp, struct mb_err *err);
 /* -ENOENT: no such VM. */
 int mb_sql_find_vm(struct mb_store *s, const char *name, sqlite3_int64 *ret_id, struct mb_err *err);
 

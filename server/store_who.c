@@ -45,19 +45,16 @@ static void get_row(sqlite3_stmt *st, struct mb_who_row *ret)
 		ret->frames[k] = (uint64_t)sqlite3_column_int64(st, FIRST_KIND_GOT + k);
 }
 
-int mb_store_who(struct mb_store *s, const char *vm_name, uint32_t limit,
-		 int (*each)(void *ctx, const struct mb_who_row *row), void *ctx,
-		 uint64_t *ret_rows, struct mb_err *err)
+int mb_store_sum_who(struct mb_store *s, enum mb_sql which, sqlite3_int64 vm_id, uint64_t bound,
+		     int (*each)(void *ctx, const struct mb_who_row *row), void *ctx,
+		     uint64_t *ret_rows, struct mb_err *err)
 {
-	mb_cleanup(mb_sql_reset) sqlite3_stmt *st = mb_sql_get(s, SQL_SELECT_WHO);
-	sqlite3_int64 id;
-	int step = SQLITE_DONE, r = mb_sql_find_vm(s, vm_name, &id, err);
+	mb_cleanup(mb_sql_reset) sqlite3_stmt *st = mb_sql_get(s, which);
+	int step = SQLITE_DONE, r = 0;
 
 	*ret_rows = 0;
-	if (r < 0)
-		return r;
-	sqlite3_bind_int64(st, 1, id);
-	mb_sql_bind_u64(st, 2, limit);
+	sqlite3_bind_int64(st, 1, vm_id);
+	mb_sql_bind_u64(st, 2, bound);
 	while (r == 0 && (step = sqlite3_step(st)) == SQLITE_ROW) {
 		struct mb_who_row row;
 
@@ -69,4 +66,15 @@ int mb_store_who(struct mb_store *s, const char *vm_name, uint32_t limit,
 	if (r == 0 && step != SQLITE_DONE)
 		r = mb_sql_fail(s, err);
 	return r;
+}
+
+int mb_store_who(struct mb_store *s, const char *vm_name, uint32_t limit,
+		 int (*each)(void *ctx, const struct mb_who_row *row), void *ctx,
+		 uint64_t *ret_rows, struct mb_err *err)
+{
+	sqlite3_int64 id;
+	int r = mb_sql_find_vm(s, vm_name, &id, err);
+
+	*ret_rows = 0;
+	return r < 0 ? r : mb_store_sum_who(s, SQL_SELECT_WHO, id, limit, each, ctx, ret_rows, err);
 }

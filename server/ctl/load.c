@@ -185,18 +185,6 @@ int mb_load_trace(struct mb_loads *to, const char *path, bool only_last,
 	return r < 0 && !names_path(err->text, path) ? mb_fail_in(err, r, "%s", path) : r;
 }
 
-static int copy(const struct mb_fingerprint *from, struct mb_fingerprint *ret, struct mb_err *err)
-{
-	uint32_t cursor = 0;
-	int r = mb_fingerprint_init(ret, from->n_distinct, from->n_multi, err);
-
-	if (r < 0)
-		return r;
-	for (uint32_t i = 0; i < from->n_distinct; i++)
-		mb_fingerprint_push(ret, from->digests[i], mb_fingerprint_copies(from, &cursor, i));
-	return 0;
-}
-
 /* Keyed digests sort otherwise, and cut ones may fall together: built anew from all pages. */
 static int blind(const struct mb_fingerprint *from, const struct mb_digester *d,
 		 struct mb_fingerprint *ret, struct mb_err *err)
@@ -229,7 +217,7 @@ int mb_load_as_sent(const struct mb_loaded *from, uint32_t bits, struct mb_finge
 
 	if (id->keyed || (bits == 32 && id->bits == 32)) {
 		*ret_bits = id->bits;
-		return copy(&from->fingerprint, ret, err);
+		return mb_fingerprint_copy(&from->fingerprint, ret, err);
 	}
 	*ret_bits = bits;
 	if (bits == 32)

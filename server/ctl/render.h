@@ -32,6 +32,7 @@ int mb_render_share(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_simulate(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_who(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_history(const json_t *root, FILE *to, struct mb_err *err);
+int mb_render_diff(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_executions(const json_t *root, FILE *to, struct mb_err *err);
 /* A line for each trust domain that is on its way to another key; nothing when none is. */
 void mb_render_rotations(const json_t *root, FILE *to);

@@ -354,6 +354,43 @@ static void test_history(void **state)
 	scene_close(&s);
 }
 
+static void test_churn(void **state)
+{
+	struct scene s;
+	json_t *j;
+
+	(void)state;
+	scene_open(&s);
+	/* What is stored is of 1970. */
+	j = get(&s, "/v1/churn", "since_s\000316224000\0");
+	assert_string_equal(text_at(j, "name"), "fleet");
+	assert_int_equal(json_array_size(at(j, "history")), 5);
+	assert_int_equal(json_array_size(at(j, "runs")), 0);
+	assert_keys(at(j, "history.0"), "vm host deltas epochs duration_s pages distinct zero"
+					" changed changed_per_s added removed inter");
+	assert_int_equal(number_at(j, "history.0.deltas"), 0);
+	assert_true(json_is_null(at(j, "history.0.pages")));
+	json_decref(j);
+	j = get(&s, "/v1/churn", "of\0h1\0");
+	assert_string_equal(text_at(j, "name"), "host h1");
+	assert_int_equal(json_array_size(at(j, "history")), 2);
+	assert_string_equal(text_at(j, "history.0.vm"), "db1");
+	json_decref(j);
+	j = get(&s, "/v1/churn", "of\0web2\0");
+	assert_string_equal(text_at(j, "name"), "VM web2");
+	assert_string_equal(text_at(j, "history.0.host"), "h2");
+	/* One epoch tells of no change. */
+	assert_int_equal(json_array_size(at(j, "runs")), 0);
+	json_decref(j);
+	/* The fleet knows it, the store does not yet. */
+	j = get(&s, "/v1/churn", "of\0silent\0");
+	assert_int_equal(json_array_size(at(j, "history")), 1);
+	json_decref(j);
+	refused(&s, "/v1/churn", "of\0nobody\0", ENOENT, "no VM and no host \"nobody\"");
+	refused(&s, "/v1/churn", "since_s\000-1\0", EINVAL, "since_s");
+	scene_close(&s);
+}
+
 /* One more epoch of web1. */
 static void put_epoch(struct scene *s, uint64_t epoch, const struct mb_audit *audit,
 		      struct mb_slice who)
@@ -586,6 +623,7 @@ int main(void)
 		cmocka_unit_test(test_share),
 		cmocka_unit_test(test_plan),
 		cmocka_unit_test(test_history),
+		cmocka_unit_test(test_churn),
 		cmocka_unit_test(test_history_of_audits),
 		cmocka_unit_test(test_history_of_who),
 		cmocka_unit_test(test_many_names),

@@ -258,11 +258,30 @@ static void test_the_reports_table(void **state)
 		mb_fingerprint_deinit(&fp[i]);
 }
 
+static void test_copy(void **state)
+{
+	struct rng r = { .state = 5 };
+	struct mb_err err = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		struct mb_fingerprint a, b;
+
+		random_fingerprint(&r, (size_t)i * 50, 200, &a);
+		assert_ok(mb_fingerprint_copy(&a, &b, &err), &err);
+		assert_fingerprint_equal(&a, &b);
+		assert_ptr_not_equal(a.digests, b.digests);
+		mb_fingerprint_deinit(&a);
+		mb_fingerprint_deinit(&b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sort),
 		cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_sealed_as_pushed),
 		cmocka_unit_test(test_room),
 		cmocka_unit_test(test_limits),

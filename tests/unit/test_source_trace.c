@@ -30,7 +30,10 @@ static struct mb_source *open_trace(const char *a, const char *b)
 
 static void put_epoch(uint64_t epoch, uint64_t first_frame, size_t n, struct mb_buf *out)
 {
-	struct mb_trace_epoch e = { .epoch = epoch, .pass.tracker = "none", .pass.full = true };
+	struct mb_trace_epoch e = { .epoch = epoch,
+				    .pass = { .tracker = "none",
+					      .full = true,
+					      .taken_unix_ns = 7000 + epoch } };
 	struct mb_page pages[100];
 	struct mb_err err = { 0 };
 
@@ -146,9 +149,12 @@ static void test_zstd(void **state)
 
 static void assert_compact_epoch(struct mb_source *s, uint64_t epoch)
 {
+	struct mb_source_info info;
 	struct taken t;
 
 	take_epoch(s, NULL, 7, &t);
+	s->ops->describe(s, &info);
+	assert_int_equal(info.taken_unix_ns, 7000 + epoch);
 	assert_int_equal(t.n, 10 * epoch);
 	for (size_t i = 0; i < t.n; i++) {
 		assert_int_equal(t.pages[i].frame, 1000 * epoch + 2 * i);

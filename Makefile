@@ -221,6 +221,9 @@ CFLAGS_bpf_object := -DMB_BPF_DIR='"$(BUILD)/bpf"'
 $(BUILD)/agent/bpf_object.o: $(BPF)
 -include $(BPF:.o=.d)
 
+# The web page, which the server carries.
+$(BUILD)/server/web.o: $(wildcard server/web/*)
+
 # OpenSSL's macros cast const away; gcc does not look into those of system headers.
 CFLAGS_tls := $(if $(filter fuzz,$(MODE)),-Wno-cast-qual)
 CFLAGS_version := -DMB_VERSION='"$(VERSION)"'

@@ -14,6 +14,7 @@
 #include "server/access_log.h"
 #include "server/api_metrics.h"
 #include "server/socket_file.h"
+#include "server/web.h"
 
 enum { CONNECTIONS_MAX = 64, IDLE_S = 30, PEM_BYTES_MAX = 1 << 20, QUERY_TEXT_MAX = 299 };
 enum { CHAIN_MAX = 8 };
@@ -245,6 +246,24 @@ static enum MHD_Result answer_health(struct mb_http *h, struct MHD_Connection *c
 		      r < 0 ? reason(&err) : json_pack("{s:b}", "ok", 1), "GET");
 }
 
+static enum MHD_Result answer_file(struct MHD_Connection *c, const struct mb_web_file *f)
+{
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		f->content.len, (void *)(uintptr_t)f->content.data, MHD_RESPMEM_PERSISTENT);
+	enum MHD_Result r;
+
+	if (!response)
+		return MHD_NO;
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, f->type);
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
+	MHD_add_response_header(response, "Content-Security-Policy", MB_WEB_POLICY);
+	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+	MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
+	r = MHD_queue_response(c, MHD_HTTP_OK, response);
+	MHD_destroy_response(response);
+	return r;
+}
+
 /* Metrics wait for nobody's question. */
 static enum MHD_Result answer_metrics(struct mb_http *h, struct MHD_Connection *c)
 {
@@ -268,6 +287,7 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *u
 	const char *allow = post ? "GET" : "GET, POST";
 	struct mb_http *h = ctx;
 	struct mb_err err = { 0 };
+	struct mb_web_file file;
 	struct mb_caller caller;
 	unsigned int refused;
 	json_t *json = NULL;
@@ -292,6 +312,9 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *u
 	/* Who restarts servers that do not answer has no token, and learns nothing else. */
 	if (!post && (strcmp(url, "/healthz") == 0 || strcmp(url, "/readyz") == 0))
 		return answer_health(h, c, url);
+	/* It asks for the token itself, which it needs for all that it shows. */
+	if (!post && mb_web_find(url, &file))
+		return answer_file(c, &file);
 	find_caller(h, c, &caller);
 	refused = judge(&caller, method, url, &err);
 	if (refused && h->config.refusals)

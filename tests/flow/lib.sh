@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What flow tests have in common: a folder of their own, a server, processes that end with the test.
+# at_end(), where a test has one, is called at its end.
 # shellcheck disable=SC2034 # used by those who source this
 
 : "${BUILD:=build/release}"
@@ -10,6 +11,7 @@ pids=()
 
 end() {
 	local code=$? pid
+	! declare -F at_end >/dev/null || at_end
 	for pid in "${pids[@]}"; do
 		{ kill -9 "$pid" && wait "$pid"; } 2>/dev/null || true
 	done

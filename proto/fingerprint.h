@@ -45,7 +45,7 @@ int mb_fingerprint_from_digests(struct mb_fingerprint *fp, uint64_t *digests, si
 int mb_fingerprint_init(struct mb_fingerprint *fp, size_t n_distinct, size_t n_multi,
 			struct mb_err *err);
 void mb_fingerprint_push(struct mb_fingerprint *fp, uint64_t digest, uint32_t copies);
-/* Or faster: digests, multi and their numbers written into that room, then pages and hash by this. */
+/* Or faster: digests, multi and their numbers put there by hand, then pages and hash by this. */
 void mb_fingerprint_seal(struct mb_fingerprint *fp);
 /* Gives back the room that was not used. */
 void mb_fingerprint_trim(struct mb_fingerprint *fp);

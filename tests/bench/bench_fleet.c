@@ -288,6 +288,7 @@ static int run(const struct options *o)
 	if (o->tls.cert)
 		bench_must(mb_tls_create(false, &o->tls, &c.tls, &err), &err);
 	raise_descriptor_limit(o->agents);
+	look_at_server(&r);
 	r.load = load_start(&c);
 	r.start_ns = r.since_ns = mb_now_ns();
 	r.tick = event_new(r.base, -1, EV_PERSIST, on_tick, &r);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How many connections of agents were refused, by reason: for what their certificates say, for
- * quotas. */
+/* How often agents were refused, by reason: for their certificates, for now, for quotas. */
 #ifndef MB_SERVER_REFUSALS_H
 #define MB_SERVER_REFUSALS_H
 

@@ -33,7 +33,6 @@ enum { LISTEN_MAX = 8 };
 
 struct options {
 	const char *db, *fleet, *http, *forget_vm, *backup, *restore;
-	bool check;
 	const char *listen[LISTEN_MAX];
 	int n_listen;
 	uint64_t sharing_ns, keep_ns, max_agents, frame_budget_mb, memory_budget_mb;
@@ -43,7 +42,7 @@ struct options {
 	const char *tokens, *access_log, *user;
 	enum mb_sandbox sandbox;
 	gid_t http_group;
-	bool insecure, verbose, rehearse;
+	bool insecure, verbose, check, rehearse;
 };
 
 enum {
@@ -114,9 +113,8 @@ static const struct argp_option options[] = {
 	  "memory for frames under way, of all agents together (1024)", 0 },
 	{ "quota", OPT_QUOTA, "NAME=N,...", 0,
 	  "what each peer (a certificate, else an address or local user) may have: mb_per_hour "
-	  "(65536), mb_per_day (524288), frames_per_minute (12000), vms (1024), sessions (1024); "
-	  "0: "
-	  "any number. What is not given here holds for other machines only (docs/faults.md)",
+	  "(65536), mb_per_day (524288), frames_per_minute (12000), vms (1024), sessions (1024). "
+	  "0: any number. What is not given holds for other machines only (docs/faults.md)",
 	  0 },
 	{ "memory-budget", OPT_MEMORY, "MB", 0,
 	  "memory for fingerprints; those beyond it are read from the database when they are "
@@ -131,10 +129,10 @@ static const struct argp_option options[] = {
 	  "put a backup in the database's place, and end; not while a server runs on it. What was "
 	  "there is kept as FILE.before-restore",
 	  0 },
+	{ "check", OPT_CHECK, 0, 0, "read all of the database, say what is wrong, and end", 0 },
 	{ "checkpoint-pages", OPT_CHECKPOINT, "N", 0,
 	  "put the log beside the database into it whenever it has so many pages of 4 KiB (1000)",
 	  0 },
-	{ "check", OPT_CHECK, 0, 0, "read all of the database, say what is wrong, and end", 0 },
 	{ "user", OPT_USER, "NAME", 0,
 	  "started by root: become this user first, who must be able to read and write all files",
 	  0 },
@@ -209,9 +207,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_RESTORE:
 		o->restore = arg;
 		break;
-	case OPT_CHECKPOINT:
-		r = mb_parse_u64(arg, 1, 1 << 20, "--checkpoint-pages", &o->checkpoint_pages, &err);
-		break;
 	case OPT_CHECK:
 		o->check = true;
 		break;
@@ -220,6 +215,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!o->rehearse && strcmp(arg, mb_mover_dry.name) != 0)
 			argp_error(state, "--mover: no mover \"%s\" (%s, %s)", arg,
 				   mb_mover_dry.name, mb_mover_rehearsal.name);
+		break;
+	case OPT_CHECKPOINT:
+		r = mb_parse_u64(arg, 1, 1 << 20, "--checkpoint-pages", &o->checkpoint_pages, &err);
 		break;
 	case OPT_TOKENS:
 		o->tokens = arg;

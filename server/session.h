@@ -8,10 +8,10 @@
  *
  * Memory is bounded: before its Hello an agent may send little; after it, one frame at a time, and
  *only while the frames of all agents together fit the budget. An agent that finds no room waits
- *unread, and they are served in the order in which they came.
+ *unread; who came first is served first.
  *
- * What a peer may not have now (its quota is used up, the store takes nothing) is refused with the
- *time to come back; the agent makes one net delta of what happens until then, so nothing is lost.
+ * What cannot be had now (a quota is used up, the store takes nothing) is refused with the time to
+ * come back; until then the agent makes one net delta, so nothing is lost.
  *
  * By TCP, where there is a `tls`, TLS comes first: a certificate of our CA, which must name the VM
  *of the Hello (vm_uri.h). Other ways are as safe as the machine itself and stay as they are.

@@ -53,6 +53,7 @@ void mb_change_add(struct mb_change *c, const struct mb_kept_list *from,
 	uint32_t max = MB_MAX(to->list.n / 4, LISTED_MIN), n;
 	mb_autofree uint64_t *now = NULL, *sum = NULL;
 	struct mb_kept_list a = { { c->digests, c->n }, NULL }, b = { 0 };
+	void *fit;
 
 	if (c->all)
 		return;
@@ -75,7 +76,6 @@ void mb_change_add(struct mb_change *c, const struct mb_kept_list *from,
 	c->digests = sum ? mb_take_ptr(sum) : mb_take_ptr(now);
 	c->n = n;
 	/* Shrinking may fail; then the larger block stays. */
-	now = realloc(c->digests, ((size_t)n + 1) * sizeof(*c->digests));
-	c->digests = now ? now : c->digests;
-	now = NULL;
+	fit = realloc(c->digests, ((size_t)n + 1) * sizeof(*c->digests));
+	c->digests = fit ? fit : c->digests;
 }

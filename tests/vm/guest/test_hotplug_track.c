@@ -81,7 +81,7 @@ static bool run_epoch(const char *when, uint64_t end_frame)
 	for (size_t i = 0; i < PAGES; i++) {
 		uint64_t digest = content_digest(MBWALK_XXH64, region + i * PAGE);
 
-		if (frames[i] < end_frame)
+		if (frames[i] < end_frame || frames[i] == NO_FRAME)
 			continue;
 		new ++;
 		wrong += mb_fingerprint_find(&e.fingerprint, digest) == 0;

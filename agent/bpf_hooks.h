@@ -24,12 +24,20 @@ enum mb_hook_need {
 	MB_NEED_WHO,	/* only says what was done */
 };
 
+enum mb_hook_part {
+	MB_PART_OWN,	/* of nothing else */
+	MB_PART_FAULTS, /* of those that together see all faults that matter; by trampolines only */
+	MB_PART_FAULT,	/* sees all of them alone, at more expense, where one of these is missing */
+};
+
 struct mb_hook {
 	enum mb_hook_need need;
+	enum mb_hook_part part;
 	bool tracepoint;      /* else a function */
 	const char *folio;    /* its name since the kernel has folios (5.16), or NULL: none then */
 	const char *page;     /* its name before, or NULL */
 	const char *followed; /* what is missed without it */
+	bool huge;	      /* asked for only where there are transparent huge pages */
 };
 
 extern const struct mb_hook mb_hooks[];
@@ -51,6 +59,8 @@ int mb_hooks_probe(const struct btf *kernel, bool fexit, struct mb_hook_plan *re
 
 /* Those that are there for this only are not asked for. */
 void mb_hooks_leave_out(struct mb_hook_plan *plan, enum mb_hook_need need);
+/* Nor those that are named by a "without-NAME," in a text. */
+void mb_hooks_leave_out_named(struct mb_hook_plan *plan, const char *text);
 
 /* "fexit" */
 const char *mb_hook_way_name(enum mb_hook_way way);

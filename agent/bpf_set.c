@@ -31,11 +31,15 @@ static size_t programs_of(const struct mb_bpf_set *set, const struct mb_hook_pla
 		ret[n++] = program(set, "raw", plan->name[hook]);
 		break;
 	case MB_WAY_FEXIT:
-		ret[n++] = program(set, "fexit", plan->name[hook]);
+		ret[n] = program(set, "fexit", plan->name[hook]);
+		if (!ret[n])
+			ret[n] = program(set, "fentry", plan->name[hook]);
+		n++;
 		break;
 	case MB_WAY_KPROBE:
 		/* The way back first: who is on the way in must be met when he returns. */
-		ret[n++] = program(set, "leave", plan->name[hook]);
+		ret[n] = program(set, "leave", plan->name[hook]);
+		n += !!ret[n];
 		ret[n++] = program(set, "enter", plan->name[hook]);
 		break;
 	}

@@ -210,7 +210,8 @@ static int watch(struct mb_tracker *t, struct mb_ticker *ticker, const struct op
 		if (!epoch)
 			mb_info("following; the first epoch ends in %g s",
 				(double)o->interval_ns / 1e9);
-		start_ns = now;
+		/* To arm may take seconds, which are not the first one's. */
+		start_ns = epoch ? now : mb_now_ns();
 		while (!ticker->stop && !ticker->epoch_now &&
 		       (now = mb_now_ns()) < start_ns + o->interval_ns) {
 			struct pollfd p = { .fd = ticker->fd, .events = POLLIN };

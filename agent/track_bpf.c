@@ -49,7 +49,7 @@ struct track_bpf {
 	uint64_t timed_ns, timed_flagged; /* all of their run time, and what they flagged in it */
 	uint64_t cost_ns;		  /* that nobody was told of yet */
 	uint64_t epochs;
-	bool no_protect, protect_first;
+	bool no_protect, protect_first, always_double;
 	struct mb_track_bpf_who *who;
 	size_t n_who;
 	struct mb_cgroup_names cgroups;
@@ -246,6 +246,7 @@ static int open_all(struct track_bpf *t, const char *btf, struct mb_err *err)
 
 	t->no_protect = debug && strstr(debug, "no-protect");
 	t->protect_first = debug && strstr(debug, "protect-first");
+	t->always_double = debug && strstr(debug, "double");
 	r = ask_module(&info, err);
 	if (r < 0)
 		return r;
@@ -258,6 +259,8 @@ static int open_all(struct track_bpf *t, const char *btf, struct mb_err *err)
 		return r;
 	if (!t->who_every)
 		mb_hooks_leave_out(&t->report.hooks, MB_NEED_WHO);
+	if (debug)
+		mb_hooks_leave_out_named(&t->report.hooks, debug);
 	t->report.bits = mb_bpf_has_atomic_or();
 	t->report.knows_pinned = info.knows & MBWALK_KNOWS_PINNED;
 	r = mb_bpf_object_open(t->report.bits, btf, &t->programs.object, err);
@@ -339,7 +342,7 @@ static int count_missed(struct track_bpf *t, struct mb_err *err)
 /* Once it has been seen to be of use. What has been missed up to now has been. */
 static void double_programs(struct track_bpf *t)
 {
-	bool any = false;
+	bool any = t->always_double;
 
 	for (size_t i = 0; i < mb_n_hooks; i++)
 		any = any || (t->report.missed[i] && mb_hooks[i].need != MB_NEED_WHO);

@@ -34,7 +34,8 @@
  * not to be had.
  *
  * MB_DEBUG_TRACK in the environment, for tests, breaks it ("no-protect", "protect-first") or has it
- * do without what most kernels have ("no-fexit": kprobes and kretprobes instead).
+ * do without what most kernels have ("no-fexit": kprobes and kretprobes instead) or without a hook
+ * ("without-NAME,"), or attaches the second set of programs at once ("double").
  */
 
 struct mb_track_bpf_report {

@@ -16,8 +16,9 @@
 enum { MB_FAULT_WRITE = 1 << 0, MB_FAULT_REMOTE = 1 << 7 };
 enum { MB_VM_WRITE = 1 << 1, MB_VM_SHARED = 1 << 3, MB_VM_SOFTDIRTY = 1 << 27 };
 enum { MB_PROT_WRITE = 1 << 1 };
-enum { MB_GFP_MOVABLE = 1 << 3 };
-enum { MB_MAX_ORDER = 10 }; /* of what the page allocator hands out on x86-64 */
+enum { MB_GFP_MOVABLE = 1 << 3, MB_GFP_ZERO = 1 << 8 };
+enum { MB_FAULT_NOPAGE = 1 << 8 }; /* of vm_fault_t */
+enum { MB_MAX_ORDER = 10 };	   /* of what the page allocator hands out on x86-64 */
 
 /* x86-64 page tables. */
 enum { MB_PTE_PRESENT = 1 << 0, MB_PTE_WRITE = 1 << 1, MB_PTE_HUGE = 1 << 7 };
@@ -35,31 +36,41 @@ static __always_inline u64 mb_number(u64 typed)
 	return *(volatile u64 *)&number;
 }
 
+/*
+ * A field of what `p` points to. `typed`: p came as an argument of a trampoline, or out of such a
+ * one, so that the kernel knows what it is; to load it costs a twentieth of having it copied.
+ */
+#define MB_READ(typed, p, field) ((typed) ? (p)->field : BPF_CORE_READ(p, field))
+
 /* --- changes --- */
 
-/* The top of the page tables of who runs, 0 for a kernel thread. 5.11: read without a call. */
+/* A field of the memory of who runs, 0 for a kernel thread. 5.11: read without a call. */
+#define MB_MY_MM(field)                                                                            \
+	(bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf) ?             \
+		 mb_number((u64)bpf_get_current_task_btf()->mm->field) :                           \
+		 (u64)BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), mm, field))
+
+/* The top of its page tables. */
 static __always_inline u64 mb_my_pgd(void)
 {
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
-		return mb_number((u64)bpf_get_current_task_btf()->mm->pgd);
-	return (u64)BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), mm, pgd);
+	return MB_MY_MM(pgd);
 }
 
 /* 6.18: in a struct, so that nobody takes them for a number. */
-static __always_inline u64 mb_page_flags(u64 page)
+static __always_inline u64 mb_page_flags(bool typed, u64 page)
 {
 	struct page___flags_struct *new = (void *)page;
 	struct page *old = (void *)page;
 
 	if (bpf_core_field_exists(new->flags.f))
-		return BPF_CORE_READ(new, flags.f);
-	return BPF_CORE_READ(old, flags);
+		return MB_READ(typed, new, flags.f);
+	return MB_READ(typed, old, flags);
 }
 
-static __always_inline bool mb_is_head(u64 page)
+static __always_inline bool mb_is_head(bool typed, u64 page)
 {
 	/* 6.9: another bit, since others have gone. */
-	return mb_page_flags(page) >> bpf_core_enum_value(enum pageflags, PG_head) & 1;
+	return mb_page_flags(typed, page) >> bpf_core_enum_value(enum pageflags, PG_head) & 1;
 }
 
 /* log2 of the pages, of the first page of a compound. */
@@ -101,14 +112,14 @@ static __always_inline u64 mb_head(u64 page)
 }
 
 /* 6.3: a folio; the page is still there in a union, for as long as it lasts. */
-static __always_inline u64 mb_buffer_page(u64 buffer)
+static __always_inline u64 mb_buffer_page(bool typed, u64 buffer)
 {
 	struct buffer_head___folio *new = (void *)buffer;
 	struct buffer_head *old = (void *)buffer;
 
 	if (bpf_core_field_exists(new->b_folio))
-		return (u64)BPF_CORE_READ(new, b_folio);
-	return (u64)BPF_CORE_READ(old, b_page);
+		return (u64)MB_READ(typed, new, b_folio);
+	return (u64)MB_READ(typed, old, b_page);
 }
 
 #endif

@@ -48,7 +48,7 @@ enum mb_dirty_lost {
 /* What was done to a frame. The first one in an epoch counts. */
 enum mb_dirty_kind {
 	MB_DIRTY_ALLOC,	      /* handed out, for the kernel or for what is not known */
-	MB_DIRTY_FREE,	      /* given back */
+	MB_DIRTY_FREE,	      /* given back: the wire has it, no program says it */
 	MB_DIRTY_TOUCH,	      /* the first write to a page of a process, which was not there */
 	MB_DIRTY_COW,	      /* copied by a write */
 	MB_DIRTY_REWRITE,     /* a process wrote to a page that was there */

@@ -72,6 +72,15 @@ static __always_inline u32 mb_flag_mask(u64 *word, u64 mask)
 	return mb_popcount(mask & ~__sync_fetch_and_or(word, mask));
 }
 
+static __always_inline u32 mb_flag_one(u64 *word, u32 at)
+{
+	u64 mask = 1ull << (at & 63);
+
+	if (*(volatile u64 *)word & mask)
+		return 0;
+	return !(__sync_fetch_and_or(word, mask) & mask);
+}
+
 static __always_inline u32 mb_flag_whole(u64 *word)
 {
 	return mb_flag_mask(word, ~0ull);
@@ -79,10 +88,20 @@ static __always_inline u32 mb_flag_whole(u64 *word)
 
 static __always_inline u32 mb_flag_part(u64 *word, u32 from, u32 n)
 {
+	if (n == 1)
+		return mb_flag_one(word, from);
 	return mb_flag_mask(word, ((1ull << (n & 63)) - 1) << (from & 63));
 }
 
 #endif
+
+static __always_inline bool mb_is_flagged(u64 frame)
+{
+	u32 key = frame / MB_WORD_FRAMES;
+	u64 *word = frame < mb_config.n_frames ? bpf_map_lookup_elem(&mb_dirty, &key) : NULL;
+
+	return word && *(volatile u64 *)word >> frame % MB_WORD_FRAMES * (64 / MB_WORD_FRAMES) & 1;
+}
 
 /*
  * Frames [frame, frame + n): n = 2^k, at most 1 << MB_MAX_ORDER, frame a multiple of it, as the
@@ -127,10 +146,15 @@ static __always_inline u64 mb_frame(u64 page)
 	return at / mb_config.struct_page_bytes;
 }
 
-/* The pages of a compound that begins at `head`; one if there is none. */
-static __always_inline u32 mb_n_pages(u64 head)
+static __always_inline u64 mb_page(u64 frame)
 {
-	u32 order = mb_is_head(head) ? mb_order(head, mb_config.struct_page_bytes) : 0;
+	return mb_config.vmemmap_base + frame * mb_config.struct_page_bytes;
+}
+
+/* The pages of a compound that begins at `head`, a number as `page`; one if there is none. */
+static __always_inline u32 mb_n_pages(bool typed, u64 head, u64 page)
+{
+	u32 order = mb_is_head(typed, head) ? mb_order(page, mb_config.struct_page_bytes) : 0;
 
 	return 1u << (order > MB_MAX_ORDER ? MB_MAX_ORDER : order);
 }

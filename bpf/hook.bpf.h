@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * HOOK(function, n) { ... args[0] ... }, n arguments of which are looked at, runs when that kernel
- *function has returned, so after it has written what it writes. It makes programs for both ways to
- *get there, of which the agent loads the one that works: fexit_FUNCTION			a
- *trampoline enter_FUNCTION, leave_FUNCTION	a kprobe that keeps the arguments and a kretprobe;
- *slower
+ * function has returned, so after it has written what it writes. STORED_HOOK(function, n) runs when
+ * it is called, which costs less: for a function that is told of a write when that is done.
+ *
+ * Both make programs for all ways to get there, of which the agent loads the one that works:
+ *	fexit_FUNCTION or fentry_FUNCTION	a trampoline
+ *	enter_FUNCTION and leave_FUNCTION	a kprobe that keeps the arguments for a
+ *						kretprobe, or does it all; slower
  */
 #ifndef MB_HOOK_BPF_H
 #define MB_HOOK_BPF_H
@@ -12,6 +15,8 @@
 #include "bpf/flag.bpf.h"
 
 #include <bpf/bpf_tracing.h>
+
+#define MB_UNUSED __attribute__((unused))
 
 enum { MB_ARGS = 5 };
 
@@ -63,16 +68,17 @@ static __always_inline bool mb_leave(u32 hook, u64 *ret_args)
 }
 
 /* One that a function does not have must not be asked for. */
-#define HOOK_ARG(ctx, i, n) ((i) < (n) ? mb_number((ctx)[(i) < (n) ? (i) : 0]) : 0)
+#define HOOK_ARG(ctx, i, n) ((i) < (n) ? (ctx)[(i) < (n) ? (i) : 0] : 0)
 
 #define HOOK_NUMBERED(function, n, number)                                                         \
-	static __always_inline void on_##function(const u64 *args);                                \
+	static __always_inline void on_##function(bool typed MB_UNUSED, const u64 *args);          \
 	SEC("fexit/" #function)                                                                    \
 	int fexit_##function(u64 *ctx)                                                             \
 	{                                                                                          \
-		u64 args[] = { HOOK_ARG(ctx, 0, n), HOOK_ARG(ctx, 1, n), HOOK_ARG(ctx, 2, n) };    \
+		const u64 args[] = { HOOK_ARG(ctx, 0, n), HOOK_ARG(ctx, 1, n),                     \
+				     HOOK_ARG(ctx, 2, n) };                                        \
                                                                                                    \
-		on_##function(args);                                                               \
+		on_##function(true, args);                                                         \
 		return 0;                                                                          \
 	}                                                                                          \
 	SEC("kprobe/" #function)                                                                   \
@@ -87,10 +93,41 @@ static __always_inline bool mb_leave(u32 hook, u64 *ret_args)
                                                                                                    \
 		(void)ctx;                                                                         \
 		if (mb_leave(number, args))                                                        \
-			on_##function(args);                                                       \
+			on_##function(false, args);                                                \
 		return 0;                                                                          \
 	}                                                                                          \
-	static __always_inline void on_##function(const u64 *args)
+	static __always_inline void on_##function(bool typed MB_UNUSED, const u64 *args)
 #define HOOK(function, n) HOOK_NUMBERED(function, n, __COUNTER__)
+
+#define STORED_HOOK(function, n)                                                                   \
+	static __always_inline void on_##function(bool typed MB_UNUSED, const u64 *args);          \
+	SEC("fentry/" #function)                                                                   \
+	int fentry_##function(u64 *ctx)                                                            \
+	{                                                                                          \
+		const u64 args[] = { HOOK_ARG(ctx, 0, n), HOOK_ARG(ctx, 1, n) };                   \
+                                                                                                   \
+		on_##function(true, args);                                                         \
+		return 0;                                                                          \
+	}                                                                                          \
+	SEC("kprobe/" #function)                                                                   \
+	int enter_##function(struct pt_regs *ctx)                                                  \
+	{                                                                                          \
+		const u64 args[] = { PT_REGS_PARM1_CORE(ctx), PT_REGS_PARM2_CORE(ctx) };           \
+                                                                                                   \
+		on_##function(false, args);                                                        \
+		return 0;                                                                          \
+	}                                                                                          \
+	static __always_inline void on_##function(bool typed MB_UNUSED, const u64 *args)
+
+/* FAULT_HOOK(function) { ... vmf->page ... ret ... }: a part of a fault, by a trampoline only. */
+#define FAULT_HOOK(function)                                                                       \
+	static __always_inline void on_##function(struct vm_fault *vmf, u32 ret MB_UNUSED);        \
+	SEC("fexit/" #function)                                                                    \
+	int fexit_##function(u64 *ctx)                                                             \
+	{                                                                                          \
+		on_##function((struct vm_fault *)ctx[0], ctx[1]);                                  \
+		return 0;                                                                          \
+	}                                                                                          \
+	static __always_inline void on_##function(struct vm_fault *vmf, u32 ret MB_UNUSED)
 
 #endif

@@ -12,8 +12,8 @@ struct mb_mapping {
 	u64 frame; /* the first, of a huge page */
 	u32 n;	   /* frames that one entry maps; 0: nothing is mapped */
 	bool writable;
-	u64 table; /* n == 1: kernel address of the table that has the entry */
-	u32 slot;  /* and where in it */
+	u64 table; /* kernel address of the table of single pages, whatever its entry is; 0: none */
+	u32 slot;  /* which entry that is */
 };
 
 static __always_inline u64 mb_entry(u64 table, u32 slot)
@@ -32,12 +32,14 @@ static __always_inline void mb_walk(u64 pgd, u64 address, struct mb_mapping *ret
 	u32 shift = mb_config.page_table_levels == 5 ? 48 : 39;
 
 	ret->n = 0;
+	ret->table = 0;
 	ret->writable = true;
 	if (!table)
 		return;
 	for (int level = 0; level < 5; level++) {
-		ret->table = table;
 		ret->slot = address >> shift & 511;
+		if (shift == 12)
+			ret->table = table;
 		entry = mb_entry(table, ret->slot);
 		if (!entry)
 			return;
@@ -55,6 +57,21 @@ static __always_inline void mb_walk(u64 pgd, u64 address, struct mb_mapping *ret
 	} else if (shift > 21) {
 		ret->n = 0; /* 1 GiB: of hugetlb, which nobody follows */
 	}
+}
+
+/* The page after the one that was looked at last, of who runs; for the first one `at` is empty. */
+static __always_inline void mb_walk_on(u64 address, struct mb_mapping *at)
+{
+	u64 entry;
+
+	at->slot++;
+	if (!at->table || at->slot > 511) {
+		mb_walk(mb_my_pgd(), address, at);
+		return;
+	}
+	entry = mb_entry(at->table, at->slot);
+	at->frame = MB_PTE_FRAME(entry);
+	at->n = !!entry;
 }
 
 #endif

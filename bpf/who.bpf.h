@@ -3,8 +3,9 @@
  * Who dirtied frames, and by what: counted once per frame and epoch, when its flag is set. To count
  * costs as much as to flag, so that it may be done for a sample of frames, others in each epoch.
  *
- * A page is flagged when it is handed out, which does not tell what for. So what a process gets is
- * held back, one allocation per CPU, until the next event says it, or there is another allocation.
+ * A page is flagged when it is handed out, which does not tell for sure what for. So what a process
+ * gets is held back, one allocation per CPU, until an event says it, or there is another
+ * allocation.
  */
 #ifndef MB_WHO_BPF_H
 #define MB_WHO_BPF_H
@@ -26,7 +27,8 @@ struct mb_held {
 	u64 frame;
 	u32 n, fresh; /* fresh 0: nothing is held */
 	u32 tid;
-	u32 kind; /* what it is so far */
+	u32 kind;   /* what it is so far */
+	bool known; /* for sure */
 };
 
 struct {
@@ -76,14 +78,11 @@ static __always_inline struct mb_held *mb_get_held(void)
 	return bpf_map_lookup_elem(&mb_held, &key);
 }
 
-/* Handed out for a process, of which we will hear more. */
-static __always_inline void mb_hold(u64 frame, u32 n, u32 fresh)
+/* Handed out for a process, `fresh` frames of a counted one, of which we will hear more. */
+static __always_inline void mb_hold(u64 frame, u32 n, u32 fresh, u32 kind)
 {
-	struct mb_held *held;
+	struct mb_held *held = mb_get_held();
 
-	if (!mb_is_counted(frame))
-		return;
-	held = mb_get_held();
 	if (!held)
 		return;
 	if (held->fresh)
@@ -93,7 +92,8 @@ static __always_inline void mb_hold(u64 frame, u32 n, u32 fresh)
 	held->n = n;
 	held->fresh = fresh;
 	held->tid = bpf_get_current_pid_tgid();
-	held->kind = MB_DIRTY_ALLOC;
+	held->kind = kind;
+	held->known = false;
 }
 
 static __always_inline struct mb_held *mb_held_of_mine(u64 frame)
@@ -111,8 +111,10 @@ static __always_inline void mb_know(u64 frame, u32 kind)
 {
 	struct mb_held *held = mb_is_counted(frame) ? mb_held_of_mine(frame) : NULL;
 
-	if (held)
-		held->kind = kind;
+	if (!held)
+		return;
+	held->kind = kind;
+	held->known = true;
 }
 
 /* `fresh` frames at `frame` are of this kind; `new`: what is held back of them is of that. */
@@ -132,7 +134,7 @@ static __always_inline void mb_account(u64 frame, u32 fresh, u32 kind, u32 new)
 
 		if (!held)
 			return;
-		mb_count(&held->by, held->kind == MB_DIRTY_ALLOC ? new : held->kind, held->fresh);
+		mb_count(&held->by, held->known ? held->kind : new, held->fresh);
 		held->fresh = 0;
 	}
 }

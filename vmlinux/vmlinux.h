@@ -62,8 +62,26 @@ struct task_struct {
 
 struct vm_area_struct {
 	struct mm_struct *vm_mm;
+	struct {
+		unsigned long pgprot;
+	} vm_page_prot;
 	unsigned long vm_flags;
 	void *vm_file;
+};
+
+enum fault_flag {
+	FAULT_FLAG_WRITE = 1,
+};
+
+struct vm_fault {
+	struct vm_area_struct *vma;
+	unsigned long pgoff, address;
+	enum fault_flag flags; /* 5.13 */
+	void *pmd, *pte;
+	struct {
+		unsigned long pte;
+	} orig_pte; /* or the entry of a huge page */
+	struct page *cow_page, *page;
 };
 
 struct linux_binprm {

@@ -8,6 +8,9 @@
  * Each line is of the same work: without a tracker, then with one, and an epoch at the start and
  * after every so many seconds.
  *
+ * With LOAD=parts in the environment (the kernel's command line puts it there): shorter, with one
+ * part of the tracker at a time, or without one.
+ *
  * usage: bench_load     prints JSON, an object a line
  */
 #include <signal.h>
@@ -23,9 +26,10 @@
 #include "util_file.h"
 #include "util_test.h"
 
-enum { SECONDS = 60 }; /* of the load, not tracked */
+/* Of the load, not tracked. */
+enum { SECONDS = 60, PARTS_SECONDS = 0 /* one piece */ };
 
-static uint64_t seed = 1;
+static uint64_t seed;
 
 /* --- the load --- */
 
@@ -57,6 +61,7 @@ static void load_sqlite(void)
 	char text[200];
 	sqlite3 *db;
 
+	seed = 1; /* the same work each time */
 	unlink("/tmp/bench.db");
 	CHECK(sqlite3_open("/tmp/bench.db", &db) == SQLITE_OK);
 	sql(db, "PRAGMA journal_mode=WAL; CREATE TABLE t(a INTEGER PRIMARY KEY, b INT, c TEXT)");
@@ -79,8 +84,10 @@ static void load_sqlite(void)
 /* --- the tracker --- */
 
 struct run {
-	int every_s;  /* between epochs; 0: no tracker */
-	uint32_t who; /* counted, of one frame in so many; 0: not */
+	int every_s;	   /* between epochs; 0: no tracker */
+	uint32_t who;	   /* counted, of one frame in so many; 0: not */
+	const char *part;  /* NULL: the tracker as it is */
+	const char *debug; /* what makes it so (MB_DEBUG_TRACK) */
 };
 
 static void check(int r, const struct mb_err *err)
@@ -104,6 +111,8 @@ static _Noreturn void take_epochs(const struct run *run, int ready)
 	struct mb_tracker *t;
 	struct mb_err err = { 0 };
 
+	if (run->part)
+		setenv("MB_DEBUG_TRACK", run->debug, 1);
 	check(mb_track_bpf.open(&(struct mb_tracker_options){ .who = run->who }, &t, &err), &err);
 	for (int i = 0; i < 20; i++) {
 		nap(.01);
@@ -152,28 +161,55 @@ static void measure(const struct run *run, int pieces, double *ret_build, double
 	}
 }
 
-int main(void)
+static void measure_all(const struct run *runs, size_t n, int seconds)
 {
-	/* The first one is what the others are held against. */
-	static const struct run runs[] = {
-		{ 0, 0 }, { 60, 0 }, { 10, 0 }, { 60, 8 }, { 60, 1 },
-	};
 	double build, sqlite, build0 = 0, sqlite0 = 0;
 	int pieces;
 
 	measure(&runs[0], 1, &build, &sqlite);
 	measure(&runs[0], 1, &build, &sqlite);
-	pieces = (int)(SECONDS / (build + sqlite)) + 1;
-	for (size_t i = 0; i < sizeof(runs) / sizeof(*runs); i++) {
+	pieces = (int)(seconds / (build + sqlite)) + 1;
+	for (size_t i = 0; i < n; i++) {
 		measure(&runs[i], pieces, &build, &sqlite);
 		if (!i) {
 			build0 = build;
 			sqlite0 = sqlite;
 		}
-		say("{\"bench\":\"load\",\"every_s\":%d,\"who\":%u,\"pieces\":%d,\"build_s\":%.2f,"
-		    "\"sqlite_s\":%.2f,\"build\":%.4f,\"sqlite\":%.4f,\"mixed\":%.4f}",
-		    runs[i].every_s, runs[i].who, pieces, build, sqlite, build / build0,
-		    sqlite / sqlite0, (build + sqlite) / (build0 + sqlite0));
+		say("{\"bench\":\"load\",\"every_s\":%d,\"who\":%u,\"part\":\"%s\",\"pieces\":%d,"
+		    "\"build_s\":%.2f,\"sqlite_s\":%.2f,\"build\":%.4f,\"sqlite\":%.4f,"
+		    "\"mixed\":%.4f}",
+		    runs[i].every_s, runs[i].who, runs[i].part ? runs[i].part : "", pieces, build,
+		    sqlite, build / build0, sqlite / sqlite0,
+		    (build + sqlite) / (build0 + sqlite0));
 	}
+}
+
+int main(void)
+{
+	/* The first one is what the others are held against. */
+	static const struct run all[] = {
+		{ .every_s = 0 },
+		{ .every_s = 60 },
+		{ .every_s = 10 },
+		{ .every_s = 60, .who = 8 },
+		{ .every_s = 60, .who = 1 },
+	};
+	/* One piece each: an epoch comes before it, so that its refaults are in it. */
+	static const struct run parts[] = {
+		{ .every_s = 0 },
+		{ 60, 0, "hooks alone", "no-protect" },
+		{ 60, 8, "hooks alone, who of 1 in 8", "no-protect" },
+		{ 60, 0, "hooks but folio_mark_dirty", "no-protect,without-folio_mark_dirty," },
+		{ 60, 0, "hooks but sched_process_exec", "no-protect,without-sched_process_exec," },
+		{ 60, 0, "hooks but __do_fault", "no-protect,without-__do_fault," },
+		{ 60, 0, "hooks but filemap_map_pages", "no-protect,without-filemap_map_pages," },
+		{ 60, 0, "hooks and an epoch before", "" },
+	};
+	const char *which = getenv("LOAD");
+
+	if (which && !strcmp(which, "parts"))
+		measure_all(parts, sizeof(parts) / sizeof(*parts), PARTS_SECONDS);
+	else
+		measure_all(all, sizeof(all) / sizeof(*all), SECONDS);
 	return 0;
 }

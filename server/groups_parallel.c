@@ -187,8 +187,8 @@ static int merge(struct part *parts, unsigned int n, struct mb_groups *ret, stru
 }
 
 int mb_groups_compute_parallel(struct mb_groups *ret, const struct mb_digest_list *lists,
-			       const uint64_t *const *keep, uint32_t n_lists, uint64_t first, uint64_t last,
-			       unsigned int n_threads, struct mb_err *err)
+			       const uint64_t *const *keep, uint32_t n_lists, uint64_t first,
+			       uint64_t last, unsigned int n_threads, struct mb_err *err)
 {
 	struct part parts[MB_GROUPS_THREADS_MAX];
 	uint64_t ends[MB_GROUPS_THREADS_MAX];

@@ -15,8 +15,8 @@ struct mb_scene {
 };
 
 /*
- * Up to date: what has changed is computed first; exact even if fingerprints are paged out where the
- * parameter `exact` is 1. -EIO: the fleet file.
+ * Up to date: what has changed is computed first; where the parameter `exact` is 1, exact even if
+ * fingerprints are paged out. -EIO: the fleet file.
  */
 int mb_scene_open(struct mb_api *api, mb_api_query query, void *ctx, struct mb_scene *ret,
 		  struct mb_err *err);

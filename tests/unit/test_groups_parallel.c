@@ -162,7 +162,8 @@ static void test_nothing_and_refusals(void **state)
 	assert_ok(mb_groups_compute_parallel(&g, lists, NULL, 2, 6, 4, 4, &err), &err);
 	assert_int_equal(g.n_groups, 0);
 	mb_groups_deinit(&g);
-	assert_fails(mb_groups_compute_parallel(&g, lists, NULL, UINT32_MAX, 0, 1, 4, &err), EINVAL, &err,
+	assert_fails(mb_groups_compute_parallel(&g, lists, NULL, UINT32_MAX, 0, 1, 4, &err), EINVAL,
+		     &err,
 		     "2^31");
 }
 

@@ -418,10 +418,19 @@ static void test_history(void **state)
 	(void)state;
 	assert_fails(mb_store_history(s, "web1", 9, on_row, &h, &err), ENOENT, &err, "web1");
 	store_one(s, &vm);
-	rec[0] = (struct mb_sharing_record){ vm.id, 3, vm.acked_unix_ns, 17, NULL, 0, NULL, 0, 0, 0 };
+	rec[0] = (struct mb_sharing_record){ .vm_id = vm.id,
+					     .epoch = 3,
+					     .acked_unix_ns = vm.acked_unix_ns,
+					     .inter = 17 };
 	commit_delta(s, &vm, 120, 50);
 	commit_delta(s, &vm, 130, 60);
-	rec[1] = (struct mb_sharing_record){ vm.id, 5, vm.acked_unix_ns, 0, "web2", 4, "h1", 3, 0, 0 };
+	rec[1] = (struct mb_sharing_record){ .vm_id = vm.id,
+					     .epoch = 5,
+					     .acked_unix_ns = vm.acked_unix_ns,
+					     .partner = "web2",
+					     .partner_inter = 4,
+					     .host = "h1",
+					     .here = 3 };
 	get_history(s, 9, &h);
 	assert_int_equal(h.n, 3);
 	for (uint64_t i = 0; i < 3; i++) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * `mbagent churn` of a whole guest, with the tracker by BPF: what a workload dirties is in its epochs
- * by class, by kind of event and by process.
+ * `mbagent churn` of a whole guest, with the tracker by BPF: what a workload dirties is in its
+ * epochs by class, by kind of event and by process.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -100,8 +100,8 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		return workload();
 	(void)argv;
-	CHECK(system("mbagent churn --source kmod --tracker bpf --asks --windows 1ms --json-file " REPORT
-		     " -- /tests/test_churn workload") == 0);
+	CHECK(system("mbagent churn --source kmod --tracker bpf --asks --windows 1ms "
+		     "--json-file " REPORT " -- /tests/test_churn workload") == 0);
 	root = json_load_file(REPORT, 0, &why);
 	if (!root)
 		fail("%s: %s", REPORT, why.text);

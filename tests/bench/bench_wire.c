@@ -46,7 +46,7 @@ static void measure(const struct bench_options *o, const struct bench_pair *pair
 	uint32_t added, distinct;
 	size_t delta = frame_bytes(&pair->from, &pair->to, bits, &added);
 	size_t snapshot = frame_bytes(&empty, &pair->to, bits, &distinct);
-	char note[160 + sizeof(pair->name)];
+	char note[2048];
 
 	snprintf(note, sizeof(note), "%s, digests of %u bits: %u added of %u", pair->name, bits,
 		 added, distinct);

@@ -45,7 +45,7 @@ ALL_LDFLAGS := -pthread $(LDFLAGS_$(MODE)) $(if $(filter 1,$(STATIC)),-static) $
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
 libs = $(shell $(PKG_CONFIG) $(if $(filter 1,$(STATIC)),--static) --libs $(1) 2>/dev/null)
-PROTO_LIBS = $(call libs,libprotobuf-c libzstd libxxhash libsodium)
+PROTO_LIBS = $(call libs,libprotobuf-c libzstd libxxhash libsodium) -lm
 AGENT_LIBS = $(PROTO_LIBS) $(call libs,libbpf libelf jansson libcap openssl)
 SERVER_LIBS = $(PROTO_LIBS) $(call libs,sqlite3 libevent libevent_pthreads libevent_openssl \
 		libmicrohttpd jansson openssl)

@@ -153,6 +153,7 @@ struct parts {
 	Membuddies__FingerprintId base, result;
 	Membuddies__Pass pass;
 	struct audit_parts audit;
+	Membuddies__Sample sample;
 };
 
 static void put_hello(const struct mb_hello *h, struct parts *p, Message *to)
@@ -167,6 +168,7 @@ static void put_hello(const struct mb_hello *h, struct parts *p, Message *to)
 	p->hello.identity = &p->identity;
 	p->hello.memory_bytes = h->memory_bytes;
 	p->hello.source = borrow(h->source);
+	p->hello.sample_shift = h->sample_shift;
 	to->body_case = MEMBUDDIES__MESSAGE__BODY_HELLO;
 	to->hello = &p->hello;
 }
@@ -181,8 +183,18 @@ static void put_welcome(const struct mb_welcome *w, struct parts *p, Message *to
 	p->welcome.epoch = w->epoch;
 	p->welcome.fingerprint = &p->result;
 	p->welcome.max_frame_bytes = w->max_frame_bytes;
+	p->welcome.sample_shift = w->sample_shift;
 	to->body_case = MEMBUDDIES__MESSAGE__BODY_WELCOME;
 	to->welcome = &p->welcome;
+}
+
+static void put_sample(Membuddies__Sample *to, const struct mb_sample_of *from)
+{
+	membuddies__sample__init(to);
+	to->shift = from->shift;
+	to->pages = from->pages;
+	to->distinct = from->distinct;
+	to->zero = from->zero;
 }
 
 static void put_delta(const struct mb_delta_msg *d, struct parts *p, Message *to)
@@ -205,6 +217,10 @@ static void put_delta(const struct mb_delta_msg *d, struct parts *p, Message *to
 	p->delta.removed = borrow_bytes(f->removed.data, f->removed.len);
 	p->delta.added_copies = borrow_bytes(f->added_copies.data, f->added_copies.len);
 	p->delta.added = borrow_bytes(f->added.data, f->added.len);
+	if (d->sample.shift) {
+		put_sample(&p->sample, &d->sample);
+		p->delta.sample = &p->sample;
+	}
 	to->body_case = MEMBUDDIES__MESSAGE__BODY_DELTA;
 	to->delta = &p->delta;
 }
@@ -311,13 +327,19 @@ int mb_msg_pack(const struct mb_msg *msg, struct mb_buf *out, struct mb_err *err
 	return 0;
 }
 
+uint8_t mb_msg_must_understand(const struct mb_msg *msg)
+{
+	return msg->type == MB_MSG_DELTA && msg->delta.sample.shift ? MB_FRAME_SAMPLE : 0;
+}
+
 int mb_msg_to_frame(const struct mb_msg *msg, struct mb_buf *out, struct mb_err *err)
 {
 	mb_cleanup(mb_buf_deinit) struct mb_buf raw = { 0 };
 	int r = mb_msg_pack(msg, &raw, err);
 
 	if (r == 0)
-		r = mb_frame_encode(mb_buf_slice(&raw), out, err);
+		r = mb_frame_encode_flags(mb_buf_slice(&raw), mb_msg_must_understand(msg), out,
+					  err);
 	return r < 0 ? mb_fail_in(err, r, "%s message", mb_msg_type_name(msg->type)) : 0;
 }
 
@@ -500,12 +522,15 @@ static int get_hello(const Membuddies__Hello *from, struct mb_hello *to, struct 
 				 .vm = from->vm,
 				 .host = from->host,
 				 .memory_bytes = from->memory_bytes,
-				 .source = from->source };
+				 .source = from->source,
+				 .sample_shift = from->sample_shift };
 	/* A newer agent's other fields may mean something else: the version is judged first. */
 	if (to->version != MB_PROTOCOL_VERSION)
 		return 0;
 	if (to->memory_bytes >> 63)
 		return mb_fail(err, EBADMSG, "field memory_bytes: above 2^63");
+	if (to->sample_shift > MB_SAMPLE_SHIFT_MAX)
+		return mb_fail(err, EBADMSG, "field sample_shift: %" PRIu32, to->sample_shift);
 	if ((r = check_text(to->agent, "agent", err)) < 0 ||
 	    (r = check_text(to->source, "source", err)) < 0 ||
 	    (r = mb_name_check(to->vm, "VM", err)) < 0 ||
@@ -522,11 +547,28 @@ static int get_welcome(const Membuddies__Welcome *from, struct mb_welcome *to, s
 	*to = (struct mb_welcome){ .version = from->version,
 				   .server = from->server,
 				   .epoch = from->epoch,
-				   .max_frame_bytes = from->max_frame_bytes };
+				   .max_frame_bytes = from->max_frame_bytes,
+				   .sample_shift = from->sample_shift };
 	if ((r = check_text(to->server, "server", err)) < 0 ||
 	    (r = get_boot(from->boot, &to->boot, err)) < 0)
 		return r;
 	return get_fingerprint(from->fingerprint, "fingerprint", &to->fingerprint, err);
+}
+
+static int get_sample(const Membuddies__Sample *from, struct mb_sample_of *to, struct mb_err *err)
+{
+	if (!from)
+		return 0;
+	*to = (struct mb_sample_of){ from->shift, from->pages, from->distinct, from->zero };
+	if (!to->shift || to->shift > MB_SAMPLE_SHIFT_MAX)
+		return mb_fail(err, EBADMSG, "field sample.shift: %" PRIu32, to->shift);
+	if (to->pages > MB_FINGERPRINT_PAGES_MAX || to->distinct > to->pages ||
+	    to->zero > to->pages)
+		return mb_fail(err, EBADMSG,
+			       "field sample: %" PRIu64 " pages, %" PRIu32 " distinct, %" PRIu32
+			       " zero",
+			       to->pages, to->distinct, to->zero);
+	return 0;
 }
 
 static int get_delta(const Membuddies__Delta *from, struct mb_delta_msg *to, struct mb_err *err)
@@ -540,7 +582,8 @@ static int get_delta(const Membuddies__Delta *from, struct mb_delta_msg *to, str
 			       from->epoch, from->base_epoch);
 	if ((r = get_fingerprint(from->base_id, "base", &f->base, err)) < 0 ||
 	    (r = get_fingerprint(from->result_id, "result", &f->result, err)) < 0 ||
-	    (r = get_pass(from->pass, &to->pass, err)) < 0)
+	    (r = get_pass(from->pass, &to->pass, err)) < 0 ||
+	    (r = get_sample(from->sample, &to->sample, err)) < 0)
 		return r;
 	f->n_added = from->n_added;
 	f->n_removed = from->n_removed;

@@ -17,6 +17,7 @@
 #include "proto/base/err.h"
 #include "proto/delta.h"
 #include "proto/digest.h"
+#include "proto/sample.h"
 
 #define MB_PROTOCOL_VERSION 1
 #define MB_BOOT_BYTES	    16
@@ -58,6 +59,7 @@ struct mb_hello {
 	struct mb_identity identity;
 	uint64_t memory_bytes;
 	const char *source;
+	uint32_t sample_shift; /* offers to send a sample (sample.h); 0: all */
 };
 
 struct mb_welcome {
@@ -67,6 +69,7 @@ struct mb_welcome {
 	uint64_t epoch;
 	struct mb_fingerprint_id fingerprint;
 	uint32_t max_frame_bytes; /* largest raw length it takes */
+	uint32_t sample_shift;	  /* what was offered, or 0: all is to be sent */
 };
 
 /* How the epoch was taken; sums over the passes since the base epoch, but for what is dated. */
@@ -87,6 +90,7 @@ struct mb_delta_msg {
 	uint64_t base_epoch, epoch; /* base 0: from the empty fingerprint */
 	struct mb_pass_info pass;
 	struct mb_delta_fields fields;
+	struct mb_sample_of sample; /* what the result is a sample of; shift 0: it is all */
 };
 
 struct mb_ack {
@@ -144,6 +148,8 @@ int mb_msg_unpack(struct mb_slice raw, struct mb_msg *ret, struct mb_err *err);
 void mb_msg_deinit(struct mb_msg *msg);
 const char *mb_msg_type_name(enum mb_msg_type type);
 
+/* The flags that its frame must have (frame.h). */
+uint8_t mb_msg_must_understand(const struct mb_msg *msg);
 /* Message to frame and back, in one go. */
 int mb_msg_to_frame(const struct mb_msg *msg, struct mb_buf *out, struct mb_err *err);
 

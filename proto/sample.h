@@ -26,6 +26,14 @@
 /* Numbers are part of the format (FORMAT.md). */
 enum { MB_SAMPLE_SHIFT_MAX = 16, MB_SAMPLE_HEAVY_COPIES = 64 };
 
+/* What is known of a sampled fingerprint's whole, exactly. */
+struct mb_sample_of {
+	uint32_t shift;	   /* 0: no sample; the rest is 0, too */
+	uint64_t pages;	   /* copies included */
+	uint32_t distinct; /* digests */
+	uint32_t zero;	   /* copies of the zero page */
+};
+
 /* The largest digest of the sample proper; shift 0: of the identity. */
 static inline uint64_t mb_sample_last(uint32_t bits, uint32_t shift)
 {
@@ -38,9 +46,23 @@ uint32_t mb_sample_light(const uint64_t *digests, uint32_t n, uint64_t last);
 /* The sample as a fingerprint: the sample proper and what is heavy. `ret` is given storage. */
 int mb_sample_make(const struct mb_fingerprint *fp, uint32_t bits, uint32_t shift,
 		   struct mb_fingerprint *ret, struct mb_err *err);
-/* Checks what came from outside: -EBADMSG for a digest that is in no such sample. */
-int mb_sample_check(const struct mb_fingerprint *fp, uint32_t bits, uint32_t shift,
-		    struct mb_err *err);
+struct mb_sample_of mb_sample_of(const struct mb_fingerprint *whole, uint64_t zero_digest,
+				 uint32_t shift);
+/*
+ * Checks what came from outside: -EBADMSG for a digest that is in no such sample, and for a whole
+ * that cannot be that of this sample.
+ */
+int mb_sample_check(const struct mb_fingerprint *sample, const struct mb_sample_of *of,
+		    uint32_t bits, uint64_t zero_digest, struct mb_err *err);
+/* As mb_fingerprint_self_sharing(), of the whole. */
+void mb_sample_self_sharing(const struct mb_sample_of *of, struct mb_self_sharing *ret);
+/*
+ * Pages gained and lost from one sample to the next of the same rate, as in mb_pair_sharing: what
+ * has many copies counts as it is, but for 63 copies where it had or has too few to be seen; the
+ * rest for 2^shift.
+ */
+void mb_sample_change(const struct mb_fingerprint *from, const struct mb_fingerprint *to,
+		      uint32_t bits, uint32_t shift, uint64_t *ret_gained, uint64_t *ret_lost);
 
 /* A figure of the whole, in pages. At shift 0 it is exact, error 0. */
 struct mb_estimate {

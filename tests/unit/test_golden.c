@@ -110,6 +110,21 @@ static void ranks_msg(struct mb_msg *ret)
 	ret->delta.fields.removed = (struct mb_slice){ (const uint8_t *)"\0\0", 2 };
 }
 
+static void hello_sample_msg(struct mb_msg *ret)
+{
+	sample_sampled_msg(MB_MSG_HELLO, ret);
+}
+
+static void welcome_sample_msg(struct mb_msg *ret)
+{
+	sample_sampled_msg(MB_MSG_WELCOME, ret);
+}
+
+static void delta_sample_msg(struct mb_msg *ret)
+{
+	sample_sampled_msg(MB_MSG_DELTA, ret);
+}
+
 static void welcome_nothing_msg(struct mb_msg *ret)
 {
 	*ret = (struct mb_msg){
@@ -288,6 +303,18 @@ static void put_header_byte(struct mb_buf *out, size_t at, uint8_t v)
 	out->data[at] = v;
 }
 
+static void put_bad_sample(struct mb_buf *out, bool shift)
+{
+	struct mb_msg msg;
+
+	delta_sample_msg(&msg);
+	if (shift)
+		msg.delta.sample.shift = 17;
+	else
+		msg.delta.sample.distinct = 1001;
+	put_msg(&msg, out);
+}
+
 /* --- the bad ones ----------------------------------------------------------------------------- */
 
 enum bad {
@@ -321,6 +348,8 @@ enum bad {
 	WHO_NAME,
 	WHO_LENGTH,
 	WHO_SUM,
+	SAMPLE_SHIFT,
+	SAMPLE_SIZE,
 	TRACE_CUT,
 	TRACE_WRAP,
 	TRACE_SEED,
@@ -362,6 +391,8 @@ static const struct {
 	{ "bad-delta-who-name", WHO_NAME, EBADMSG, "pass.who: row 1: process: a byte 0x1b" },
 	{ "bad-delta-who-length", WHO_LENGTH, EBADMSG, "row 2: process: a name of" },
 	{ "bad-delta-who-sum", WHO_SUM, EBADMSG, "row 1: more than 2^46 frames" },
+	{ "bad-delta-sample-shift", SAMPLE_SHIFT, EBADMSG, "field sample.shift: 17" },
+	{ "bad-delta-sample-size", SAMPLE_SIZE, EBADMSG, "1000 pages, 1001 distinct" },
 	{ "bad-trace-cut", TRACE_CUT, EBADMSG, "ends inside an epoch" },
 	{ "bad-trace-frame-wraps", TRACE_WRAP, EBADMSG, "above 2^52" },
 	{ "bad-trace-seed-letter", TRACE_SEED, EBADMSG, "line 2: 'x'" },
@@ -381,6 +412,10 @@ static void make_bad(enum bad what, struct mb_buf *out)
 	};
 
 	switch (what) {
+	case SAMPLE_SHIFT:
+	case SAMPLE_SIZE:
+		put_bad_sample(out, what == SAMPLE_SHIFT);
+		break;
 	case MAGIC:
 		put_header_byte(out, 3, '0');
 		break;
@@ -487,6 +522,9 @@ static void test_good_messages(void **state)
 		{ "delta-audited", 0, sample_audited_msg },
 		{ "delta-audited-doubted", 0, sample_doubted_msg },
 		{ "delta-who", 0, sample_who_msg },
+		{ "hello-sample", 0, hello_sample_msg },
+		{ "welcome-sample", 0, welcome_sample_msg },
+		{ "delta-sample", 0, delta_sample_msg },
 		{ "ack", MB_MSG_ACK, NULL },
 		{ "resync", MB_MSG_RESYNC, NULL },
 		{ "refusal", MB_MSG_REFUSAL, NULL },
@@ -592,7 +630,7 @@ static void test_cut_anywhere(void **state)
 	}
 	closedir(d);
 	/* Each is named in a table above: nobody's file is forgotten. */
-	assert_int_equal(files, 17 + MB_ARRAY_LEN(bads));
+	assert_int_equal(files, 20 + MB_ARRAY_LEN(bads));
 }
 
 int main(void)

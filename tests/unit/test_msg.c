@@ -33,8 +33,8 @@ static void assert_refused(const struct mb_buf *raw, int code, const char *word)
 	assert_fails(unpack(mb_buf_slice(raw), &msg, &err), code, &err, word);
 }
 
-/* Every kind, and last Deltas with an audit, and with who dirtied memory. */
-enum { SAMPLES = WIRE_TYPES + 2 };
+/* Every kind, Deltas with an audit, and with who dirtied memory, and all three about a sample. */
+enum { SAMPLES = WIRE_TYPES + 5 };
 
 static void get_sample(uint64_t which, struct mb_msg *ret)
 {
@@ -42,6 +42,8 @@ static void get_sample(uint64_t which, struct mb_msg *ret)
 		sample_doubted_msg(ret);
 	else if (which == WIRE_TYPES + 1)
 		sample_who_msg(ret);
+	else if (which > WIRE_TYPES + 1)
+		sample_sampled_msg(MB_MSG_HELLO + which - WIRE_TYPES - 2, ret);
 	else
 		sample_msg(wire_types[which], ret);
 }
@@ -447,6 +449,50 @@ static void refused(uint32_t field, struct mb_buf *body, int code, const char *w
 	assert_refused(&raw, code, word);
 }
 
+static void put_sample_of(struct mb_buf *b, uint64_t shift, uint64_t pages, uint64_t distinct,
+			  uint64_t zero)
+{
+	struct mb_buf of = { 0 };
+
+	pb_uint(b, 2, 1);
+	put_pass(b, 8, 0, "none");
+	if (shift)
+		pb_uint(&of, 1, shift);
+	pb_uint(&of, 2, pages);
+	pb_uint(&of, 3, distinct);
+	pb_uint(&of, 4, zero);
+	pb_message(b, 13, &of);
+}
+
+static void test_sample(void **state)
+{
+	struct mb_buf b = { 0 };
+	struct mb_msg msg;
+
+	(void)state;
+	put_sample_of(&b, 0, 10, 10, 0);
+	refused(3, &b, EBADMSG, "field sample.shift: 0");
+	put_sample_of(&b, 17, 10, 10, 0);
+	refused(3, &b, EBADMSG, "field sample.shift: 17");
+	put_sample_of(&b, 4, 1ull << 32, 10, 0);
+	refused(3, &b, EBADMSG, "field sample: 4294967296 pages");
+	put_sample_of(&b, 4, 10, 11, 0);
+	refused(3, &b, EBADMSG, "10 pages, 11 distinct");
+	put_sample_of(&b, 4, 10, 5, 11);
+	refused(3, &b, EBADMSG, "11 zero");
+	/* Who does not know samples must not take one for all that the VM has. */
+	sample_sampled_msg(MB_MSG_DELTA, &msg);
+	assert_int_equal(mb_msg_must_understand(&msg), 0x02);
+	assert_int_equal(b.len, 0);
+	mb_msg_to_frame(&msg, &b, NULL);
+	assert_int_equal(b.data[5], 0x02);
+	mb_buf_deinit(&b);
+	sample_sampled_msg(MB_MSG_HELLO, &msg);
+	assert_int_equal(mb_msg_must_understand(&msg), 0);
+	sample_msg(MB_MSG_DELTA, &msg);
+	assert_int_equal(mb_msg_must_understand(&msg), 0);
+}
+
 static void test_delta(void **state)
 {
 	static const struct {
@@ -800,6 +846,7 @@ int main(void)
 		cmocka_unit_test(test_identity),
 		cmocka_unit_test(test_hello),
 		cmocka_unit_test(test_delta),
+		cmocka_unit_test(test_sample),
 		cmocka_unit_test(test_audit),
 		cmocka_unit_test(test_bad_audit),
 		cmocka_unit_test(test_no_audit),

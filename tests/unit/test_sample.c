@@ -40,6 +40,7 @@ static void sample_has_light_and_heavy(void **state)
 		for (size_t s = 0; s < MB_ARRAY_LEN(shifts); s++) {
 			uint64_t last = mb_sample_last(64, shifts[s]);
 			mb_cleanup(mb_fingerprint_deinit) struct mb_fingerprint sample = { 0 };
+			struct mb_sample_of of;
 			uint32_t at = 0, n = 0;
 
 			assert_int_equal(mb_sample_make(&fp, 64, shifts[s], &sample, NULL), 0);
@@ -53,7 +54,8 @@ static void sample_has_light_and_heavy(void **state)
 			}
 			assert_int_equal(sample.n_distinct, n);
 			assert_int_equal(light(&sample, shifts[s]), light(&fp, shifts[s]));
-			assert_int_equal(mb_sample_check(&sample, 64, shifts[s], NULL), 0);
+			of = mb_sample_of(&fp, fp.digests[0], shifts[s]);
+			assert_int_equal(mb_sample_check(&sample, &of, 64, fp.digests[0], NULL), 0);
 		}
 		mb_fingerprint_deinit(&fp);
 	}
@@ -77,22 +79,121 @@ static void samples_nest(void **state)
 	mb_fingerprint_deinit(&both);
 }
 
-static void check_refuses_what_is_no_sample(void **state)
+/* One light digest, one heavy one, then what `spoil` says; the zero page is digest 7. */
+static void check_of(struct mb_sample_of of, uint32_t zeros, uint32_t copies, const char *word)
 {
-	struct mb_fingerprint fp = { 0 };
-	struct mb_err err;
+	mb_cleanup(mb_fingerprint_deinit) struct mb_fingerprint fp = { 0 };
 	uint64_t last = mb_sample_last(48, 4);
+	struct mb_err err = { 0 };
+	int r;
 
-	(void)state;
 	assert_int_equal(last, 0xfffffffffff);
-	assert_int_equal(mb_fingerprint_init(&fp, 3, 3, NULL), 0);
+	assert_int_equal(mb_fingerprint_init(&fp, 4, 4, NULL), 0);
+	if (zeros)
+		mb_fingerprint_push(&fp, 7, zeros);
 	mb_fingerprint_push(&fp, last, 1);
 	mb_fingerprint_push(&fp, last + 1, 64);
-	assert_int_equal(mb_sample_check(&fp, 48, 4, NULL), 0);
-	mb_fingerprint_push(&fp, last + 2, 63);
-	assert_fails(mb_sample_check(&fp, 48, 4, &err), EBADMSG, &err,
-		     "digest 0000100000000001 with 63 copies is in no sample of 1 in 16");
+	mb_fingerprint_push(&fp, last + 2, copies);
+	r = mb_sample_check(&fp, &of, 48, 7, &err);
+	if (word)
+		assert_fails(r, EBADMSG, &err, word);
+	else
+		assert_ok(r, &err);
+}
+
+static void check_refuses_what_is_no_sample(void **state)
+{
+	struct mb_sample_of of = { 4, 1000, 500, 0 };
+
+	(void)state;
+	check_of(of, 0, 64, NULL);
+	check_of(of, 0, 63, "digest 0000100000000001 with 63 copies is in no sample of 1 in 16");
+	check_of(of, 2, 64, "2 zero pages, of 0");
+	of.zero = 2;
+	check_of(of, 2, 64, NULL);
+	check_of(of, 0, 64, "0 zero pages, of 2");
+	check_of((struct mb_sample_of){ 4, 128, 100, 0 }, 0, 64, "a sample of 129 pages");
+	check_of((struct mb_sample_of){ 4, 1000, 2, 0 }, 0, 64,
+		 "a sample of 129 pages, 3 distinct");
+	/* What is not in the sample is at least a page per digest. */
+	check_of((struct mb_sample_of){ 4, 140, 14, 0 }, 0, 64, NULL);
+	check_of((struct mb_sample_of){ 4, 140, 15, 0 }, 0, 64, "of 140, 15 distinct");
+}
+
+static void few_zero_pages_need_not_be_in_it(void **state)
+{
+	mb_cleanup(mb_fingerprint_deinit) struct mb_fingerprint fp = { 0 };
+	struct mb_sample_of of = { 4, 10, 8, 3 };
+	struct mb_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(mb_fingerprint_init(&fp, 1, 0, NULL), 0);
+	mb_fingerprint_push(&fp, 5, 1);
+	assert_ok(mb_sample_check(&fp, &of, 64, UINT64_MAX, &err), &err);
+	/* Of 10 pages, 9 of them distinct, no three are the same. */
+	of.distinct = 9;
+	assert_fails(mb_sample_check(&fp, &of, 64, UINT64_MAX, &err), EBADMSG, &err,
+		     "0 zero pages, of 3");
+	of = (struct mb_sample_of){ 4, 100, 37, 64 };
+	assert_fails(mb_sample_check(&fp, &of, 64, UINT64_MAX, &err), EBADMSG, &err,
+		     "0 zero pages, of 64");
+}
+
+static void the_whole_is_known_exactly(void **state)
+{
+	struct mb_self_sharing want, got;
+	struct mb_fingerprint fp;
+	struct mb_sample_of of;
+
+	(void)state;
+	make(&fp, 3, 0, 5000, 70);
+	for (int none = 0; none < 2; none++) {
+		uint64_t zero_digest = none ? 1 : fp.digests[fp.multi[0].rank];
+
+		of = mb_sample_of(&fp, zero_digest, 4);
+		mb_fingerprint_self_sharing(&fp, zero_digest, &want);
+		mb_sample_self_sharing(&of, &got);
+		assert_memory_equal(&got, &want, sizeof(got));
+	}
 	mb_fingerprint_deinit(&fp);
+}
+
+static void change_is_brought_up(void **state)
+{
+	const uint64_t last = mb_sample_last(64, 4);
+	/* digest, copies before, copies after */
+	const struct {
+		uint64_t digest;
+		uint32_t before, after;
+	} d[] = {
+		{ 1, 1, 0 },		/* 16 lost */
+		{ 2, 0, 3 },		/* 48 gained */
+		{ 3, 100, 90 },		/* 10 lost */
+		{ last, 2, 2 },		/* as it was */
+		{ last + 1, 64, 80 },	/* 16 gained */
+		{ last + 2, 0, 70 },	/* 7 gained */
+		{ UINT64_MAX, 1063, 0 } /* 1000 lost */
+	};
+	struct mb_fingerprint from, to;
+	uint64_t gained, lost;
+
+	(void)state;
+	assert_int_equal(mb_fingerprint_init(&from, 8, 8, NULL), 0);
+	assert_int_equal(mb_fingerprint_init(&to, 8, 8, NULL), 0);
+	for (size_t i = 0; i < MB_ARRAY_LEN(d); i++) {
+		if (d[i].before)
+			mb_fingerprint_push(&from, d[i].digest, d[i].before);
+		if (d[i].after)
+			mb_fingerprint_push(&to, d[i].digest, d[i].after);
+	}
+	mb_sample_change(&from, &to, 64, 4, &gained, &lost);
+	assert_int_equal(gained, 48 + 16 + 7);
+	assert_int_equal(lost, 16 + 10 + 1000);
+	mb_sample_change(&to, &from, 64, 4, &gained, &lost);
+	assert_int_equal(lost, 48 + 16 + 7);
+	assert_int_equal(gained, 16 + 10 + 1000);
+	mb_fingerprint_deinit(&from);
+	mb_fingerprint_deinit(&to);
 }
 
 static void nothing_sampled_is_exact(void **state)
@@ -104,6 +205,9 @@ static void nothing_sampled_is_exact(void **state)
 	assert_true(e.pages == 300 && e.error_pages == 0);
 	e = mb_sample_count(17, 0);
 	assert_true(e.pages == 17 && e.error_pages == 0);
+	/* None of the sample: by the rule of three, no more than that many of all. */
+	e = mb_sample_count(0, 4);
+	assert_true(e.pages == 0 && e.error_pages > 48 && e.error_pages < 64);
 	e = mb_sample_part(17, 20, 20, 0);
 	assert_true(e.pages == 17 && e.error_pages == 0);
 }
@@ -197,6 +301,9 @@ int main(void)
 		cmocka_unit_test(sample_has_light_and_heavy),
 		cmocka_unit_test(samples_nest),
 		cmocka_unit_test(check_refuses_what_is_no_sample),
+		cmocka_unit_test(few_zero_pages_need_not_be_in_it),
+		cmocka_unit_test(the_whole_is_known_exactly),
+		cmocka_unit_test(change_is_brought_up),
 		cmocka_unit_test(nothing_sampled_is_exact),
 		cmocka_unit_test(errors_hold_for_95_percent),
 		cmocka_unit_test(twins_are_seen_as_such),

@@ -30,6 +30,7 @@ struct options {
 	struct mb_secure secure;
 	const char *server, *host;
 	uint64_t retry_ns;
+	uint32_t sample_shift;
 	bool verbose;
 };
 
@@ -38,7 +39,7 @@ enum { WHO_SAMPLE = 8 };
 
 #define RETRY_MAX_NS ((uint64_t)60000000000)
 
-enum { OPT_HOST = 1, OPT_RETRY };
+enum { OPT_HOST = 1, OPT_RETRY, OPT_SAMPLE };
 
 static const struct argp_option run_options[] = {
 	{ "server", 'S', "ADDRESS", 0,
@@ -50,9 +51,29 @@ static const struct argp_option run_options[] = {
 	{ "retry", OPT_RETRY, "TIME", 0,
 	  "first wait after a lost connection; doubles up to a minute, half of it random (500ms)",
 	  0 },
+	{ "sample", OPT_SAMPLE, "N", 0,
+	  "send one in N of the VM's distinct digests, N a power of two up to 65536, to a server "
+	  "that "
+	  "takes samples: for thin links and huge VMs. What it says is then an estimate, with its "
+	  "error "
+	  "(1: all of them)",
+	  0 },
 	{ "verbose", 'v', 0, 0, "say more", 0 },
 	{ 0 },
 };
+
+static int parse_sample(const char *arg, uint32_t *ret_shift, struct mb_err *err)
+{
+	uint64_t n;
+	int r = mb_parse_u64(arg, 1, 1u << MB_SAMPLE_SHIFT_MAX, "--sample", &n, err);
+
+	if (r < 0)
+		return r;
+	if (n & (n - 1))
+		return mb_fail(err, EINVAL, "--sample: \"%s\" is no power of two", arg);
+	*ret_shift = (uint32_t)__builtin_ctzll(n);
+	return 0;
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -72,6 +93,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (mb_parse_duration_ns(arg, "--retry", &o->retry_ns, &err) < 0)
 			argp_error(state, "%s", err.text);
 		o->retry_ns = MB_MIN(MB_MAX(o->retry_ns, 1000000u), RETRY_MAX_NS);
+		return 0;
+	case OPT_SAMPLE:
+		if (parse_sample(arg, &o->sample_shift, &err) < 0)
+			argp_error(state, "%s", err.text);
 		return 0;
 	case 'v':
 		o->verbose = true;
@@ -293,6 +318,7 @@ static int start(struct run *run, struct options *o, char *host_name, size_t siz
 		.identity = run->agent.pass.digester.identity,
 		.memory_bytes = run->agent.info.memory_bytes,
 		.source = run->agent.info.text,
+		.sample_shift = o->sample_shift,
 	};
 	if (!c.hello.identity.keyed)
 		mb_warning(

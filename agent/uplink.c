@@ -28,6 +28,9 @@ enum { SERIAL_GREET_WAIT_S = 5 };
 
 struct held {
 	struct mb_fingerprint fp;
+	/* What fp is a sample of, shift 0: it is all; and all, until the sample is acked. */
+	struct mb_sample_of sample;
+	struct mb_fingerprint whole;
 	uint64_t epoch; /* 0: the empty fingerprint, which every server has */
 	struct mb_pass_info info;
 	struct mb_who who;
@@ -44,7 +47,7 @@ struct mb_uplink {
 	uint64_t retry_ns, backoff_ns, deadline_ns;
 	bool greeted; /* since the last loss of connection */
 	char last_failure[512];
-	uint32_t max_raw_bytes;
+	uint32_t max_raw_bytes, sample_shift; /* as Welcome says */
 	struct mb_buf out, in, raw;
 	size_t out_at, sent_bytes;
 };
@@ -87,6 +90,7 @@ void mb_uplink_destroy(struct mb_uplink *u)
 	mb_line_close(&u->line);
 	mb_fingerprint_deinit(&u->base.fp);
 	mb_fingerprint_deinit(&u->sent.fp);
+	mb_fingerprint_deinit(&u->sent.whole);
 	mb_fingerprint_deinit(&u->newest.fp);
 	mb_buf_deinit(&u->out);
 	mb_buf_deinit(&u->in);
@@ -99,6 +103,7 @@ void mb_uplink_destroy(struct mb_uplink *u)
 static void drop(struct held *h)
 {
 	mb_fingerprint_deinit(&h->fp);
+	mb_fingerprint_deinit(&h->whole);
 	*h = (struct held){ 0 };
 }
 
@@ -121,7 +126,10 @@ static void add_passes(struct held *h, const struct held *older)
 
 void mb_uplink_offer(struct mb_uplink *u, struct mb_epoch *epoch)
 {
-	struct held h = { epoch->fingerprint, ++u->last_epoch, epoch->info, epoch->who };
+	struct held h = { .fp = epoch->fingerprint,
+			  .epoch = ++u->last_epoch,
+			  .info = epoch->info,
+			  .who = epoch->who };
 
 	if (u->newest.epoch)
 		add_passes(&h, &u->newest);
@@ -146,6 +154,13 @@ static void unsend(struct mb_uplink *u)
 	} else {
 		u->newest = u->sent;
 		u->sent = (struct held){ 0 };
+		/* The next server may want all of it. */
+		if (u->newest.whole.digests) {
+			mb_fingerprint_deinit(&u->newest.fp);
+			u->newest.fp = u->newest.whole;
+			u->newest.whole = (struct mb_fingerprint){ 0 };
+			u->newest.sample = (struct mb_sample_of){ 0 };
+		}
 	}
 }
 
@@ -155,6 +170,7 @@ static void acked(struct mb_uplink *u)
 
 	drop(&u->base);
 	u->base = u->sent;
+	mb_fingerprint_deinit(&u->base.whole);
 	/* The server has counted it: whatever else is sent of this epoch, not that. */
 	u->base.who = (struct mb_who){ 0 };
 	u->sent = (struct held){ 0 };
@@ -272,6 +288,7 @@ static int pack_delta(struct mb_uplink *u, struct mb_err *err)
 	msg.delta.base_epoch = u->base.epoch;
 	msg.delta.epoch = u->newest.epoch;
 	msg.delta.pass = u->newest.info;
+	msg.delta.sample = u->newest.sample;
 	mb_who_encode(&u->newest.who, u->config.who_rows, &who);
 	msg.delta.pass.who = mb_buf_slice(&who);
 	mb_buf_clear(&u->out);
@@ -286,14 +303,34 @@ static int pack_delta(struct mb_uplink *u, struct mb_err *err)
 		return mb_fail(err, EMSGSIZE,
 			       "epoch %" PRIu64 " takes %zu bytes; the server accepts %" PRIu32,
 			       u->newest.epoch, raw.len, u->max_raw_bytes);
-	return mb_frame_encode(mb_buf_slice(&raw), &u->out, err);
+	return mb_frame_encode_flags(mb_buf_slice(&raw), mb_msg_must_understand(&msg), &u->out,
+				     err);
+}
+
+/* Puts the agreed sample in the place of all. One that is sent again is a sample already. */
+static int sample_newest(struct mb_uplink *u, struct mb_err *err)
+{
+	const struct mb_identity *id = &u->config.hello.identity;
+	struct held *h = &u->newest;
+	struct mb_fingerprint sample;
+	int r;
+
+	if (h->sample.shift == u->sample_shift)
+		return 0;
+	r = mb_sample_make(&h->fp, id->bits, u->sample_shift, &sample, err);
+	if (r < 0)
+		return r;
+	h->sample = mb_sample_of(&h->fp, id->zero_digest, u->sample_shift);
+	h->whole = h->fp;
+	h->fp = sample;
+	return 0;
 }
 
 static int send_newest(struct mb_uplink *u, struct mb_err *err)
 {
-	int r = pack_delta(u, err);
+	int r;
 
-	if (r < 0)
+	if ((r = sample_newest(u, err)) < 0 || (r = pack_delta(u, err)) < 0)
 		return r;
 	u->sent_bytes = u->out.len;
 	u->sent = u->newest;
@@ -303,18 +340,46 @@ static int send_newest(struct mb_uplink *u, struct mb_err *err)
 	return 0;
 }
 
+/* What was acked and is gone at the server is in what we send next, if there is a next. */
+static void send_base_again(struct mb_uplink *u)
+{
+	if (!u->newest.epoch && u->base.epoch)
+		u->newest = (struct held){ .fp = u->base.fp,
+					   .sample = u->base.sample,
+					   .epoch = u->base.epoch,
+					   .info = u->base.info };
+	else
+		mb_fingerprint_deinit(&u->base.fp);
+	u->base = (struct held){ 0 };
+	/* A sample has not what a server wants that agrees to none: the next epoch will. */
+	if (u->newest.sample.shift && u->newest.sample.shift != u->sample_shift) {
+		say(u, MB_LOG_INFO, "%s: epoch %" PRIu64 " is held here as a sample only",
+		    u->config.uri, u->newest.epoch);
+		drop(&u->newest);
+	}
+}
+
 static void take_welcome(struct mb_uplink *u, const struct mb_welcome *w)
 {
 	struct mb_fingerprint_id id = mb_fingerprint_id(&u->base.fp);
 	bool same_boot = memcmp(&w->boot, &u->config.hello.boot, sizeof(w->boot)) == 0;
+	uint32_t offered = u->config.hello.sample_shift;
 
+	if (w->sample_shift && w->sample_shift != offered) {
+		go_away(u, "server agreed to a sample that was not offered");
+		return;
+	}
+	if (offered && !w->sample_shift)
+		say(u, MB_LOG_WARNING, "%s: server takes no sample of 1 in %u: it gets all",
+		    u->config.uri, 1u << offered);
+	u->sample_shift = w->sample_shift;
 	u->greeted = true;
 	/* With something to send, the server has yet to show that it takes it. */
 	if (mb_uplink_idle(u))
 		u->backoff_ns = u->config.retry_min_ns;
 	u->max_raw_bytes = w->max_frame_bytes;
 	u->state = READY;
-	if (same_boot && w->epoch == u->base.epoch &&
+	if (same_boot && w->epoch == u->base.epoch && u->base.sample.shift == u->sample_shift &&
 	    mb_fingerprint_id_equal(&w->fingerprint, &id)) {
 		say(u, MB_LOG_INFO, "%s: connected; server holds epoch %" PRIu64, u->config.uri,
 		    w->epoch);
@@ -324,6 +389,7 @@ static void take_welcome(struct mb_uplink *u, const struct mb_welcome *w)
 	/* What was in flight may have arrived, and only its ack was lost. */
 	id = mb_fingerprint_id(&u->sent.fp);
 	if (same_boot && u->sent.epoch && w->epoch == u->sent.epoch &&
+	    u->sent.sample.shift == u->sample_shift &&
 	    mb_fingerprint_id_equal(&w->fingerprint, &id)) {
 		say(u, MB_LOG_INFO, "%s: connected; server already has epoch %" PRIu64,
 		    u->config.uri, w->epoch);
@@ -338,14 +404,7 @@ static void take_welcome(struct mb_uplink *u, const struct mb_welcome *w)
 		    u->config.uri, same_boot ? "our" : "another source's", w->epoch, u->base.epoch);
 	else
 		say(u, MB_LOG_INFO, "%s: connected", u->config.uri);
-	/* What was acked and is gone at the server is in what we send next, if there is a next. */
-	if (!u->newest.epoch && u->base.epoch)
-		u->newest = (struct held){ .fp = u->base.fp,
-					   .epoch = u->base.epoch,
-					   .info = u->base.info };
-	else
-		mb_fingerprint_deinit(&u->base.fp);
-	u->base = (struct held){ 0 };
+	send_base_again(u);
 }
 
 static void take_ack(struct mb_uplink *u, const struct mb_ack *a)

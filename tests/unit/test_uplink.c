@@ -40,6 +40,7 @@ struct scene {
 	uint64_t epoch;
 	struct mb_boot boot;
 	uint32_t max_frame_bytes;
+	uint32_t sample_shift; /* that it agrees to */
 };
 
 static void on_say(void *ctx, enum mb_log_level level, const char *text)
@@ -233,6 +234,7 @@ static void take_hello(struct scene *s)
 	assert_string_equal(hello.hello.vm, "web1");
 	assert_string_equal(hello.hello.host, "host1");
 	assert_memory_equal(&hello.hello.boot, &s->config.hello.boot, MB_BOOT_BYTES);
+	assert_int_equal(hello.hello.sample_shift, s->config.hello.sample_shift);
 	mb_msg_deinit(&hello);
 }
 
@@ -245,6 +247,7 @@ static void welcome(struct scene *s)
 	msg.welcome.max_frame_bytes = s->max_frame_bytes;
 	msg.welcome.boot = s->boot;
 	msg.welcome.epoch = s->epoch;
+	msg.welcome.sample_shift = s->sample_shift;
 	msg.welcome.fingerprint = mb_fingerprint_id(&s->fp);
 	send_msg(s, &msg);
 }
@@ -261,6 +264,7 @@ struct came {
 	uint64_t base_epoch, epoch;
 	struct mb_pass_info pass;
 	struct mb_who who;
+	struct mb_sample_of sample;
 };
 
 static void take_who(struct mb_slice list, struct mb_who *ret)
@@ -284,7 +288,10 @@ static struct came take_delta(struct scene *s, bool keep)
 	struct mb_msg msg;
 
 	receive(s, MB_MSG_DELTA, &msg);
-	came = (struct came){ msg.delta.base_epoch, msg.delta.epoch, msg.delta.pass, { 0 } };
+	came = (struct came){ .base_epoch = msg.delta.base_epoch,
+			      .epoch = msg.delta.epoch,
+			      .pass = msg.delta.pass,
+			      .sample = msg.delta.sample };
 	take_who(msg.delta.pass.who, &came.who);
 	came.pass.tracker = NULL;
 	came.pass.who = (struct mb_slice){ 0 };
@@ -779,6 +786,160 @@ static void test_server_restarts_with_all(void **state)
 	assert_int_equal(s.n_acked, 1);
 	assert_works(&s, 300);
 	scene_close(&s);
+}
+
+/* An agent that offers 1 in 4, and has an epoch; the server agrees to `agreed`. */
+static void open_with_offer(struct scene *s, uint32_t agreed)
+{
+	scene_prepare(s, 2 * MS, 8 * MS);
+	s->config.hello.sample_shift = 2;
+	s->sample_shift = agreed;
+	assert_ok(mb_uplink_create(&s->config, &s->uplink, &s->err), &s->err);
+	start_listening(s);
+	offer(s, 100, 500);
+	greet(s);
+}
+
+/* What the server holds is all digests of offer(first, n), or those in the first quarter. */
+static void assert_holds(const struct scene *s, uint64_t first, size_t n, uint32_t shift)
+{
+	uint32_t light = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t digest = mb_mix64(first + i);
+		bool in = digest <= UINT64_MAX >> shift;
+
+		light += in;
+		assert_int_equal(mb_fingerprint_find(&s->fp, digest), in);
+	}
+	assert_int_equal(s->fp.n_distinct, light);
+	assert_true(shift == 0 || light < n / 2);
+}
+
+static void assert_is_sample(struct came c, size_t n)
+{
+	assert_int_equal(c.sample.shift, 2);
+	assert_int_equal(c.sample.pages, n);
+	assert_int_equal(c.sample.distinct, n);
+	assert_int_equal(c.sample.zero, 0);
+}
+
+static void test_sample(void **state)
+{
+	struct came c;
+	struct scene s;
+
+	(void)state;
+	open_with_offer(&s, 2);
+	c = take_delta(&s, true);
+	assert_int_equal(s.in.len, 0);
+	assert_is_sample(c, 500);
+	assert_holds(&s, 100, 500, 2);
+	ack(&s);
+	/* From sample to sample. */
+	offer(&s, 200, 600);
+	c = take_delta(&s, true);
+	assert_int_equal(c.base_epoch, 1);
+	assert_is_sample(c, 600);
+	assert_holds(&s, 200, 600, 2);
+	/* Arrived, but the ack is lost. */
+	greet(&s);
+	for (int i = 0; i < 1000 && s.n_acked < 2; i++)
+		must_turn(&s);
+	assert_int_equal(s.acked_epoch, 2);
+	/* Never arrived: the sample is taken anew. */
+	offer(&s, 300, 500);
+	take_delta(&s, false);
+	greet(&s);
+	c = take_delta(&s, true);
+	assert_int_equal(c.base_epoch, 2);
+	assert_is_sample(c, 500);
+	assert_holds(&s, 300, 500, 2);
+	ack(&s);
+	/* Lost by the server, with none that waits: the same sample again. */
+	mb_fingerprint_deinit(&s.fp);
+	s.epoch = 0;
+	s.boot = (struct mb_boot){ 0 };
+	greet(&s);
+	c = take_delta(&s, true);
+	assert_int_equal(c.base_epoch, 0);
+	assert_int_equal(c.epoch, 3);
+	assert_is_sample(c, 500);
+	assert_holds(&s, 300, 500, 2);
+	ack(&s);
+	assert_int_equal(s.n_warnings, 3); /* each lost connection */
+	scene_close(&s);
+}
+
+static void test_server_takes_no_sample(void **state)
+{
+	struct came c;
+	struct scene s;
+
+	(void)state;
+	open_with_offer(&s, 0);
+	c = take_delta(&s, true);
+	assert_non_null(strstr(s.said, "connected"));
+	assert_int_equal(s.n_warnings, 1);
+	assert_int_equal(c.sample.shift, 0);
+	assert_holds(&s, 100, 500, 0);
+	ack(&s);
+	assert_works(&s, 200);
+	scene_close(&s);
+	/* One that agrees to what nobody offered knows not what it says. */
+	open_with_offer(&s, 3);
+	assert_goes_away(&s, "agreed to a sample that was not offered");
+	s.sample_shift = 2;
+	greet(&s);
+	c = take_delta(&s, true);
+	assert_is_sample(c, 500);
+	ack(&s);
+	scene_close(&s);
+}
+
+/* The server is another one now: what was not acked goes as it wants it. */
+static void test_server_takes_no_sample_any_more(void **state)
+{
+	struct came c;
+	struct scene s;
+
+	(void)state;
+	for (int acked = 0; acked < 2; acked++) {
+		open_with_offer(&s, 2);
+		take_delta(&s, acked);
+		if (acked)
+			ack(&s);
+		mb_fingerprint_deinit(&s.fp);
+		s.epoch = 0;
+		s.boot = (struct mb_boot){ 0 };
+		s.sample_shift = 0;
+		greet(&s);
+		for (int i = 0; acked && i < 20; i++)
+			must_turn(&s);
+		/* Of what was acked only the sample is left: nothing to send. */
+		assert_int_equal(mb_uplink_idle(s.uplink), acked);
+		if (acked)
+			offer(&s, 100, 500);
+		c = take_delta(&s, true);
+		assert_int_equal(c.base_epoch, 0);
+		assert_int_equal(c.epoch, 1 + acked);
+		assert_int_equal(c.sample.shift, 0);
+		assert_int_equal(c.pass.epochs, 1);
+		assert_holds(&s, 100, 500, 0);
+		ack(&s);
+		/* And back. */
+		s.sample_shift = 2;
+		s.epoch = 0;
+		mb_fingerprint_deinit(&s.fp);
+		s.boot = (struct mb_boot){ 0 };
+		greet(&s);
+		c = take_delta(&s, true);
+		assert_int_equal(c.base_epoch, 0);
+		assert_is_sample(c, 500);
+		assert_holds(&s, 100, 500, 2);
+		ack(&s);
+		scene_close(&s);
+	}
 }
 
 static void test_refusals(void **state)
@@ -1387,6 +1548,9 @@ int main(void)
 		cmocka_unit_test(test_resync),
 		cmocka_unit_test(test_server_holds_something_else),
 		cmocka_unit_test(test_server_restarts_with_all),
+		cmocka_unit_test(test_sample),
+		cmocka_unit_test(test_server_takes_no_sample),
+		cmocka_unit_test(test_server_takes_no_sample_any_more),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_refusal_is_read_though_the_server_has_hung_up),
 		cmocka_unit_test(test_server_misbehaves),

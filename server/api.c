@@ -10,6 +10,7 @@
 #include "proto/base/version.h"
 #include "server/ask.h"
 #include "server/executions.h"
+#include "server/plan/error.h"
 
 /* What every answer starts from: the up-to-date view, locked, with the fleet file read. */
 struct scene {
@@ -94,6 +95,7 @@ static json_t *vm_status(const struct scene *s, uint32_t i)
 		(json_int_t)vm->wire_bytes);
 
 	set_self_sharing(o, &vm->sharing);
+	json_object_set_new(o, "sample", number((uint64_t)1 << vm->sample.shift));
 	return o;
 }
 
@@ -131,31 +133,62 @@ static int status(struct mb_api *api, const struct scene *s, json_t **ret)
 
 /* --- /v1/share -------------------------------------------------------------------------------- */
 
+static json_t *matrix(const uint64_t *m, uint32_t n)
+{
+	json_t *rows = json_array();
+
+	for (uint32_t i = 0; i < n; i++) {
+		json_t *row = json_array();
+
+		for (uint32_t j = 0; j < n; j++)
+			json_array_append_new(row, number(m[(size_t)i * n + j]));
+		json_array_append_new(rows, row);
+	}
+	return rows;
+}
+
 static json_t *comparable(const struct scene *s, const struct mb_comparable *set)
 {
-	json_t *vms = json_array(), *inter = json_array();
+	json_t *vms = json_array(), *ret;
 
 	for (uint32_t i = 0; i < set->n; i++) {
 		const struct mb_vm *vm = &s->view->fleet.vms[set->vms[i]];
 		json_t *o = json_pack("{s:s, s:o, s:I}", "name", vm->name, "host",
 				      host_name(s, set->vms[i]), "inter", (json_int_t)set->any[i]);
-		json_t *row = json_array();
 
 		set_self_sharing(o, &vm->sharing);
+		json_object_set_new(o, "sample", number((uint64_t)1 << vm->sample.shift));
+		if (set->shift)
+			json_object_set_new(o, "inter_error", number(set->any_error[i]));
 		json_array_append_new(vms, o);
-		for (uint32_t j = 0; j < set->n; j++)
-			json_array_append_new(row, number(set->inter[(size_t)i * set->n + j]));
-		json_array_append_new(inter, row);
 	}
-	return json_pack("{s:s, s:s, s:i, s:i, s:o, s:o}", "domain", set->identity.domain,
-			 "algorithm", mb_algorithm_name(set->identity.algorithm), "bits",
-			 (int)set->identity.bits, "page_bytes", (int)set->identity.page_bytes,
-			 "vms", vms, "inter", inter);
+	ret = json_pack("{s:s, s:s, s:i, s:i, s:o, s:o}", "domain", set->identity.domain,
+			"algorithm", mb_algorithm_name(set->identity.algorithm), "bits",
+			(int)set->identity.bits, "page_bytes", (int)set->identity.page_bytes, "vms",
+			vms, "inter", matrix(set->inter, set->n));
+	json_object_set_new(ret, "sample", number((uint64_t)1 << set->shift));
+	if (set->shift)
+		json_object_set_new(ret, "inter_error", matrix(set->inter_error, set->n));
+	return ret;
 }
 
-static json_t *host_sharing(const struct scene *s, uint32_t host, uint8_t *on_host)
+/* What its VMs share may be off by that much; the others run nowhere for once. */
+static int host_error(const struct scene *s, uint32_t host, uint64_t *ret, struct mb_err *err)
+{
+	uint32_t n = s->fleet.view.n_vms;
+	mb_autofree uint32_t *at = calloc((size_t)n + 1, sizeof(*at));
+
+	if (!at)
+		return mb_fail_mem(err, "an answer");
+	for (uint32_t i = 0; i < n; i++)
+		at[i] = s->fleet.vms[i].host == host ? host : MB_NOWHERE;
+	return mb_plan_error_pages(&s->fleet.view, NULL, at, ret, err);
+}
+
+static json_t *host_sharing(const struct scene *s, uint32_t host, uint8_t *on_host, uint64_t error)
 {
 	uint64_t pages = 0, distinct = 0, inter;
+	json_t *ret;
 
 	for (uint32_t i = 0; i < s->fleet.view.n_vms; i++) {
 		on_host[i] = s->fleet.vms[i].host == host;
@@ -163,24 +196,33 @@ static json_t *host_sharing(const struct scene *s, uint32_t host, uint8_t *on_ho
 		distinct += on_host[i] ? s->fleet.vms[i].distinct : 0;
 	}
 	inter = mb_groups_inter_saving(&s->view->groups, on_host);
-	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I}", "name", s->fleet.hosts[host].name, "vms",
-			 vms_on(s, host), "pages", (json_int_t)pages, "distinct_union",
-			 (json_int_t)(distinct - inter), "saving_pages",
-			 (json_int_t)(pages - distinct + inter), "inter_saving_pages",
-			 (json_int_t)inter);
+	ret = json_pack("{s:s, s:o, s:I, s:I, s:I, s:I}", "name", s->fleet.hosts[host].name, "vms",
+			vms_on(s, host), "pages", (json_int_t)pages, "distinct_union",
+			(json_int_t)(distinct - inter), "saving_pages",
+			(json_int_t)(pages - distinct + inter), "inter_saving_pages",
+			(json_int_t)inter);
+	if (error)
+		json_object_set_new(ret, "inter_error_pages", number(error));
+	return ret;
 }
 
 static int share(const struct scene *s, json_t **ret, struct mb_err *err)
 {
 	mb_autofree uint8_t *on_host = calloc(s->fleet.view.n_vms + 1, 1);
 	json_t *sets = json_array(), *hosts = json_array();
+	int r = on_host ? 0 : mb_fail_mem(err, "an answer");
 
 	for (uint32_t i = 0; i < s->view->n_sets; i++)
 		json_array_append_new(sets, comparable(s, &s->view->sets[i]));
-	for (uint32_t i = 0; on_host && i < s->fleet.view.n_hosts; i++)
-		json_array_append_new(hosts, host_sharing(s, i, on_host));
+	for (uint32_t i = 0; r == 0 && i < s->fleet.view.n_hosts; i++) {
+		uint64_t error = 0;
+
+		r = host_error(s, i, &error, err);
+		if (r == 0)
+			json_array_append_new(hosts, host_sharing(s, i, on_host, error));
+	}
 	*ret = json_pack("{s:o, s:o}", "identities", sets, "hosts", hosts);
-	return on_host ? 0 : mb_fail_mem(err, "an answer");
+	return r;
 }
 
 /* --- questions to planners -------------------------------------------------------------------- */
@@ -294,6 +336,8 @@ static int history_row(void *ctx, const struct mb_history_row *row)
 			      row->tracker);
 
 	set_self_sharing(o, &row->sharing);
+	if (row->has_inter && row->inter_error)
+		json_object_set_new(o, "inter_error", number(row->inter_error));
 	json_object_set_new(o, "read", row->has_read ? number(row->read) : json_null());
 	json_object_set_new(o, "audit", audit_of(row));
 	return json_array_append_new(h->rows, o) < 0 ? -ENOMEM : 0;

@@ -38,7 +38,10 @@ static int put_rows(struct mb_store *store, const struct mb_sharing_view *view, 
 			struct mb_sharing_record row = { .vm_id = vm->id,
 							 .epoch = vm->epoch,
 							 .acked_unix_ns = vm->acked_unix_ns,
-							 .inter = set->any[i] };
+							 .inter = set->any[i],
+							 .inter_error = set->any_error ?
+										set->any_error[i] :
+										0 };
 
 			for (uint32_t j = 0; j < set->n; j++) {
 				if (inter[j] <= row.partner_inter)

@@ -97,7 +97,8 @@ static int apply(const struct mb_ingest_job *job, const struct mb_vm *vm,
 	struct mb_fingerprint_id base = msg->base_epoch ? id : mb_fingerprint_id(&empty);
 	struct mb_err no;
 	/* As mb_fleet_greet() told the agent: digests of another identity are no base. */
-	bool same_boot = memcmp(&vm->boot, &job->boot, sizeof(job->boot)) == 0 &&
+	bool same_boot = vm->sample.shift == job->sample_shift &&
+			 memcmp(&vm->boot, &job->boot, sizeof(job->boot)) == 0 &&
 			 mb_identity_compare(&vm->identity, &job->identity, &no) == 0;
 	int r;
 
@@ -138,6 +139,7 @@ static int compact(struct mb_ingest *in, struct mb_vm *vm, struct mb_err *err)
 	msg.delta.epoch = vm->epoch;
 	msg.delta.pass = vm->pass;
 	msg.delta.pass.tracker = vm->tracker;
+	msg.delta.sample = vm->sample;
 	mb_buf_clear(&in->snapshot);
 	if (mb_delta_make(&empty, mb_fpref_fingerprint(vm->fp), &delta, NULL) < 0 ||
 	    mb_delta_encode(&delta, vm->identity.bits, &in->scratch, &msg.delta.fields, NULL) < 0 ||
@@ -152,7 +154,10 @@ static int update_vm(struct mb_vm *vm, const struct mb_ingest_job *job,
 {
 	struct mb_fpref *ref;
 
-	mb_fingerprint_self_sharing(fp, job->identity.zero_digest, &vm->sharing);
+	if (msg->sample.shift)
+		mb_sample_self_sharing(&msg->sample, &vm->sharing);
+	else
+		mb_fingerprint_self_sharing(fp, job->identity.zero_digest, &vm->sharing);
 	ref = mb_fpref_new(fp);
 	if (!ref) {
 		mb_fingerprint_deinit(fp);
@@ -162,6 +167,7 @@ static int update_vm(struct mb_vm *vm, const struct mb_ingest_job *job,
 	vm->fp = ref;
 	vm->boot = job->boot;
 	vm->identity = job->identity;
+	vm->sample = msg->sample;
 	vm->epoch = msg->epoch;
 	vm->pass = msg->pass;
 	/* What lives in the message. */
@@ -189,6 +195,47 @@ static int check_key(struct mb_ingest *in, struct mb_ingest_job *job)
 	return r;
 }
 
+static int check_rate(struct mb_ingest_job *job, const struct mb_delta_msg *msg)
+{
+	if (msg->sample.shift == job->sample_shift)
+		return 0;
+	return mb_fail(&job->reason, EINVAL,
+		       "epoch %" PRIu64 " is a sample of 1 in %u; 1 in %u was agreed", msg->epoch,
+		       1u << msg->sample.shift, 1u << job->sample_shift);
+}
+
+/* A snapshot would say the same again. */
+static int check_sample(struct mb_ingest_job *job, const struct mb_delta_msg *msg,
+			struct mb_fingerprint *fp)
+{
+	if (!msg->sample.shift || mb_sample_check(fp, &msg->sample, job->identity.bits,
+						  job->identity.zero_digest, &job->reason) == 0)
+		return 0;
+	mb_fingerprint_deinit(fp);
+	return mb_fail_in(&job->reason, -EINVAL, "epoch %" PRIu64, msg->epoch);
+}
+
+static void count_change(const struct mb_ingest_job *job, const struct mb_vm *vm,
+			 const struct mb_delta_msg *msg, const struct mb_fingerprint *fp,
+			 struct mb_epoch_record *rec)
+{
+	const struct mb_fingerprint *held = mb_fpref_fingerprint(vm->fp);
+	struct mb_pair_sharing change;
+
+	if (!vm->epoch || vm->sample.shift != msg->sample.shift) {
+		/* All that was held, if any, goes; all that came is new. */
+		rec->added = msg->sample.shift ? msg->sample.pages : fp->n_pages;
+		rec->removed = vm->sharing.pages;
+	} else if (msg->sample.shift) {
+		mb_sample_change(held, fp, job->identity.bits, msg->sample.shift, &rec->added,
+				 &rec->removed);
+	} else {
+		mb_fingerprint_pair_sharing(held, fp, &change);
+		rec->added = change.gained;
+		rec->removed = change.lost;
+	}
+}
+
 /*
  * Everything but the commit. Sets job->verdict, and *ret_changed when `vm` is now another; fails
  * only when the store did.
@@ -199,7 +246,6 @@ static int ingest(struct mb_ingest *in, struct mb_ingest_job *job, struct mb_vm 
 	mb_cleanup(mb_msg_deinit) struct mb_msg msg = { 0 };
 	struct mb_fingerprint fp = { 0 };
 	struct mb_epoch_record rec = { .frame = mb_buf_slice(&job->frame) };
-	struct mb_pair_sharing change;
 	int r;
 
 	*ret_changed = false;
@@ -211,17 +257,20 @@ static int ingest(struct mb_ingest *in, struct mb_ingest_job *job, struct mb_vm 
 	if (check_key(in, job) < 0)
 		return 0;
 	job->epoch = msg.delta.epoch;
-	r = apply(job, vm, &msg.delta, &fp, &job->reason);
+	r = check_rate(job, &msg.delta);
+	if (r == 0)
+		r = apply(job, vm, &msg.delta, &fp, &job->reason);
+	if (r == 0)
+		r = check_sample(job, &msg.delta, &fp);
 	/* A snapshot mends whatever is wrong with a delta (FORMAT.md 3.4). */
 	job->verdict = r == -EALREADY || r == 0 ? MB_INGEST_DURABLE :
 		       r == -ENOMEM		? MB_INGEST_FAILED :
+		       r == -EINVAL		? MB_INGEST_BAD :
 						  MB_INGEST_RESYNC;
 	job->fingerprint = msg.delta.fields.result;
 	if (r < 0)
 		return 0;
-	mb_fingerprint_pair_sharing(mb_fpref_fingerprint(vm->fp), &fp, &change);
-	rec.added = change.gained;
-	rec.removed = change.lost;
+	count_change(job, vm, &msg.delta, &fp, &rec);
 	rec.snapshot = !msg.delta.base_epoch;
 	rec.who = msg.delta.pass.who;
 	if ((r = update_vm(vm, job, &msg.delta, &fp, &job->reason)) < 0 ||

@@ -77,6 +77,7 @@ static void add_seen(struct joiner *j, const struct mb_seen_vm *vm)
 		.host = *vm->host ? find_host(j, vm->host) : MB_NOWHERE,
 		.trust = number_of(&j->domains, &j->n_domains, vm->domain),
 		.settled_s = vm->settled_s,
+		.sample_shift = vm->sample_shift,
 	};
 	f->zero_pages[i] = vm->zero_pages;
 	mb_names_put(&j->vms, vm->name, i);
@@ -234,6 +235,9 @@ int mb_live_fleet_init(struct mb_live_fleet *ret, const struct mb_sharing_view *
 			.moved_from = vm->moved_from,
 		};
 	}
+	for (uint32_t k = 0; k < sharing->n_sets; k++)
+		for (uint32_t i = 0; i < sharing->sets[k].n; i++)
+			seen[sharing->sets[k].vms[i]].sample_shift = sharing->sets[k].shift;
 	return mb_live_fleet_join(ret, seen, n, &sharing->groups, file, err);
 }
 

@@ -19,6 +19,7 @@ struct mb_seen_vm {
 	uint64_t memory_mb, pages, distinct, zero_pages;
 	uint64_t settled_s;	/* on its host; UINT64_MAX: long ago */
 	const char *moved_from; /* the host before, or "" */
+	uint32_t sample_shift;	/* as in mb_plan_vm */
 };
 
 struct mb_live_fleet {

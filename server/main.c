@@ -36,7 +36,7 @@ struct options {
 	struct mb_tls_files tls;
 	const char *tokens, *access_log;
 	gid_t http_group;
-	bool insecure, verbose;
+	bool insecure, no_samples, verbose;
 };
 
 enum {
@@ -53,7 +53,8 @@ enum {
 	OPT_TLS_KEY,
 	OPT_TLS_CA,
 	OPT_TLS_CRL,
-	OPT_INSECURE
+	OPT_INSECURE,
+	OPT_NO_SAMPLES
 };
 
 static const struct argp_option options[] = {
@@ -90,6 +91,8 @@ static const struct argp_option options[] = {
 	{ "max-agents", OPT_AGENTS, "N", 0, "connections at once (4096)", 0 },
 	{ "frame-budget-mb", OPT_BUDGET, "N", 0,
 	  "memory for frames under way, of all agents together (1024)", 0 },
+	{ "no-samples", OPT_NO_SAMPLES, 0, 0,
+	  "have agents that offer a sample of their VM (mbagent run --sample) send all of it", 0 },
 	{ "forget-vm", OPT_FORGET, "NAME", 0,
 	  "take a VM that is no more out of the database, and end; not while a server runs on it",
 	  0 },
@@ -129,6 +132,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_BUDGET:
 		r = mb_parse_u64(arg, 1, 1 << 20, "--frame-budget-mb", &o->frame_budget_mb, &err);
+		break;
+	case OPT_NO_SAMPLES:
+		o->no_samples = true;
 		break;
 	case OPT_FORGET:
 		o->forget_vm = arg;
@@ -372,6 +378,7 @@ static int start(struct server *s, struct mb_err *err)
 			(uint32_t)MB_MIN(o->frame_budget_mb << 19, (uint64_t)MB_FRAME_RAW_MAX),
 		.frame_budget_bytes = o->frame_budget_mb << 20,
 		.insecure = o->insecure,
+		.no_samples = o->no_samples,
 		.refusals = &s->refusals,
 		.say = on_say,
 	};

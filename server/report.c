@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "proto/base/cleanup.h"
+#include "server/plan/error.h"
 #include "server/plan/explain.h"
 
 static json_t *integer(uint64_t v)
@@ -131,18 +132,25 @@ static json_t *report_moves(const struct mb_fleet_view *fleet, const struct mb_p
 static json_t *report_saving(const struct mb_fleet_view *fleet, const struct mb_plan *plan)
 {
 	mb_autofree uint32_t *now = calloc((size_t)fleet->n_vms + 1, sizeof(*now));
+	uint64_t error;
+	json_t *ret;
 
 	if (!now)
 		return NULL;
 	for (uint32_t v = 0; v < fleet->n_vms; v++)
 		now[v] = fleet->vms[v].host;
+	if (mb_plan_error_pages(fleet, now, plan->host, &error, NULL) < 0)
+		return NULL;
 	/* The gain may be negative. */
-	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "before_pages",
-			 integer(plan->saving_before_pages), "after_pages",
-			 integer(plan->saving_after_pages), "gain_pages",
-			 integer(plan->saving_after_pages - plan->saving_before_pages),
-			 "inter_before_pages", integer(mb_score_inter_pages(fleet, now)),
-			 "inter_after_pages", integer(mb_score_inter_pages(fleet, plan->host)));
+	ret = json_pack("{s:o, s:o, s:o, s:o, s:o}", "before_pages",
+			integer(plan->saving_before_pages), "after_pages",
+			integer(plan->saving_after_pages), "gain_pages",
+			integer(plan->saving_after_pages - plan->saving_before_pages),
+			"inter_before_pages", integer(mb_score_inter_pages(fleet, now)),
+			"inter_after_pages", integer(mb_score_inter_pages(fleet, plan->host)));
+	if (ret && error)
+		json_object_set_new(ret, "gain_error_pages", integer(error));
+	return ret;
 }
 
 json_t *mb_report_plan(const struct mb_fleet_view *fleet, const struct mb_plan *plan,

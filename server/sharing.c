@@ -7,6 +7,7 @@
 
 #include "proto/base/cleanup.h"
 #include "server/blend.h"
+#include "server/scale.h"
 
 struct mb_sharing {
 	pthread_mutex_t lock;
@@ -21,6 +22,8 @@ static void view_deinit(struct mb_sharing_view *v)
 		free(v->sets[i].vms);
 		free(v->sets[i].inter);
 		free(v->sets[i].any);
+		free(v->sets[i].inter_error);
+		free(v->sets[i].any_error);
 	}
 	free(v->sets);
 	mb_groups_deinit(&v->groups);
@@ -146,30 +149,151 @@ static bool all_durable(const struct mb_sharing_view *v, const struct mb_compara
 	return true;
 }
 
+/* --- samples ---------------------------------------------------------------------------------- */
+
+/* What a set is computed with: by position in set->vms[]. */
+struct work {
+	const struct mb_sharing_view *view;
+	struct mb_comparable *set;
+	struct mb_digest_list *lists; /* the digests that are looked at; owned, as all below */
+	struct mb_sample_size *sizes; /* their number, and the VM's */
+	uint64_t *counts;	      /* n x n, of them; only where there are samples */
+};
+
+static void work_deinit(struct work *w)
+{
+	free(w->lists);
+	free(w->sizes);
+	free(w->counts);
+}
+
+static int work_init(struct work *w, struct mb_err *err)
+{
+	struct mb_comparable *set = w->set;
+	size_t n = set->n;
+
+	for (uint32_t i = 0; i < set->n; i++)
+		set->shift = MB_MAX(set->shift, w->view->fleet.vms[set->vms[i]].sample.shift);
+	w->lists = calloc(n, sizeof(*w->lists));
+	w->sizes = calloc(n, sizeof(*w->sizes));
+	set->inter = calloc(n * n, sizeof(*set->inter));
+	set->any = calloc(n, sizeof(*set->any));
+	if (set->shift) {
+		w->counts = calloc(n * n, sizeof(*w->counts));
+		set->inter_error = calloc(n * n, sizeof(*set->inter_error));
+		set->any_error = calloc(n, sizeof(*set->any_error));
+	}
+	if (!w->lists || !w->sizes || !set->inter || !set->any ||
+	    (set->shift && (!w->counts || !set->inter_error || !set->any_error)))
+		return mb_fail_mem(err, "the sharing matrix");
+	return 0;
+}
+
+/* The digests up to the threshold, of those VMs that have sent them all. */
+static void look_at(struct work *w, uint32_t shift)
+{
+	uint64_t last = mb_sample_last(w->set->identity.bits, shift);
+
+	for (uint32_t i = 0; i < w->set->n; i++) {
+		const struct mb_vm *vm = &w->view->fleet.vms[w->set->vms[i]];
+		const struct mb_fingerprint *fp = mb_fpref_fingerprint(vm->fp);
+		uint32_t n =
+			shift ? mb_sample_light(fp->digests, fp->n_distinct, last) : fp->n_distinct;
+
+		if (vm->sample.shift > shift)
+			n = 0;
+		w->lists[i] = (struct mb_digest_list){ fp->digests, n };
+		w->sizes[i] = (struct mb_sample_size){ n, vm->sharing.distinct };
+	}
+}
+
+static uint64_t whole(double pages)
+{
+	return (uint64_t)(pages + 0.5);
+}
+
+/* The pairs of which the coarser one has this rate. */
+static void estimate_pairs(struct work *w, uint32_t shift)
+{
+	const struct mb_vm *vms = w->view->fleet.vms;
+	struct mb_comparable *set = w->set;
+	size_t n = set->n;
+
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < n; j++) {
+			struct mb_estimate e;
+
+			if (i == j || MB_MAX(vms[set->vms[i]].sample.shift,
+					     vms[set->vms[j]].sample.shift) != shift)
+				continue;
+			e = mb_sample_pair(w->sizes[i], w->sizes[j], w->counts[i * n + j], shift);
+			set->inter[i * n + j] = whole(e.pages);
+			set->inter_error[i * n + j] = whole(e.error_pages);
+		}
+	}
+}
+
+static void estimate_any(struct work *w)
+{
+	struct mb_comparable *set = w->set;
+
+	for (uint32_t i = 0; i < set->n; i++) {
+		struct mb_estimate e = mb_sample_part(set->any[i], w->sizes[i].light,
+						      w->sizes[i].distinct, set->shift);
+
+		set->any[i] = whole(e.pages);
+		set->any_error[i] = whole(e.error_pages);
+	}
+}
+
+static bool has_rate(const struct work *w, uint32_t shift)
+{
+	for (uint32_t i = 0; i < w->set->n; i++)
+		if (w->view->fleet.vms[w->set->vms[i]].sample.shift == shift)
+			return true;
+	return false;
+}
+
+/* Pairs at each rate that there is; the groups at the coarsest, which is the last. */
+static int compute_groups(struct work *w, struct mb_groups *ret, struct mb_err *err)
+{
+	struct mb_comparable *set = w->set;
+	int r = 0;
+
+	for (uint32_t shift = 0; shift <= set->shift && r == 0; shift++) {
+		if (!has_rate(w, shift))
+			continue;
+		look_at(w, shift);
+		mb_groups_deinit(ret);
+		r = mb_groups_compute(ret, w->lists, set->n, 0, UINT64_MAX, err);
+		if (r < 0)
+			return r;
+		mb_groups_matrix(ret, set->n, set->shift ? w->counts : set->inter);
+		if (set->shift)
+			estimate_pairs(w, shift);
+	}
+	mb_groups_any(ret, set->n, set->any);
+	if (!set->shift)
+		return 0;
+	estimate_any(w);
+	return mb_groups_scale(ret, w->sizes, set->n, err);
+}
+
 static int compute_set(struct mb_sharing_view *v, struct mb_comparable *set, struct mb_err *err)
 {
-	mb_autofree struct mb_digest_list *lists = calloc(set->n, sizeof(*lists));
 	mb_cleanup(mb_groups_deinit) struct mb_groups g = { 0 }, durable = { 0 };
+	mb_cleanup(work_deinit) struct work w = { .view = v, .set = set };
 	bool all = all_durable(v, set);
 	int r;
 
-	set->inter = calloc((size_t)set->n * set->n, sizeof(*set->inter));
-	set->any = calloc(set->n, sizeof(*set->any));
-	if (!lists || !set->inter || !set->any)
-		return mb_fail_mem(err, "the sharing matrix");
-	for (uint32_t i = 0; i < set->n; i++) {
-		const struct mb_fingerprint *fp =
-			mb_fpref_fingerprint(v->fleet.vms[set->vms[i]].fp);
-
-		lists[i] = (struct mb_digest_list){ fp->digests, fp->n_distinct };
-	}
-	r = mb_groups_compute(&g, lists, set->n, 0, UINT64_MAX, err);
-	if (r == 0 && !all)
-		r = durable_of_set(v, set, lists, &durable, err);
+	if ((r = work_init(&w, err)) < 0 || (r = compute_groups(&w, &g, err)) < 0)
+		return r;
+	if (!all)
+		r = durable_of_set(v, set, w.lists, &durable, err);
+	if (r == 0 && !all && set->shift)
+		r = mb_groups_scale(&durable, w.sizes, set->n, err);
 	if (r < 0)
 		return r;
-	mb_groups_matrix(&g, set->n, set->inter);
-	mb_groups_any(&g, set->n, set->any);
 	v->has_durable |= !all;
 	r = append_groups(&v->groups, &g, set, err);
 	if (r == 0)

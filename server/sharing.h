@@ -9,13 +9,20 @@
 #include "server/fleet.h"
 #include "server/groups.h"
 
-/* VMs that may be compared: one hash identity. */
+/*
+ * VMs that may be compared: one hash identity. Of two of which one has sent a sample
+ * (proto/sample.h) the figure is an estimate, at the coarser one's rate; what is of all, `any` and
+ * the groups, at the coarsest of the set.
+ */
 struct mb_comparable {
 	struct mb_identity identity;
 	uint32_t *vms; /* [0, n): indices into the snapshot, ascending; owned */
 	uint32_t n;
 	uint64_t *inter; /* n x n, by position in vms[] */
 	uint64_t *any;	 /* [0, n): digests that at least one other has */
+	uint32_t shift;	 /* of the coarsest sample; 0: there is none, all is exact */
+	/* By how much those may be off, 95 %; NULL where all is exact. */
+	uint64_t *inter_error, *any_error;
 };
 
 struct mb_sharing_view {

@@ -64,8 +64,9 @@ struct mb_sharing_record {
 	int64_t vm_id;
 	uint64_t epoch, acked_unix_ns; /* of the epoch that it is about */
 	uint64_t inter;
-	const char *partner; /* the VM it shares most with, or NULL */
+	const char *partner;	       /* the VM it shares most with, or NULL */
 	uint64_t partner_inter;
+	uint64_t inter_error; /* of `inter`, 95 %; 0: it is exact */
 };
 /* A transaction of its own. */
 int mb_store_put_sharing(struct mb_store *s, const struct mb_sharing_record *records, size_t n,
@@ -81,7 +82,7 @@ struct mb_history_row {
 	uint64_t at_unix_ns, acked_unix_ns, epoch, epochs;
 	struct mb_self_sharing sharing;
 	bool has_inter;
-	uint64_t inter;
+	uint64_t inter, inter_error;
 	uint64_t changed, added, removed, unread, wire_bytes, duration_ns, cpu_ns;
 	bool full, has_read;
 	uint64_t read;	     /* pages hashed */

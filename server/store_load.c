@@ -29,6 +29,17 @@ static bool column_bytes(sqlite3_stmt *st, int at, void *to, int n)
 	return true;
 }
 
+/* A power of two, of which the exponent is kept. */
+static bool column_shift(sqlite3_stmt *st, int at, uint32_t *ret)
+{
+	uint64_t n = column_u64(st, at);
+
+	if (!n || n & (n - 1) || n >> MB_SAMPLE_SHIFT_MAX > 1)
+		return false;
+	*ret = (uint32_t)__builtin_ctzll(n);
+	return true;
+}
+
 static int column_vm(sqlite3_stmt *st, struct mb_vm *vm, struct mb_multiset_hash *ret_hash,
 		     struct mb_err *err)
 {
@@ -55,6 +66,9 @@ static int column_vm(sqlite3_stmt *st, struct mb_vm *vm, struct mb_multiset_hash
 	vm->pass.cpu_ns = column_u64(st, 21);
 	vm->pass.full = sqlite3_column_int(st, 22);
 	vm->wire_bytes = column_u64(st, 23);
+	if (!column_shift(st, 24, &vm->sample.shift))
+		return mb_fail(err, EBADMSG, "its sample is of 1 in %lld",
+			       (long long)sqlite3_column_int64(st, 24));
 	if (!column_bytes(st, 11, zero, sizeof(zero)) ||
 	    !column_bytes(st, 12, vm->boot.id, MB_BOOT_BYTES) ||
 	    !column_bytes(st, 14, hash, sizeof(hash)))
@@ -67,7 +81,7 @@ static int column_vm(sqlite3_stmt *st, struct mb_vm *vm, struct mb_multiset_hash
 
 /* One stored frame onto the fingerprint so far. */
 static int replay(struct mb_slice frame, uint32_t bits, struct mb_buf *raw,
-		  struct mb_fingerprint *fp, struct mb_err *err)
+		  struct mb_fingerprint *fp, struct mb_sample_of *sample, struct mb_err *err)
 {
 	mb_cleanup(mb_delta_deinit) struct mb_delta delta = { 0 };
 	mb_cleanup(mb_msg_deinit) struct mb_msg msg = { 0 };
@@ -84,6 +98,7 @@ static int replay(struct mb_slice frame, uint32_t bits, struct mb_buf *raw,
 		return r;
 	mb_fingerprint_deinit(fp);
 	*fp = next;
+	*sample = msg.delta.sample;
 	return 0;
 }
 
@@ -93,6 +108,7 @@ static int load_fingerprint(struct mb_store *s, struct mb_vm *vm, struct mb_mult
 	mb_cleanup(mb_fingerprint_deinit) struct mb_fingerprint fp = { 0 };
 	mb_cleanup(mb_buf_deinit) struct mb_buf raw = { 0 };
 	mb_cleanup(mb_sql_reset) sqlite3_stmt *st = mb_sql_get(s, SQL_SELECT_FRAMES);
+	struct mb_sample_of sample = { 0 };
 	int r, step;
 
 	sqlite3_bind_int64(st, 1, vm->id);
@@ -105,7 +121,7 @@ static int load_fingerprint(struct mb_store *s, struct mb_vm *vm, struct mb_mult
 			vm->log_bytes += frame.len;
 		else
 			vm->snapshot_bytes = frame.len;
-		r = replay(frame, vm->identity.bits, &raw, &fp, err);
+		r = replay(frame, vm->identity.bits, &raw, &fp, &sample, err);
 		if (r < 0)
 			return mb_fail_in(err, r, "its frame %" PRIu64, vm->log_seq);
 	}
@@ -115,7 +131,15 @@ static int load_fingerprint(struct mb_store *s, struct mb_vm *vm, struct mb_mult
 		return mb_fail(err, EBADMSG,
 			       "its frames do not give the fingerprint of epoch %" PRIu64,
 			       vm->epoch);
-	mb_fingerprint_self_sharing(&fp, vm->identity.zero_digest, &vm->sharing);
+	if (sample.shift != vm->sample.shift)
+		return mb_fail(err, EBADMSG,
+			       "its frames are of a sample of 1 in %u, its row of 1 in %u",
+			       1u << sample.shift, 1u << vm->sample.shift);
+	vm->sample = sample;
+	if (sample.shift)
+		mb_sample_self_sharing(&sample, &vm->sharing);
+	else
+		mb_fingerprint_self_sharing(&fp, vm->identity.zero_digest, &vm->sharing);
 	vm->fp = mb_fpref_new(&fp);
 	return vm->fp ? 0 : mb_fail_mem(err, "a fingerprint");
 }
@@ -224,6 +248,7 @@ int mb_store_history(struct mb_store *s, const char *vm_name, uint32_t limit,
 			.precision = column_ratio(st, 23),
 			.has_inter = sqlite3_column_type(st, 27) != SQLITE_NULL,
 			.inter = column_u64(st, 27),
+			.inter_error = column_u64(st, 28),
 		};
 
 		if (row.audit.audits)

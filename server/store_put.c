@@ -32,6 +32,7 @@ static int put_vm(struct mb_store *s, struct mb_vm *vm, struct mb_err *err)
 	sqlite3_bind_blob(st, 13, hash, sizeof(hash), SQLITE_STATIC);
 	mb_sql_bind_u64(st, 14, vm->acked_unix_ns);
 	mb_sql_bind_text(st, 15, vm->name);
+	mb_sql_bind_u64(st, 16, (uint64_t)1 << vm->sample.shift);
 	r = mb_sql_run(s, st, err);
 	if (r == 0 && vm->id && !sqlite3_changes(s->db))
 		return mb_fail(err, EIO, "database %s: the row of VM \"%s\" is gone", s->path,
@@ -180,6 +181,7 @@ int mb_store_put_sharing(struct mb_store *s, const struct mb_sharing_record *rec
 		if (records[i].partner)
 			mb_sql_bind_text(st, 6, records[i].partner);
 		mb_sql_bind_u64(st, 7, records[i].partner_inter);
+		mb_sql_bind_u64(st, 8, records[i].inter_error);
 		r = mb_sql_run(s, st, err);
 	}
 	if (r == 0)

@@ -12,11 +12,12 @@ static const char *const sql[SQL_END] = {
 	[SQL_UNDO] = "ROLLBACK TO mark",
 	[SQL_INSERT_VM] =
 		"INSERT INTO vm (host, source, tracker, memory_bytes, algorithm, page_bytes,"
-		" bits, keyed, domain, zero_digest, boot, epoch, hash, acked_unix_ns, name)"
-		" VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
+		" bits, keyed, domain, zero_digest, boot, epoch, hash, acked_unix_ns, name,"
+		" sample) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
 	[SQL_UPDATE_VM] = "UPDATE vm SET host=?1, source=?2, tracker=?3, memory_bytes=?4,"
 			  " algorithm=?5, page_bytes=?6, bits=?7, keyed=?8, domain=?9,"
-			  " zero_digest=?10, boot=?11, epoch=?12, hash=?13, acked_unix_ns=?14"
+			  " zero_digest=?10, boot=?11, epoch=?12, hash=?13, acked_unix_ns=?14,"
+			  " sample=?16"
 			  " WHERE name=?15",
 	[SQL_DELETE_FRAMES] = "DELETE FROM fingerprint WHERE vm=?1",
 	[SQL_INSERT_FRAME] = "INSERT INTO fingerprint (vm, seq, epoch, frame) VALUES (?1,?2,?3,?4)",
@@ -37,7 +38,7 @@ static const char *const sql[SQL_END] = {
 		" VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
 	[SQL_INSERT_SHARING] =
 		"INSERT INTO sharing (vm, at_unix_ns, epoch, acked_unix_ns, inter, partner,"
-		" partner_inter) VALUES (?1,?2,?3,?4,?5,?6,?7)",
+		" partner_inter, inter_error) VALUES (?1,?2,?3,?4,?5,?6,?7,?8)",
 	/* In bits: an ack must not wait behind a month of rows. */
 	[SQL_FORGET_HISTORY] = "DELETE FROM history WHERE rowid IN (SELECT rowid FROM history"
 			       " WHERE acked_unix_ns < ?1 LIMIT 5000)",
@@ -51,7 +52,7 @@ static const char *const sql[SQL_END] = {
 		"SELECT vm.id, name, host, source, vm.tracker, memory_bytes, algorithm, page_bytes,"
 		" bits, keyed, domain, zero_digest, boot, vm.epoch, hash, vm.acked_unix_ns,"
 		" h.at_unix_ns, h.epochs, h.changed, h.unread, h.duration_ns, h.cpu_ns, h.is_full,"
-		" h.wire_bytes"
+		" h.wire_bytes, sample"
 		" FROM vm LEFT JOIN history h ON h.rowid ="
 		"  (SELECT max(rowid) FROM history WHERE history.vm = vm.id)"
 		" ORDER BY name",
@@ -64,7 +65,9 @@ static const char *const sql[SQL_END] = {
 		" duration_ns, cpu_ns, is_full, tracker, acked_unix_ns, read, audits, recall,"
 		" recall_all, precision, flagged, flagged_changed, doubted,"
 		" (SELECT inter FROM sharing s WHERE s.vm = h.vm AND"
-		"  s.acked_unix_ns = h.acked_unix_ns ORDER BY s.rowid DESC LIMIT 1) AS inter"
+		"  s.acked_unix_ns = h.acked_unix_ns ORDER BY s.rowid DESC LIMIT 1) AS inter,"
+		" (SELECT inter_error FROM sharing s WHERE s.vm = h.vm AND"
+		"  s.acked_unix_ns = h.acked_unix_ns ORDER BY s.rowid DESC LIMIT 1) AS inter_error"
 		" FROM history h WHERE vm=?1 ORDER BY h.rowid DESC LIMIT ?2) ORDER BY n",
 	[SQL_SELECT_AUDIT] = "SELECT class, is_followed, changed, stale FROM audit"
 			     " WHERE vm=?1 AND acked_unix_ns=?2",

@@ -16,6 +16,7 @@ static void render_inter(const json_t *root, FILE *to)
 	const json_t *saving = json_object_get(root, "saving");
 	const json_t *before = json_object_get(saving, "inter_before_pages");
 	const json_t *after = json_object_get(saving, "inter_after_pages");
+	const json_t *error = json_object_get(saving, "gain_error_pages");
 
 	if (json_is_integer(before) && json_is_integer(after))
 		fprintf(to, "inter-VM sharing: %.1f MB -> %.1f MB\n",
@@ -23,6 +24,10 @@ static void render_inter(const json_t *root, FILE *to)
 			mb_cell_mb_of(json_integer_value(after), PAGE_BYTES));
 	else
 		fputs("inter-VM sharing: -\n", to);
+	if (json_is_integer(error))
+		fprintf(to,
+			"estimated from samples: what is saved is right within %.1f MB (95 %%)\n",
+			mb_cell_mb_of(json_integer_value(error), PAGE_BYTES));
 }
 
 static void render_totals(const json_t *root, FILE *to)

@@ -85,6 +85,37 @@ static void render_top(const json_t *vms, const json_t *matrix, uint32_t page_by
 	mb_table_print(&t, to);
 }
 
+/* The largest off the diagonal. */
+static int64_t largest(const json_t *vms, const json_t *matrix)
+{
+	size_t n = json_array_size(vms);
+	int64_t ret = 0;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = i + 1; j < n; j++)
+			ret = MB_MAX(ret, value_at(matrix, i, j));
+	return ret;
+}
+
+/* Where a sample is all that some VMs have sent. */
+static void render_errors(const json_t *identity, const json_t *vms, uint32_t page_bytes, FILE *to)
+{
+	const json_t *errors = json_object_get(identity, "inter_error"), *vm;
+	long long sample = json_integer_value(json_object_get(identity, "sample"));
+	int64_t any = 0;
+	size_t i;
+
+	if (sample <= 1 || !json_is_array(errors))
+		return;
+	json_array_foreach(vms, i, vm) any =
+		MB_MAX(any, json_integer_value(json_object_get(vm, "inter_error")));
+	fprintf(to,
+		"Estimated from samples, the coarsest of 1 in %lld digests: inter any is right "
+		"within %.1f MB,\neach two within %.1f MB (95 %%; --json has each one's)\n",
+		sample, mb_cell_mb_of(any, page_bytes),
+		mb_cell_mb_of(largest(vms, errors), page_bytes));
+}
+
 static int render_identity(const json_t *identity, FILE *to, struct mb_err *err)
 {
 	uint32_t page_bytes = mb_cell_page_bytes(identity);
@@ -113,6 +144,7 @@ static int render_identity(const json_t *identity, FILE *to, struct mb_err *err)
 		render_top(vms, matrix, page_bytes, to);
 	else if (json_array_size(vms) > 1)
 		render_matrix(vms, matrix, page_bytes, to);
+	render_errors(identity, vms, page_bytes, to);
 	fputc('\n', to);
 	return 0;
 }
@@ -121,6 +153,7 @@ static void render_hosts(const json_t *hosts, FILE *to)
 {
 	mb_cleanup(mb_table_deinit) struct mb_table t = { 0 };
 	const json_t *host;
+	int64_t error = 0;
 	size_t i;
 
 	mb_table_columns(&t, "<host|>pages|>MB|>saving MB|>of it inter MB|>distinct MB|<VMs");
@@ -133,12 +166,17 @@ static void render_hosts(const json_t *hosts, FILE *to)
 		mb_cell_mb(&t, host, "inter_saving_pages", PAGE_BYTES);
 		mb_cell_mb(&t, host, "distinct_union", PAGE_BYTES);
 		mb_cell_names(&t, json_object_get(host, "vms"), NAMES_MAX);
+		error = MB_MAX(error,
+			       json_integer_value(json_object_get(host, "inter_error_pages")));
 	}
 	fputs("Hosts, as the VMs are placed now:\n", to);
 	mb_table_print(&t, to);
 	fputs("saving: zero, self and inter of its VMs; of it inter: because they share this "
 	      "host\n",
 	      to);
+	if (error)
+		fprintf(to, "Estimated from samples: inter is right within %.1f MB (95 %%)\n",
+			mb_cell_mb_of(error, PAGE_BYTES));
 }
 
 int mb_render_share(const json_t *root, FILE *to, struct mb_err *err)

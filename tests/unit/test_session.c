@@ -35,10 +35,11 @@ static void on_say(void *ctx, bool warning, const char *text)
 	snprintf(s->said, sizeof(s->said), "%s", text);
 }
 
-static void scene_open(struct scene *s)
+static void scene_open_with(struct scene *s, bool no_samples)
 {
 	static int n;
 	const struct mb_sessions_config c = { .max_sessions = 4,
+					      .no_samples = no_samples,
 					      .max_frame_bytes = 1 << 20,
 					      .frame_budget_bytes = 2 << 20,
 					      .say = on_say,
@@ -64,6 +65,11 @@ static void scene_open(struct scene *s)
 	make_hello("a", 1, &s->hello);
 	make_fingerprint_of(1000, 77777777, 40, &s->fp);
 	make_frame(NULL, 0, &s->fp, 1, 64, &s->delta);
+}
+
+static void scene_open(struct scene *s)
+{
+	scene_open_with(s, false);
 }
 
 static void scene_close(struct scene *s)
@@ -229,6 +235,43 @@ static void test_connection(void **state)
 	send_greeting(&s, 0);
 	expect_refusal(&s, MB_REFUSED_MESSAGE);
 	scene_close(&s);
+}
+
+/* An agent's offer is taken, or not; an epoch of another rate is not what the next one starts from.
+ */
+static void test_sample(void **state)
+{
+	(void)state;
+	for (int no = 0; no < 2; no++) {
+		struct mb_fingerprint sample;
+		struct mb_msg msg;
+		struct scene s;
+
+		scene_open_with(&s, no);
+		s.hello.sample_shift = 3;
+		reach(&s);
+		send_greeting(&s, 0);
+		expect(&s, MB_MSG_WELCOME, &msg);
+		assert_int_equal(msg.welcome.sample_shift, no ? 0 : 3);
+		mb_msg_deinit(&msg);
+		if (!no) {
+			mb_buf_clear(&s.delta);
+			make_sample_frame(NULL, 0, &s.fp, 1, 3, s.hello.identity.zero_digest,
+					  &sample, &s.delta);
+			mb_fingerprint_deinit(&sample);
+		}
+		send_bytes(&s, s.delta.data, s.delta.len);
+		expect_ack(&s, 1);
+		reach(&s);
+		send_greeting(&s, 0);
+		expect_welcome(&s, 1);
+		/* As the rate is, so is what is held. */
+		s.hello.sample_shift = 0;
+		reach(&s);
+		send_greeting(&s, 0);
+		expect_welcome(&s, no);
+		scene_close(&s);
+	}
 }
 
 /* An agent that died anywhere in a Delta; the next one is heard at once, on the same connection. */
@@ -434,6 +477,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_connection),
+		cmocka_unit_test(test_sample),
 		cmocka_unit_test(test_line_cut_anywhere),
 		cmocka_unit_test(test_line_greeting_cut_anywhere),
 		cmocka_unit_test(test_line_in_single_bytes),

@@ -21,6 +21,8 @@ int main(int argc, char **argv)
 		{ "history", "sharing and churn of one VM, epoch by epoch", mb_ctl_history },
 		{ "analyze", "what traces share, and what their deltas weigh (no server)",
 		  mb_ctl_analyze },
+		{ "succinct", "what samples and Bloom filters of traces take, and err by (no server)",
+		  mb_ctl_succinct },
 		{ "simulate", "a planner against a scenario: arrivals, churn (no server)",
 		  mb_ctl_simulate },
 		{ "pki", "a small CA: certificates for server and agents", mb_ctl_pki },

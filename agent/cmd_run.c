@@ -22,6 +22,7 @@
 #include "proto/base/cli.h"
 #include "proto/base/clock.h"
 #include "proto/base/version.h"
+#include "proto/cut.h"
 
 struct options {
 	struct mb_agent_config agent;
@@ -30,7 +31,7 @@ struct options {
 	struct mb_secure secure;
 	const char *server, *host;
 	uint64_t retry_ns;
-	uint32_t sample_shift;
+	uint32_t sample_shift, cut_bits;
 	bool verbose;
 };
 
@@ -39,7 +40,7 @@ enum { WHO_SAMPLE = 8 };
 
 #define RETRY_MAX_NS ((uint64_t)60000000000)
 
-enum { OPT_HOST = 1, OPT_RETRY, OPT_SAMPLE };
+enum { OPT_HOST = 1, OPT_RETRY, OPT_SAMPLE, OPT_BLOOM };
 
 static const struct argp_option run_options[] = {
 	{ "server", 'S', "ADDRESS", 0,
@@ -57,6 +58,11 @@ static const struct argp_option run_options[] = {
 	  "takes samples: for thin links and huge VMs. What it says is then an estimate, with its "
 	  "error "
 	  "(1: all of them)",
+	  0 },
+	{ "bloom", OPT_BLOOM, "BITS", 0,
+	  "send a Bloom filter of 2^BITS bits, 16 to 31, in the place of digests, to a server that "
+	  "takes "
+	  "them: it says what each two VMs share, but plans do not know of it (docs/succinct.md)",
 	  0 },
 	{ "verbose", 'v', 0, 0, "say more", 0 },
 	{ 0 },
@@ -79,6 +85,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
 	struct mb_err err;
+	uint64_t n;
 
 	switch (key) {
 	case 'S':
@@ -94,12 +101,21 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "%s", err.text);
 		o->retry_ns = MB_MIN(MB_MAX(o->retry_ns, 1000000u), RETRY_MAX_NS);
 		return 0;
+	case OPT_BLOOM:
+		if (mb_parse_u64(arg, MB_CUT_BITS_MIN, MB_CUT_BITS_MAX, "--bloom", &n, &err) < 0)
+			argp_error(state, "%s", err.text);
+		o->cut_bits = (uint32_t)n;
+		return 0;
 	case OPT_SAMPLE:
 		if (parse_sample(arg, &o->sample_shift, &err) < 0)
 			argp_error(state, "%s", err.text);
 		return 0;
 	case 'v':
 		o->verbose = true;
+		return 0;
+	case ARGP_KEY_END:
+		if (o->sample_shift && o->cut_bits)
+			argp_error(state, "--sample and --bloom: one of the two");
 		return 0;
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &o->agent;
@@ -319,6 +335,7 @@ static int start(struct run *run, struct options *o, char *host_name, size_t siz
 		.memory_bytes = run->agent.info.memory_bytes,
 		.source = run->agent.info.text,
 		.sample_shift = o->sample_shift,
+		.cut_bits = o->cut_bits,
 	};
 	if (!c.hello.identity.keyed)
 		mb_warning(

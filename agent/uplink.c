@@ -28,7 +28,7 @@ enum { SERIAL_GREET_WAIT_S = 5 };
 
 struct held {
 	struct mb_fingerprint fp;
-	/* What fp is a sample of, shift 0: it is all; and all, until the sample is acked. */
+	/* How fp was made smaller, and what of; and all of that, until it is acked. */
 	struct mb_sample_of sample;
 	struct mb_fingerprint whole;
 	uint64_t epoch; /* 0: the empty fingerprint, which every server has */
@@ -47,7 +47,8 @@ struct mb_uplink {
 	uint64_t retry_ns, backoff_ns, deadline_ns;
 	bool greeted; /* since the last loss of connection */
 	char last_failure[512];
-	uint32_t max_raw_bytes, sample_shift; /* as Welcome says */
+	uint32_t max_raw_bytes;
+	struct mb_sample_of agreed; /* shift and cut_bits, as Welcome says */
 	struct mb_buf out, in, raw;
 	size_t out_at, sent_bytes;
 };
@@ -295,8 +296,9 @@ static int pack_delta(struct mb_uplink *u, struct mb_err *err)
 	u->out_at = 0;
 	if ((r = mb_buf_check(&who, "who dirtied frames", err)) < 0 ||
 	    (r = mb_delta_make(&u->base.fp, &u->newest.fp, &delta, err)) < 0 ||
-	    (r = mb_delta_encode(&delta, u->config.hello.identity.bits, &fields, &msg.delta.fields,
-				 err)) < 0 ||
+	    (r = mb_delta_encode(&delta,
+				 mb_small_bits(&u->newest.sample, u->config.hello.identity.bits),
+				 &fields, &msg.delta.fields, err)) < 0 ||
 	    (r = mb_msg_pack(&msg, &raw, err)) < 0)
 		return r;
 	if (raw.len > u->max_raw_bytes)
@@ -307,22 +309,22 @@ static int pack_delta(struct mb_uplink *u, struct mb_err *err)
 				     err);
 }
 
-/* Puts the agreed sample in the place of all. One that is sent again is a sample already. */
-static int sample_newest(struct mb_uplink *u, struct mb_err *err)
+/* Makes it as small as was agreed. One that is sent again is that already. */
+static int make_newest_small(struct mb_uplink *u, struct mb_err *err)
 {
-	const struct mb_identity *id = &u->config.hello.identity;
 	struct held *h = &u->newest;
-	struct mb_fingerprint sample;
+	struct mb_fingerprint small;
+	struct mb_sample_of of;
 	int r;
 
-	if (h->sample.shift == u->sample_shift)
+	if (mb_small_alike(&h->sample, &u->agreed))
 		return 0;
-	r = mb_sample_make(&h->fp, id->bits, u->sample_shift, &sample, err);
+	r = mb_small_make(&h->fp, &u->config.hello.identity, &u->agreed, &small, &of, err);
 	if (r < 0)
 		return r;
-	h->sample = mb_sample_of(&h->fp, id->zero_digest, u->sample_shift);
+	h->sample = of;
 	h->whole = h->fp;
-	h->fp = sample;
+	h->fp = small;
 	return 0;
 }
 
@@ -330,7 +332,7 @@ static int send_newest(struct mb_uplink *u, struct mb_err *err)
 {
 	int r;
 
-	if ((r = sample_newest(u, err)) < 0 || (r = pack_delta(u, err)) < 0)
+	if ((r = make_newest_small(u, err)) < 0 || (r = pack_delta(u, err)) < 0)
 		return r;
 	u->sent_bytes = u->out.len;
 	u->sent = u->newest;
@@ -351,10 +353,13 @@ static void send_base_again(struct mb_uplink *u)
 	else
 		mb_fingerprint_deinit(&u->base.fp);
 	u->base = (struct held){ 0 };
-	/* A sample has not what a server wants that agrees to none: the next epoch will. */
-	if (u->newest.sample.shift && u->newest.sample.shift != u->sample_shift) {
-		say(u, MB_LOG_INFO, "%s: epoch %" PRIu64 " is held here as a sample only",
-		    u->config.uri, u->newest.epoch);
+	/* It has not what a server wants that agrees to something else: the next epoch will. */
+	if (!mb_small_is_all(&u->newest.sample) && !mb_small_alike(&u->newest.sample, &u->agreed)) {
+		char text[MB_SMALL_TEXT];
+
+		mb_small_text(&u->newest.sample, text);
+		say(u, MB_LOG_INFO, "%s: of epoch %" PRIu64 " only %s is held here", u->config.uri,
+		    u->newest.epoch, text);
 		drop(&u->newest);
 	}
 }
@@ -363,23 +368,29 @@ static void take_welcome(struct mb_uplink *u, const struct mb_welcome *w)
 {
 	struct mb_fingerprint_id id = mb_fingerprint_id(&u->base.fp);
 	bool same_boot = memcmp(&w->boot, &u->config.hello.boot, sizeof(w->boot)) == 0;
-	uint32_t offered = u->config.hello.sample_shift;
+	const struct mb_sample_of offered = { .shift = u->config.hello.sample_shift,
+					      .cut_bits = u->config.hello.cut_bits };
+	const struct mb_sample_of agreed = { .shift = w->sample_shift, .cut_bits = w->cut_bits };
 
-	if (w->sample_shift && w->sample_shift != offered) {
-		go_away(u, "server agreed to a sample that was not offered");
+	if (!mb_small_is_all(&agreed) && !mb_small_alike(&agreed, &offered)) {
+		go_away(u, "server agreed to what was not offered");
 		return;
 	}
-	if (offered && !w->sample_shift)
-		say(u, MB_LOG_WARNING, "%s: server takes no sample of 1 in %u: it gets all",
-		    u->config.uri, 1u << offered);
-	u->sample_shift = w->sample_shift;
+	if (!mb_small_alike(&agreed, &offered)) {
+		char text[MB_SMALL_TEXT];
+
+		mb_small_text(&offered, text);
+		say(u, MB_LOG_WARNING, "%s: server does not take %s: it gets all", u->config.uri,
+		    text);
+	}
+	u->agreed = agreed;
 	u->greeted = true;
 	/* With something to send, the server has yet to show that it takes it. */
 	if (mb_uplink_idle(u))
 		u->backoff_ns = u->config.retry_min_ns;
 	u->max_raw_bytes = w->max_frame_bytes;
 	u->state = READY;
-	if (same_boot && w->epoch == u->base.epoch && u->base.sample.shift == u->sample_shift &&
+	if (same_boot && w->epoch == u->base.epoch && mb_small_alike(&u->base.sample, &u->agreed) &&
 	    mb_fingerprint_id_equal(&w->fingerprint, &id)) {
 		say(u, MB_LOG_INFO, "%s: connected; server holds epoch %" PRIu64, u->config.uri,
 		    w->epoch);
@@ -389,7 +400,7 @@ static void take_welcome(struct mb_uplink *u, const struct mb_welcome *w)
 	/* What was in flight may have arrived, and only its ack was lost. */
 	id = mb_fingerprint_id(&u->sent.fp);
 	if (same_boot && u->sent.epoch && w->epoch == u->sent.epoch &&
-	    u->sent.sample.shift == u->sample_shift &&
+	    mb_small_alike(&u->sent.sample, &u->agreed) &&
 	    mb_fingerprint_id_equal(&w->fingerprint, &id)) {
 		say(u, MB_LOG_INFO, "%s: connected; server already has epoch %" PRIu64,
 		    u->config.uri, w->epoch);

@@ -65,14 +65,34 @@ static struct walk begin(const struct mb_cut_side *side, uint32_t cut_bits, uint
 	return w;
 }
 
+int mb_cut_estimate(const struct mb_cut_side *a, const struct mb_cut_side *b, uint32_t cut_bits,
+		    uint64_t set_a, uint64_t set_b, uint64_t set_or, struct mb_estimate *ret,
+		    struct mb_err *err)
+{
+	uint32_t shift = MB_MAX(a->shift, b->shift);
+	uint64_t m = (uint64_t)1 << cut_bits >> shift;
+	double most = (double)MB_MIN(a->distinct, b->distinct), drawn;
+	int r;
+
+	if (m < MB_BLOOM_BITS_MIN)
+		return mb_fail(err, ERANGE, "%" PRIu64 " bits of a Bloom filter say nothing", m);
+	r = mb_bloom_estimate((double)m, 1, (double)(m - set_a), (double)(m - set_b),
+			      (double)(m - set_or), ret, err);
+	if (r < 0)
+		return r;
+	/* A part of the space stands for all: its own error and that of the draw. */
+	drawn = mb_sample_error(ret->pages, 1, shift);
+	ret->pages = MB_MIN(ldexp(ret->pages, (int)shift), most);
+	ret->error_pages = MB_MIN(hypot(ldexp(ret->error_pages, (int)shift), drawn), most);
+	return 0;
+}
+
 int mb_cut_pair(const struct mb_cut_side *a, const struct mb_cut_side *b, uint32_t cut_bits,
 		struct mb_estimate *ret, struct mb_err *err)
 {
-	uint32_t shift = MB_MAX(a->shift, b->shift);
-	uint64_t m = (uint64_t)1 << cut_bits >> shift, set_a = 0, set_b = 0, set_or = 0;
-	double most = (double)MB_MIN(a->distinct, b->distinct), drawn;
+	uint64_t m = (uint64_t)1 << cut_bits >> MB_MAX(a->shift, b->shift);
+	uint64_t set_a = 0, set_b = 0, set_or = 0;
 	struct walk wa = begin(a, cut_bits, m), wb = begin(b, cut_bits, m);
-	int r;
 
 	while (wa.bit < m || wb.bit < m) {
 		bool in_a = wa.bit <= wb.bit, in_b = wb.bit <= wa.bit;
@@ -85,13 +105,5 @@ int mb_cut_pair(const struct mb_cut_side *a, const struct mb_cut_side *b, uint32
 		if (in_b)
 			step(&wb);
 	}
-	r = mb_bloom_estimate((double)m, 1, (double)(m - set_a), (double)(m - set_b),
-			      (double)(m - set_or), ret, err);
-	if (r < 0)
-		return r;
-	/* A part of the space stands for all: its own error and that of the draw. */
-	drawn = mb_sample_error(ret->pages, 1, shift);
-	ret->pages = MB_MIN(ldexp(ret->pages, (int)shift), most);
-	ret->error_pages = MB_MIN(hypot(ldexp(ret->error_pages, (int)shift), drawn), most);
-	return 0;
+	return mb_cut_estimate(a, b, cut_bits, set_a, set_b, set_or, ret, err);
 }

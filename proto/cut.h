@@ -41,5 +41,9 @@ struct mb_cut_side {
  */
 int mb_cut_pair(const struct mb_cut_side *a, const struct mb_cut_side *b, uint32_t cut_bits,
 		struct mb_estimate *ret, struct mb_err *err);
+/* The same from the bits that are set, within the first 2^cut_bits >> the coarser shift. */
+int mb_cut_estimate(const struct mb_cut_side *a, const struct mb_cut_side *b, uint32_t cut_bits,
+		    uint64_t set_a, uint64_t set_b, uint64_t set_or, struct mb_estimate *ret,
+		    struct mb_err *err);
 
 #endif

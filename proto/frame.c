@@ -91,10 +91,10 @@ int mb_frame_header_decode(const uint8_t data[MB_FRAME_HEADER_BYTES], uint32_t r
 	if (data[4] != MB_FRAME_VERSION)
 		return mb_fail(err, EPROTONOSUPPORT, "frame version %u; this program knows %u",
 			       data[4], MB_FRAME_VERSION);
-	if (data[5] & ~MB_FRAME_SAMPLE)
+	if (data[5] & ~MB_FRAME_FLAGS)
 		return mb_fail(err, EPROTONOSUPPORT,
 			       "frame has unknown must-understand flags 0x%02x",
-			       data[5] & ~MB_FRAME_SAMPLE);
+			       data[5] & ~MB_FRAME_FLAGS);
 	ret->payload_bytes = mb_get_le32(data + 8);
 	ret->raw_bytes = mb_get_le32(data + 12);
 	if (ret->raw_bytes > raw_max)

@@ -22,7 +22,11 @@
 #define MB_FRAME_RAW_MAX (256u << 20)
 
 /* Must-understand flags; 0x01 stays unknown for good. */
-enum { MB_FRAME_SAMPLE = 0x02 }; /* a Delta of a sample: not of all that the VM has */
+enum {
+	MB_FRAME_SAMPLE = 0x02, /* a Delta of a sample: not of all that the VM has */
+	MB_FRAME_CUT = 0x04,	/* a Delta of cut digests */
+	MB_FRAME_FLAGS = MB_FRAME_SAMPLE | MB_FRAME_CUT
+};
 
 struct mb_frame_header {
 	uint32_t payload_bytes, raw_bytes;

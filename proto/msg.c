@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "proto/base/cleanup.h"
+#include "proto/cut.h"
 #include "proto/frame.h"
 #include "proto/membuddies.pb-c.h"
 #include "proto/who.h"
@@ -169,6 +170,7 @@ static void put_hello(const struct mb_hello *h, struct parts *p, Message *to)
 	p->hello.memory_bytes = h->memory_bytes;
 	p->hello.source = borrow(h->source);
 	p->hello.sample_shift = h->sample_shift;
+	p->hello.cut_bits = h->cut_bits;
 	to->body_case = MEMBUDDIES__MESSAGE__BODY_HELLO;
 	to->hello = &p->hello;
 }
@@ -184,6 +186,7 @@ static void put_welcome(const struct mb_welcome *w, struct parts *p, Message *to
 	p->welcome.fingerprint = &p->result;
 	p->welcome.max_frame_bytes = w->max_frame_bytes;
 	p->welcome.sample_shift = w->sample_shift;
+	p->welcome.cut_bits = w->cut_bits;
 	to->body_case = MEMBUDDIES__MESSAGE__BODY_WELCOME;
 	to->welcome = &p->welcome;
 }
@@ -195,6 +198,7 @@ static void put_sample(Membuddies__Sample *to, const struct mb_sample_of *from)
 	to->pages = from->pages;
 	to->distinct = from->distinct;
 	to->zero = from->zero;
+	to->cut_bits = from->cut_bits;
 }
 
 static void put_delta(const struct mb_delta_msg *d, struct parts *p, Message *to)
@@ -217,7 +221,7 @@ static void put_delta(const struct mb_delta_msg *d, struct parts *p, Message *to
 	p->delta.removed = borrow_bytes(f->removed.data, f->removed.len);
 	p->delta.added_copies = borrow_bytes(f->added_copies.data, f->added_copies.len);
 	p->delta.added = borrow_bytes(f->added.data, f->added.len);
-	if (d->sample.shift) {
+	if (!mb_small_is_all(&d->sample)) {
 		put_sample(&p->sample, &d->sample);
 		p->delta.sample = &p->sample;
 	}
@@ -329,7 +333,10 @@ int mb_msg_pack(const struct mb_msg *msg, struct mb_buf *out, struct mb_err *err
 
 uint8_t mb_msg_must_understand(const struct mb_msg *msg)
 {
-	return msg->type == MB_MSG_DELTA && msg->delta.sample.shift ? MB_FRAME_SAMPLE : 0;
+	if (msg->type != MB_MSG_DELTA)
+		return 0;
+	return (msg->delta.sample.shift ? MB_FRAME_SAMPLE : 0) |
+	       (msg->delta.sample.cut_bits ? MB_FRAME_CUT : 0);
 }
 
 int mb_msg_to_frame(const struct mb_msg *msg, struct mb_buf *out, struct mb_err *err)
@@ -513,6 +520,18 @@ static int get_pass(const Membuddies__Pass *from, struct mb_pass_info *to, struc
 	return check_text(from->tracker, "pass.tracker", err);
 }
 
+/* One of the two ways to make a fingerprint smaller. */
+static int check_small(uint32_t shift, uint32_t cut_bits, struct mb_err *err)
+{
+	if (shift && cut_bits)
+		return mb_fail(err, EBADMSG, "a sample of cut digests");
+	if (shift > MB_SAMPLE_SHIFT_MAX || (!shift && !cut_bits))
+		return mb_fail(err, EBADMSG, "a sample's shift of %" PRIu32, shift);
+	if (cut_bits && (cut_bits < MB_CUT_BITS_MIN || cut_bits > MB_CUT_BITS_MAX))
+		return mb_fail(err, EBADMSG, "digests cut to %" PRIu32 " bits", cut_bits);
+	return 0;
+}
+
 static int get_hello(const Membuddies__Hello *from, struct mb_hello *to, struct mb_err *err)
 {
 	int r;
@@ -523,14 +542,18 @@ static int get_hello(const Membuddies__Hello *from, struct mb_hello *to, struct 
 				 .host = from->host,
 				 .memory_bytes = from->memory_bytes,
 				 .source = from->source,
-				 .sample_shift = from->sample_shift };
+				 .sample_shift = from->sample_shift,
+				 .cut_bits = from->cut_bits };
 	/* A newer agent's other fields may mean something else: the version is judged first. */
 	if (to->version != MB_PROTOCOL_VERSION)
 		return 0;
 	if (to->memory_bytes >> 63)
 		return mb_fail(err, EBADMSG, "field memory_bytes: above 2^63");
-	if (to->sample_shift > MB_SAMPLE_SHIFT_MAX)
-		return mb_fail(err, EBADMSG, "field sample_shift: %" PRIu32, to->sample_shift);
+	if (to->sample_shift || to->cut_bits) {
+		r = check_small(to->sample_shift, to->cut_bits, err);
+		if (r < 0)
+			return r;
+	}
 	if ((r = check_text(to->agent, "agent", err)) < 0 ||
 	    (r = check_text(to->source, "source", err)) < 0 ||
 	    (r = mb_name_check(to->vm, "VM", err)) < 0 ||
@@ -548,7 +571,8 @@ static int get_welcome(const Membuddies__Welcome *from, struct mb_welcome *to, s
 				   .server = from->server,
 				   .epoch = from->epoch,
 				   .max_frame_bytes = from->max_frame_bytes,
-				   .sample_shift = from->sample_shift };
+				   .sample_shift = from->sample_shift,
+				   .cut_bits = from->cut_bits };
 	if ((r = check_text(to->server, "server", err)) < 0 ||
 	    (r = get_boot(from->boot, &to->boot, err)) < 0)
 		return r;
@@ -557,11 +581,15 @@ static int get_welcome(const Membuddies__Welcome *from, struct mb_welcome *to, s
 
 static int get_sample(const Membuddies__Sample *from, struct mb_sample_of *to, struct mb_err *err)
 {
+	int r;
+
 	if (!from)
 		return 0;
-	*to = (struct mb_sample_of){ from->shift, from->pages, from->distinct, from->zero };
-	if (!to->shift || to->shift > MB_SAMPLE_SHIFT_MAX)
-		return mb_fail(err, EBADMSG, "field sample.shift: %" PRIu32, to->shift);
+	*to = (struct mb_sample_of){ from->shift, from->pages, from->distinct, from->zero,
+				     from->cut_bits };
+	r = check_small(to->shift, to->cut_bits, err);
+	if (r < 0)
+		return mb_fail_in(err, r, "field sample");
 	if (to->pages > MB_FINGERPRINT_PAGES_MAX || to->distinct > to->pages ||
 	    to->zero > to->pages)
 		return mb_fail(err, EBADMSG,

@@ -17,7 +17,7 @@
 #include "proto/base/err.h"
 #include "proto/delta.h"
 #include "proto/digest.h"
-#include "proto/sample.h"
+#include "proto/small.h"
 
 #define MB_PROTOCOL_VERSION 1
 #define MB_BOOT_BYTES	    16
@@ -59,7 +59,8 @@ struct mb_hello {
 	struct mb_identity identity;
 	uint64_t memory_bytes;
 	const char *source;
-	uint32_t sample_shift; /* offers to send a sample (sample.h); 0: all */
+	/* Offers to send a sample (sample.h), or cut digests (cut.h), not both; 0: all. */
+	uint32_t sample_shift, cut_bits;
 };
 
 struct mb_welcome {
@@ -68,8 +69,8 @@ struct mb_welcome {
 	struct mb_boot boot; /* of what the server holds; all zero when it holds nothing */
 	uint64_t epoch;
 	struct mb_fingerprint_id fingerprint;
-	uint32_t max_frame_bytes; /* largest raw length it takes */
-	uint32_t sample_shift;	  /* what was offered, or 0: all is to be sent */
+	uint32_t max_frame_bytes;	 /* largest raw length it takes */
+	uint32_t sample_shift, cut_bits; /* as offered, or 0: all is to be sent */
 };
 
 /* How the epoch was taken; sums over the passes since the base epoch, but for what is dated. */
@@ -90,7 +91,7 @@ struct mb_delta_msg {
 	uint64_t base_epoch, epoch; /* base 0: from the empty fingerprint */
 	struct mb_pass_info pass;
 	struct mb_delta_fields fields;
-	struct mb_sample_of sample; /* what the result is a sample of; shift 0: it is all */
+	struct mb_sample_of sample; /* how the result was made smaller, and what of (small.h) */
 };
 
 struct mb_ack {

@@ -54,8 +54,10 @@ int mb_sample_make(const struct mb_fingerprint *fp, uint32_t bits, uint32_t shif
 struct mb_sample_of mb_sample_of(const struct mb_fingerprint *whole, uint64_t zero_digest,
 				 uint32_t shift)
 {
-	return (struct mb_sample_of){ shift, whole->n_pages, whole->n_distinct,
-				      mb_fingerprint_find(whole, zero_digest) };
+	return (struct mb_sample_of){ .shift = shift,
+				      .pages = whole->n_pages,
+				      .distinct = whole->n_distinct,
+				      .zero = mb_fingerprint_find(whole, zero_digest) };
 }
 
 static int check_digests(const struct mb_fingerprint *sample, uint32_t light, uint32_t shift,

@@ -26,12 +26,13 @@
 /* Numbers are part of the format (FORMAT.md). */
 enum { MB_SAMPLE_SHIFT_MAX = 16, MB_SAMPLE_HEAVY_COPIES = 64 };
 
-/* What is known of a sampled fingerprint's whole, exactly. */
+/* How a fingerprint was made smaller (small.h), and what is known of the whole, exactly. */
 struct mb_sample_of {
-	uint32_t shift;	   /* 0: no sample; the rest is 0, too */
+	uint32_t shift;	   /* 1 in 2^this; 0: no sample */
 	uint64_t pages;	   /* copies included */
 	uint32_t distinct; /* digests */
 	uint32_t zero;	   /* copies of the zero page */
+	uint32_t cut_bits; /* bits that each digest was cut to (cut.h); 0: not cut */
 };
 
 /* The largest digest of the sample proper; shift 0: of the identity. */

@@ -79,6 +79,14 @@ static void set_self_sharing(json_t *to, const struct mb_self_sharing *s)
 	json_object_set_new(to, "self_nonzero", number(s->self_nonzero));
 }
 
+/* What an agent sends: 1 in `sample` of its digests, all of them cut to so many bits. */
+static void set_small(json_t *to, const struct mb_sample_of *of)
+{
+	json_object_set_new(to, "sample", number((uint64_t)1 << of->shift));
+	if (of->cut_bits)
+		json_object_set_new(to, "cut_bits", number(of->cut_bits));
+}
+
 /* --- /v1/status ------------------------------------------------------------------------------- */
 
 static json_t *vm_status(const struct scene *s, uint32_t i)
@@ -95,7 +103,7 @@ static json_t *vm_status(const struct scene *s, uint32_t i)
 		(json_int_t)vm->wire_bytes);
 
 	set_self_sharing(o, &vm->sharing);
-	json_object_set_new(o, "sample", number((uint64_t)1 << vm->sample.shift));
+	set_small(o, &vm->sample);
 	return o;
 }
 
@@ -157,8 +165,8 @@ static json_t *comparable(const struct scene *s, const struct mb_comparable *set
 				      host_name(s, set->vms[i]), "inter", (json_int_t)set->any[i]);
 
 		set_self_sharing(o, &vm->sharing);
-		json_object_set_new(o, "sample", number((uint64_t)1 << vm->sample.shift));
-		if (set->shift)
+		set_small(o, &vm->sample);
+		if (set->any_error)
 			json_object_set_new(o, "inter_error", number(set->any_error[i]));
 		json_array_append_new(vms, o);
 	}
@@ -167,7 +175,7 @@ static json_t *comparable(const struct scene *s, const struct mb_comparable *set
 			(int)set->identity.bits, "page_bytes", (int)set->identity.page_bytes, "vms",
 			vms, "inter", matrix(set->inter, set->n));
 	json_object_set_new(ret, "sample", number((uint64_t)1 << set->shift));
-	if (set->shift)
+	if (set->inter_error)
 		json_object_set_new(ret, "inter_error", matrix(set->inter_error, set->n));
 	return ret;
 }

@@ -262,6 +262,9 @@ static int answer(struct asked *a, json_t **ret, struct mb_err *err)
 	if (r < 0)
 		return r;
 	if (json_object_set_new(*ret, "question", json_string(a->question)) < 0 ||
+	    (a->ask->fleet->n_no_groups &&
+	     json_object_set_new(*ret, "vms_of_unknown_sharing",
+				 json_integer(a->ask->fleet->n_no_groups)) < 0) ||
 	    (a->forgotten &&
 	     json_object_set_new(*ret, "vms_on_unknown_hosts", json_integer(a->forgotten)) < 0))
 		return mb_fail_mem(err, "an answer");

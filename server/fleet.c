@@ -217,7 +217,7 @@ static int greet(struct mb_fleet *f, const struct mb_hello *h, uint64_t session,
 	*ret_vm = i;
 	if (vm->epoch && memcmp(&vm->boot, &h->boot, sizeof(vm->boot)) == 0 &&
 	    mb_identity_compare(&vm->identity, &h->identity, &no) == 0 &&
-	    vm->sample.shift == ret->sample_shift) {
+	    vm->sample.shift == ret->sample_shift && vm->sample.cut_bits == ret->cut_bits) {
 		ret->boot = vm->boot;
 		ret->epoch = vm->epoch;
 		ret->fingerprint = mb_fingerprint_id(mb_fpref_fingerprint(vm->fp));
@@ -317,10 +317,10 @@ void mb_fleet_settle(struct mb_fleet *f)
 	} while (ref);
 }
 
-/* Contents of two hash identities, or of two samples, cannot be compared. */
+/* Contents of two hash identities, or made smaller in two ways, cannot be compared. */
 static bool comes_after(const struct mb_vm *vm, const struct mb_vm *old)
 {
-	return vm->fp && old->fp && old->epoch && vm->sample.shift == old->sample.shift &&
+	return vm->fp && old->fp && old->epoch && mb_small_alike(&vm->sample, &old->sample) &&
 	       mb_identity_compare(&vm->identity, &old->identity, NULL) == 0;
 }
 

@@ -97,7 +97,7 @@ static int apply(const struct mb_ingest_job *job, const struct mb_vm *vm,
 	struct mb_fingerprint_id base = msg->base_epoch ? id : mb_fingerprint_id(&empty);
 	struct mb_err no;
 	/* As mb_fleet_greet() told the agent: digests of another identity are no base. */
-	bool same_boot = vm->sample.shift == job->sample_shift &&
+	bool same_boot = mb_small_alike(&vm->sample, &job->agreed) &&
 			 memcmp(&vm->boot, &job->boot, sizeof(job->boot)) == 0 &&
 			 mb_identity_compare(&vm->identity, &job->identity, &no) == 0;
 	int r;
@@ -117,7 +117,8 @@ static int apply(const struct mb_ingest_job *job, const struct mb_vm *vm,
 			       "epoch %" PRIu64
 			       " starts from another fingerprint than epoch %" PRIu64 " has here",
 			       msg->epoch, msg->base_epoch);
-	r = mb_delta_decode(&msg->fields, job->identity.bits, &delta, err);
+	r = mb_delta_decode(&msg->fields, mb_small_bits(&msg->sample, job->identity.bits), &delta,
+			    err);
 	if (r < 0)
 		return r;
 	return mb_delta_apply(msg->base_epoch ? held : &empty, &delta, ret, err);
@@ -142,7 +143,8 @@ static int compact(struct mb_ingest *in, struct mb_vm *vm, struct mb_err *err)
 	msg.delta.sample = vm->sample;
 	mb_buf_clear(&in->snapshot);
 	if (mb_delta_make(&empty, mb_fpref_fingerprint(vm->fp), &delta, NULL) < 0 ||
-	    mb_delta_encode(&delta, vm->identity.bits, &in->scratch, &msg.delta.fields, NULL) < 0 ||
+	    mb_delta_encode(&delta, mb_small_bits(&vm->sample, vm->identity.bits), &in->scratch,
+			    &msg.delta.fields, NULL) < 0 ||
 	    mb_msg_to_frame(&msg, &in->snapshot, NULL) < 0)
 		return 0;
 	return mb_store_put_snapshot(in->store, vm, mb_buf_slice(&in->snapshot), err);
@@ -154,7 +156,7 @@ static int update_vm(struct mb_vm *vm, const struct mb_ingest_job *job,
 {
 	struct mb_fpref *ref;
 
-	if (msg->sample.shift)
+	if (!mb_small_is_all(&msg->sample))
 		mb_sample_self_sharing(&msg->sample, &vm->sharing);
 	else
 		mb_fingerprint_self_sharing(fp, job->identity.zero_digest, &vm->sharing);
@@ -195,21 +197,23 @@ static int check_key(struct mb_ingest *in, struct mb_ingest_job *job)
 	return r;
 }
 
-static int check_rate(struct mb_ingest_job *job, const struct mb_delta_msg *msg)
+static int check_agreed(struct mb_ingest_job *job, const struct mb_delta_msg *msg)
 {
-	if (msg->sample.shift == job->sample_shift)
+	char came[MB_SMALL_TEXT], agreed[MB_SMALL_TEXT];
+
+	if (mb_small_alike(&msg->sample, &job->agreed))
 		return 0;
-	return mb_fail(&job->reason, EINVAL,
-		       "epoch %" PRIu64 " is a sample of 1 in %u; 1 in %u was agreed", msg->epoch,
-		       1u << msg->sample.shift, 1u << job->sample_shift);
+	mb_small_text(&msg->sample, came);
+	mb_small_text(&job->agreed, agreed);
+	return mb_fail(&job->reason, EINVAL, "epoch %" PRIu64 " is %s; %s was agreed", msg->epoch,
+		       came, agreed);
 }
 
 /* A snapshot would say the same again. */
-static int check_sample(struct mb_ingest_job *job, const struct mb_delta_msg *msg,
-			struct mb_fingerprint *fp)
+static int check_small(struct mb_ingest_job *job, const struct mb_delta_msg *msg,
+		       struct mb_fingerprint *fp)
 {
-	if (!msg->sample.shift || mb_sample_check(fp, &msg->sample, job->identity.bits,
-						  job->identity.zero_digest, &job->reason) == 0)
+	if (mb_small_check(fp, &msg->sample, &job->identity, &job->reason) == 0)
 		return 0;
 	mb_fingerprint_deinit(fp);
 	return mb_fail_in(&job->reason, -EINVAL, "epoch %" PRIu64, msg->epoch);
@@ -220,19 +224,20 @@ static void count_change(const struct mb_ingest_job *job, const struct mb_vm *vm
 			 struct mb_epoch_record *rec)
 {
 	const struct mb_fingerprint *held = mb_fpref_fingerprint(vm->fp);
+	bool all = mb_small_is_all(&msg->sample);
 	struct mb_pair_sharing change;
 
-	if (!vm->epoch || vm->sample.shift != msg->sample.shift) {
+	if (!vm->epoch || !mb_small_alike(&vm->sample, &msg->sample)) {
 		/* All that was held, if any, goes; all that came is new. */
-		rec->added = msg->sample.shift ? msg->sample.pages : fp->n_pages;
+		rec->added = all ? fp->n_pages : msg->sample.pages;
 		rec->removed = vm->sharing.pages;
-	} else if (msg->sample.shift) {
-		mb_sample_change(held, fp, job->identity.bits, msg->sample.shift, &rec->added,
-				 &rec->removed);
-	} else {
+	} else if (all) {
 		mb_fingerprint_pair_sharing(held, fp, &change);
 		rec->added = change.gained;
 		rec->removed = change.lost;
+	} else {
+		mb_small_change(held, &vm->sample, fp, &msg->sample, job->identity.bits,
+				&rec->added, &rec->removed);
 	}
 }
 
@@ -257,11 +262,11 @@ static int ingest(struct mb_ingest *in, struct mb_ingest_job *job, struct mb_vm 
 	if (check_key(in, job) < 0)
 		return 0;
 	job->epoch = msg.delta.epoch;
-	r = check_rate(job, &msg.delta);
+	r = check_agreed(job, &msg.delta);
 	if (r == 0)
 		r = apply(job, vm, &msg.delta, &fp, &job->reason);
 	if (r == 0)
-		r = check_sample(job, &msg.delta, &fp);
+		r = check_small(job, &msg.delta, &fp);
 	/* A snapshot mends whatever is wrong with a delta (FORMAT.md 3.4). */
 	job->verdict = r == -EALREADY || r == 0 ? MB_INGEST_DURABLE :
 		       r == -ENOMEM		? MB_INGEST_FAILED :

@@ -80,6 +80,7 @@ static void add_seen(struct joiner *j, const struct mb_seen_vm *vm)
 		.sample_shift = vm->sample_shift,
 	};
 	f->zero_pages[i] = vm->zero_pages;
+	f->n_no_groups += vm->no_groups;
 	mb_names_put(&j->vms, vm->name, i);
 }
 
@@ -233,6 +234,7 @@ int mb_live_fleet_init(struct mb_live_fleet *ret, const struct mb_sharing_view *
 			.zero_pages = vm->sharing.zero,
 			.settled_s = vm->moved_ns ? (now - vm->moved_ns) / 1000000000 : UINT64_MAX,
 			.moved_from = vm->moved_from,
+			.no_groups = vm->sample.cut_bits,
 		};
 	}
 	for (uint32_t k = 0; k < sharing->n_sets; k++)

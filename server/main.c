@@ -92,7 +92,7 @@ static const struct argp_option options[] = {
 	{ "frame-budget-mb", OPT_BUDGET, "N", 0,
 	  "memory for frames under way, of all agents together (1024)", 0 },
 	{ "no-samples", OPT_NO_SAMPLES, 0, 0,
-	  "have agents that offer a sample of their VM (mbagent run --sample) send all of it", 0 },
+	  "have agents that offer to send less (mbagent run --sample, --bloom) send all of it", 0 },
 	{ "forget-vm", OPT_FORGET, "NAME", 0,
 	  "take a VM that is no more out of the database, and end; not while a server runs on it",
 	  0 },

@@ -105,11 +105,13 @@ static const char *const mb_schema[] = {
 	"CREATE INDEX who_by_age ON who (acked_unix_ns);",
 
 	/*
-	 * 5: a VM's fingerprint may be a sample of 1 in `sample` of its digests (FORMAT.md); its
+	 * 5: a VM's fingerprint may be a sample of 1 in `sample` of its digests, or all of
+	 * them cut to `cut_bits`, 0: not cut (FORMAT.md); its
 	 * row of history then has pages, distinct_pages, zero and self of all, exactly, added and
 	 * removed as estimates. inter is within inter_error, in 95 of 100 cases.
 	 */
 	"ALTER TABLE vm ADD COLUMN sample INTEGER NOT NULL DEFAULT 1;"
+	"ALTER TABLE vm ADD COLUMN cut_bits INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE sharing ADD COLUMN inter_error INTEGER NOT NULL DEFAULT 0;",
 };
 

@@ -53,7 +53,7 @@ struct session {
 	bool named;	 /* `name` is a VM's, also while it is not greeted (again) */
 	size_t searched; /* bytes of the input in which no break begins */
 	struct mb_boot boot;
-	uint32_t sample_shift; /* agreed */
+	struct mb_sample_of agreed; /* shift and cut_bits */
 	struct mb_identity identity;
 	char name[MB_NAME_MAX];	 /* of the VM; of the peer until it has greeted once */
 	uint64_t reserved_bytes; /* of the budget */
@@ -309,7 +309,10 @@ static void greet(struct session *s, const struct mb_hello *h)
 	msg.welcome.version = MB_PROTOCOL_VERSION;
 	msg.welcome.server = mb_version;
 	msg.welcome.max_frame_bytes = s->all->config.max_frame_bytes;
-	msg.welcome.sample_shift = s->all->config.no_samples ? 0 : h->sample_shift;
+	if (!s->all->config.no_samples) {
+		msg.welcome.sample_shift = h->sample_shift;
+		msg.welcome.cut_bits = h->cut_bits;
+	}
 	/* A break in a Delta would be chance or malice; it must not speak for others. */
 	if (s->named && strcmp(s->name, h->vm) != 0) {
 		refuse(s, MB_REFUSED_BUSY, "this line is another VM's until it is closed");
@@ -329,7 +332,8 @@ static void greet(struct session *s, const struct mb_hello *h)
 	snprintf(s->name, sizeof(s->name), "%s", h->vm);
 	s->boot = h->boot;
 	s->identity = h->identity;
-	s->sample_shift = msg.welcome.sample_shift;
+	s->agreed.shift = msg.welcome.sample_shift;
+	s->agreed.cut_bits = msg.welcome.cut_bits;
 	s->state = IDLE;
 	set_deadline(s, 0);
 	say(s, false, "connected (%s), epoch %" PRIu64 " held", h->source, msg.welcome.epoch);
@@ -349,7 +353,7 @@ static void submit(struct session *s, struct mb_buf *frame)
 	job->vm = s->vm;
 	job->boot = s->boot;
 	job->identity = s->identity;
-	job->sample_shift = s->sample_shift;
+	job->agreed = s->agreed;
 	job->frame = *frame;
 	s->state = BUSY;
 	bufferevent_disable(s->bev, EV_READ);

@@ -34,7 +34,7 @@ struct mb_sessions_config {
 				       */
 	struct mb_tls *tls;	      /* NULL: TCP in clear, on loopback only ... */
 	bool insecure;		      /* ... or anywhere: the operator has a tunnel */
-	bool no_samples;	      /* agents that offer one are to send all */
+	bool no_samples;	      /* agents that offer less are to send all */
 	struct mb_refusals *refusals; /* required with `tls` */
 	/* What happened, for the program's log: "VM web1: ..."; required. */
 	void (*say)(void *ctx, bool warning, const char *text);

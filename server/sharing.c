@@ -7,6 +7,7 @@
 
 #include "proto/base/cleanup.h"
 #include "server/blend.h"
+#include "server/cut_pairs.h"
 #include "server/scale.h"
 
 struct mb_sharing {
@@ -141,9 +142,10 @@ static int durable_of_set(struct mb_sharing_view *v, const struct mb_comparable 
 static bool all_durable(const struct mb_sharing_view *v, const struct mb_comparable *set)
 {
 	for (uint32_t i = 0; i < set->n; i++) {
-		const struct mb_durable *d = mb_fpref_durable(v->fleet.vms[set->vms[i]].fp);
+		const struct mb_vm *vm = &v->fleet.vms[set->vms[i]];
+		const struct mb_durable *d = mb_fpref_durable(vm->fp);
 
-		if (d && !d->whole)
+		if (d && !d->whole && !vm->sample.cut_bits)
 			return false;
 	}
 	return true;
@@ -158,6 +160,7 @@ struct work {
 	struct mb_digest_list *lists; /* the digests that are looked at; owned, as all below */
 	struct mb_sample_size *sizes; /* their number, and the VM's */
 	uint64_t *counts;	      /* n x n, of them; only where there are samples */
+	struct mb_cut_vm *cut;	      /* only where there are cut digests */
 };
 
 static void work_deinit(struct work *w)
@@ -165,27 +168,59 @@ static void work_deinit(struct work *w)
 	free(w->lists);
 	free(w->sizes);
 	free(w->counts);
+	free(w->cut);
+}
+
+static const struct mb_vm *vm_at(const struct work *w, uint32_t i)
+{
+	return &w->view->fleet.vms[w->set->vms[i]];
+}
+
+/* What the digests of VM i are compared with, if they are cut or the other one's are. */
+static struct mb_cut_vm cut_vm(const struct work *w, uint32_t i)
+{
+	const struct mb_vm *vm = vm_at(w, i);
+
+	return (struct mb_cut_vm){ .side = { .fp = mb_fpref_fingerprint(vm->fp),
+					     .bits = mb_small_bits(&vm->sample,
+								   w->set->identity.bits),
+					     .shift = vm->sample.shift,
+					     .distinct = vm->sharing.distinct },
+				   .is_cut = vm->sample.cut_bits };
 }
 
 static int work_init(struct work *w, struct mb_err *err)
 {
 	struct mb_comparable *set = w->set;
 	size_t n = set->n;
+	bool failed;
 
-	for (uint32_t i = 0; i < set->n; i++)
-		set->shift = MB_MAX(set->shift, w->view->fleet.vms[set->vms[i]].sample.shift);
+	for (uint32_t i = 0; i < set->n; i++) {
+		set->shift = MB_MAX(set->shift, vm_at(w, i)->sample.shift);
+		set->n_cut += vm_at(w, i)->sample.cut_bits != 0;
+	}
 	w->lists = calloc(n, sizeof(*w->lists));
 	w->sizes = calloc(n, sizeof(*w->sizes));
 	set->inter = calloc(n * n, sizeof(*set->inter));
 	set->any = calloc(n, sizeof(*set->any));
-	if (set->shift) {
-		w->counts = calloc(n * n, sizeof(*w->counts));
+	failed = !w->lists || !w->sizes || !set->inter || !set->any;
+	if (set->shift || set->n_cut) {
 		set->inter_error = calloc(n * n, sizeof(*set->inter_error));
 		set->any_error = calloc(n, sizeof(*set->any_error));
+		failed |= !set->inter_error || !set->any_error;
 	}
-	if (!w->lists || !w->sizes || !set->inter || !set->any ||
-	    (set->shift && (!w->counts || !set->inter_error || !set->any_error)))
+	if (set->shift) {
+		w->counts = calloc(n * n, sizeof(*w->counts));
+		failed |= !w->counts;
+	}
+	if (set->n_cut) {
+		w->cut = calloc(n, sizeof(*w->cut));
+		failed |= !w->cut;
+	}
+	if (failed)
 		return mb_fail_mem(err, "the sharing matrix");
+	for (uint32_t i = 0; i < set->n && w->cut; i++)
+		w->cut[i] = cut_vm(w, i);
 	return 0;
 }
 
@@ -195,12 +230,12 @@ static void look_at(struct work *w, uint32_t shift)
 	uint64_t last = mb_sample_last(w->set->identity.bits, shift);
 
 	for (uint32_t i = 0; i < w->set->n; i++) {
-		const struct mb_vm *vm = &w->view->fleet.vms[w->set->vms[i]];
+		const struct mb_vm *vm = vm_at(w, i);
 		const struct mb_fingerprint *fp = mb_fpref_fingerprint(vm->fp);
 		uint32_t n =
 			shift ? mb_sample_light(fp->digests, fp->n_distinct, last) : fp->n_distinct;
 
-		if (vm->sample.shift > shift)
+		if (vm->sample.shift > shift || vm->sample.cut_bits)
 			n = 0;
 		w->lists[i] = (struct mb_digest_list){ fp->digests, n };
 		w->sizes[i] = (struct mb_sample_size){ n, vm->sharing.distinct };
@@ -215,20 +250,22 @@ static uint64_t whole(double pages)
 /* The pairs of which the coarser one has this rate. */
 static void estimate_pairs(struct work *w, uint32_t shift)
 {
-	const struct mb_vm *vms = w->view->fleet.vms;
 	struct mb_comparable *set = w->set;
-	size_t n = set->n;
+	uint32_t n = set->n;
 
-	for (size_t i = 0; i < n; i++) {
-		for (size_t j = 0; j < n; j++) {
+	for (uint32_t i = 0; i < n; i++) {
+		for (uint32_t j = 0; j < n; j++) {
+			const struct mb_sample_of *a = &vm_at(w, i)->sample;
+			const struct mb_sample_of *b = &vm_at(w, j)->sample;
+			size_t at = (size_t)i * n + j;
 			struct mb_estimate e;
 
-			if (i == j || MB_MAX(vms[set->vms[i]].sample.shift,
-					     vms[set->vms[j]].sample.shift) != shift)
+			if (i == j || a->cut_bits || b->cut_bits ||
+			    MB_MAX(a->shift, b->shift) != shift)
 				continue;
-			e = mb_sample_pair(w->sizes[i], w->sizes[j], w->counts[i * n + j], shift);
-			set->inter[i * n + j] = whole(e.pages);
-			set->inter_error[i * n + j] = whole(e.error_pages);
+			e = mb_sample_pair(w->sizes[i], w->sizes[j], w->counts[at], shift);
+			set->inter[at] = whole(e.pages);
+			set->inter_error[at] = whole(e.error_pages);
 		}
 	}
 }
@@ -249,9 +286,26 @@ static void estimate_any(struct work *w)
 static bool has_rate(const struct work *w, uint32_t shift)
 {
 	for (uint32_t i = 0; i < w->set->n; i++)
-		if (w->view->fleet.vms[w->set->vms[i]].sample.shift == shift)
+		if (vm_at(w, i)->sample.shift == shift && !vm_at(w, i)->sample.cut_bits)
 			return true;
 	return false;
+}
+
+/* Whom a VM of cut digests shares most with is all that can be said of all others. */
+static void estimate_any_of_cut(struct work *w)
+{
+	struct mb_comparable *set = w->set;
+
+	for (uint32_t i = 0; i < set->n; i++) {
+		for (uint32_t j = 0; j < set->n && w->cut[i].is_cut; j++) {
+			size_t at = (size_t)i * set->n + j;
+
+			if (set->inter[at] < set->any[i] || i == j)
+				continue;
+			set->any[i] = set->inter[at];
+			set->any_error[i] = set->inter_error[at];
+		}
+	}
 }
 
 /* Pairs at each rate that there is; the groups at the coarsest, which is the last. */
@@ -273,10 +327,15 @@ static int compute_groups(struct work *w, struct mb_groups *ret, struct mb_err *
 			estimate_pairs(w, shift);
 	}
 	mb_groups_any(ret, set->n, set->any);
-	if (!set->shift)
-		return 0;
-	estimate_any(w);
-	return mb_groups_scale(ret, w->sizes, set->n, err);
+	if (set->shift)
+		estimate_any(w);
+	if (w->cut) {
+		r = mb_cut_pairs(w->cut, set->n, set->inter, set->inter_error, err);
+		if (r < 0)
+			return r;
+		estimate_any_of_cut(w);
+	}
+	return set->shift ? mb_groups_scale(ret, w->sizes, set->n, err) : 0;
 }
 
 static int compute_set(struct mb_sharing_view *v, struct mb_comparable *set, struct mb_err *err)

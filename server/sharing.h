@@ -12,7 +12,9 @@
 /*
  * VMs that may be compared: one hash identity. Of two of which one has sent a sample
  * (proto/sample.h) the figure is an estimate, at the coarser one's rate; what is of all, `any` and
- * the groups, at the coarsest of the set.
+ * the groups, at the coarsest of the set. Cut digests give pairs only: such VMs are in no group,
+ * and count for `any` of no other; their own is what they share with the one that they share most
+ * with.
  */
 struct mb_comparable {
 	struct mb_identity identity;
@@ -20,7 +22,8 @@ struct mb_comparable {
 	uint32_t n;
 	uint64_t *inter; /* n x n, by position in vms[] */
 	uint64_t *any;	 /* [0, n): digests that at least one other has */
-	uint32_t shift;	 /* of the coarsest sample; 0: there is none, all is exact */
+	uint32_t shift;	 /* of the coarsest sample; 0: there is none */
+	uint32_t n_cut;	 /* VMs that have sent cut digests (proto/cut.h) */
 	/* By how much those may be off, 95 %; NULL where all is exact. */
 	uint64_t *inter_error, *any_error;
 };

@@ -40,6 +40,12 @@ static bool column_shift(sqlite3_stmt *st, int at, uint32_t *ret)
 	return true;
 }
 
+/* As it came, or, from a damaged row, as it cannot be: then its frames say otherwise. */
+static uint32_t column_cut_bits(sqlite3_stmt *st, int at)
+{
+	return (uint32_t)MB_MIN(column_u64(st, at), (uint64_t)UINT32_MAX);
+}
+
 static int column_vm(sqlite3_stmt *st, struct mb_vm *vm, struct mb_multiset_hash *ret_hash,
 		     struct mb_err *err)
 {
@@ -66,6 +72,7 @@ static int column_vm(sqlite3_stmt *st, struct mb_vm *vm, struct mb_multiset_hash
 	vm->pass.cpu_ns = column_u64(st, 21);
 	vm->pass.full = sqlite3_column_int(st, 22);
 	vm->wire_bytes = column_u64(st, 23);
+	vm->sample.cut_bits = column_cut_bits(st, 25);
 	if (!column_shift(st, 24, &vm->sample.shift))
 		return mb_fail(err, EBADMSG, "its sample is of 1 in %lld",
 			       (long long)sqlite3_column_int64(st, 24));
@@ -93,7 +100,8 @@ static int replay(struct mb_slice frame, uint32_t bits, struct mb_buf *raw,
 		return r;
 	if (msg.type != MB_MSG_DELTA)
 		return mb_fail(err, EBADMSG, "a %s message", mb_msg_type_name(msg.type));
-	if ((r = mb_delta_decode(&msg.delta.fields, bits, &delta, err)) < 0 ||
+	if ((r = mb_delta_decode(&msg.delta.fields, mb_small_bits(&msg.delta.sample, bits), &delta,
+				 err)) < 0 ||
 	    (r = mb_delta_apply(fp, &delta, &next, err)) < 0)
 		return r;
 	mb_fingerprint_deinit(fp);
@@ -109,6 +117,7 @@ static int load_fingerprint(struct mb_store *s, struct mb_vm *vm, struct mb_mult
 	mb_cleanup(mb_buf_deinit) struct mb_buf raw = { 0 };
 	mb_cleanup(mb_sql_reset) sqlite3_stmt *st = mb_sql_get(s, SQL_SELECT_FRAMES);
 	struct mb_sample_of sample = { 0 };
+	char frames[MB_SMALL_TEXT], row[MB_SMALL_TEXT];
 	int r, step;
 
 	sqlite3_bind_int64(st, 1, vm->id);
@@ -131,12 +140,13 @@ static int load_fingerprint(struct mb_store *s, struct mb_vm *vm, struct mb_mult
 		return mb_fail(err, EBADMSG,
 			       "its frames do not give the fingerprint of epoch %" PRIu64,
 			       vm->epoch);
-	if (sample.shift != vm->sample.shift)
-		return mb_fail(err, EBADMSG,
-			       "its frames are of a sample of 1 in %u, its row of 1 in %u",
-			       1u << sample.shift, 1u << vm->sample.shift);
+	if (!mb_small_alike(&sample, &vm->sample)) {
+		mb_small_text(&sample, frames);
+		mb_small_text(&vm->sample, row);
+		return mb_fail(err, EBADMSG, "its frames are %s, its row says %s", frames, row);
+	}
 	vm->sample = sample;
-	if (sample.shift)
+	if (!mb_small_is_all(&sample))
 		mb_sample_self_sharing(&sample, &vm->sharing);
 	else
 		mb_fingerprint_self_sharing(&fp, vm->identity.zero_digest, &vm->sharing);

@@ -79,6 +79,18 @@ static void render_cost(const json_t *root, FILE *to)
 			integer(root, "time_s"));
 }
 
+static void render_unknown_sharing(const json_t *root, FILE *to)
+{
+	long long n = integer(root, "vms_of_unknown_sharing");
+
+	if (n)
+		fprintf(to,
+			"\nNote: %lld VM%s sent as Bloom filters, which say nothing of more than "
+			"two "
+			"VMs; the plan takes %s as sharing nothing.\n",
+			n, n == 1 ? " is" : "s are", n == 1 ? "it" : "them");
+}
+
 static void render_notes(const json_t *root, FILE *to)
 {
 	const char *note = json_string_value(json_object_get(root, "note"));
@@ -90,6 +102,7 @@ static void render_notes(const json_t *root, FILE *to)
 			"\nNote: %lld VMs run on hosts that the server's fleet file does not name; "
 			"the plan takes them as running nowhere.\n",
 			integer(root, "vms_on_unknown_hosts"));
+	render_unknown_sharing(root, to);
 }
 
 static void render_hosts(const json_t *hosts, FILE *to)

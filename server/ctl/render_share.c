@@ -103,17 +103,28 @@ static void render_errors(const json_t *identity, const json_t *vms, uint32_t pa
 	const json_t *errors = json_object_get(identity, "inter_error"), *vm;
 	long long sample = json_integer_value(json_object_get(identity, "sample"));
 	int64_t any = 0;
-	size_t i;
+	size_t i, filters = 0;
 
-	if (sample <= 1 || !json_is_array(errors))
+	if (!json_is_array(errors))
 		return;
-	json_array_foreach(vms, i, vm) any =
-		MB_MAX(any, json_integer_value(json_object_get(vm, "inter_error")));
+	json_array_foreach(vms, i, vm)
+	{
+		any = MB_MAX(any, json_integer_value(json_object_get(vm, "inter_error")));
+		filters += json_integer_value(json_object_get(vm, "cut_bits")) != 0;
+	}
+	if (sample > 1)
+		fprintf(to, "Estimated from samples, the coarsest of 1 in %lld digests: ", sample);
+	else
+		fputs("Estimated: ", to);
 	fprintf(to,
-		"Estimated from samples, the coarsest of 1 in %lld digests: inter any is right "
-		"within %.1f MB,\neach two within %.1f MB (95 %%; --json has each one's)\n",
-		sample, mb_cell_mb_of(any, page_bytes),
-		mb_cell_mb_of(largest(vms, errors), page_bytes));
+		"inter any is right within %.1f MB,\neach two within %.1f MB (95 %%; --json has "
+		"each one's)\n",
+		mb_cell_mb_of(any, page_bytes), mb_cell_mb_of(largest(vms, errors), page_bytes));
+	if (filters)
+		fprintf(to,
+			"%zu VM%s sent as Bloom filters: inter any is there what the closest other "
+			"one has, too\n",
+			filters, filters == 1 ? " is" : "s are");
 }
 
 static int render_identity(const json_t *identity, FILE *to, struct mb_err *err)

@@ -719,21 +719,28 @@ static void test_compaction(void **state)
 
 /* --- samples ---------------------------------------------------------------------------------- */
 
-/* The agent of VM 0 has n contents from `first` on, all over the space, and sends 1 in 4. */
-static struct mb_ingest_job *next_sample(struct scene *s, uint64_t first, size_t n)
+/* The agent of VM 0 has n contents from `first` on, all over the space, and sends less. */
+static struct mb_ingest_job *next_small(struct scene *s, uint64_t first, size_t n,
+					const struct mb_sample_of *how)
 {
 	struct mb_ingest_job *job = make_job(s, 0);
 	struct mb_fingerprint whole, sample;
 
 	make_fingerprint_of(first, UINT64_MAX / 2000, n, &whole);
-	job->sample_shift = 2;
-	make_sample_frame(s->epoch[0] ? &s->fp[0] : NULL, s->epoch[0], &whole, s->epoch[0] + 1, 2,
-			  job->identity.zero_digest, &sample, &job->frame);
+	job->agreed = *how;
+	make_small_frame(s->epoch[0] ? &s->fp[0] : NULL, s->epoch[0], &whole, s->epoch[0] + 1, how,
+			 &job->identity, &sample, &job->frame);
 	mb_fingerprint_deinit(&whole);
 	mb_fingerprint_deinit(&s->fp[0]);
 	s->fp[0] = sample;
 	s->epoch[0]++;
 	return job;
+}
+
+/* Of a sample: 1 in 4. */
+static struct mb_ingest_job *next_sample(struct scene *s, uint64_t first, size_t n)
+{
+	return next_small(s, first, n, &(struct mb_sample_of){ .shift = 2 });
 }
 
 static void test_sample(void **state)
@@ -786,20 +793,48 @@ static void test_sample_is_what_was_agreed(void **state)
 	(void)state;
 	scene_open(&s);
 	job = next_sample(&s, 1, 2000);
-	job->sample_shift = 0;
-	must(&s, job, MB_INGEST_BAD, "epoch 1 is a sample of 1 in 4; 1 in 1 was agreed");
+	job->agreed.shift = 0;
+	must(&s, job, MB_INGEST_BAD, "epoch 1 is a sample of 1 in 4; all was agreed");
 	assert_published(&s, 0, 0);
 	s.epoch[0] = 0;
 	job = next_epoch(&s, 0, 1, 1, 50);
-	job->sample_shift = 2;
-	must(&s, job, MB_INGEST_BAD, "epoch 1 is a sample of 1 in 1; 1 in 4 was agreed");
+	job->agreed.shift = 2;
+	must(&s, job, MB_INGEST_BAD, "epoch 1 is all; a sample of 1 in 4 was agreed");
 	/* All that there is, called a sample. */
 	s.epoch[0] = 0;
 	job = next_epoch(&s, 0, 1, UINT64_MAX / 2000, 2000);
-	job->sample_shift = 2;
-	amend_sample(job, (struct mb_sample_of){ 2, 2000, 2000, 0 });
+	job->agreed.shift = 2;
+	amend_sample(job, (struct mb_sample_of){ 2, 2000, 2000, 0, 0 });
 	must(&s, job, MB_INGEST_BAD, "epoch 1: digest 40");
 	assert_published(&s, 0, 0);
+	scene_close(&s);
+}
+
+static void test_cut_digests(void **state)
+{
+	const struct mb_sample_of how = { .cut_bits = 16 };
+	struct scene s;
+	struct mb_vm vm;
+
+	(void)state;
+	scene_open(&s);
+	must(&s, next_small(&s, 1, 2000, &how), MB_INGEST_DURABLE, "");
+	assert_published(&s, 0, 1);
+	mb_fleet_get(s.fleet, 0, &vm);
+	assert_int_equal(vm.sample.cut_bits, 16);
+	assert_int_equal(vm.sharing.pages, 2000);
+	assert_true(mb_fpref_fingerprint(vm.fp)->digests[1999] < 1 << 16);
+	mb_vm_deinit(&vm);
+	assert_int_equal(count(&s, "SELECT cut_bits FROM vm"), 16);
+	must(&s, next_small(&s, 1 + 200 * (UINT64_MAX / 2000), 1700, &how), MB_INGEST_DURABLE, "");
+	assert_int_equal(count(&s, "SELECT count(*) FROM fingerprint"), 2);
+	assert_in_range(count(&s, "SELECT removed FROM history WHERE epoch = 2"), 250, 350);
+	assert_durable(&s, 1);
+	for (uint64_t i = 0; count(&s, "SELECT count(*) FROM fingerprint") > 1; i++) {
+		assert_true(i < 100);
+		must(&s, next_small(&s, 1 + i, 1000, &how), MB_INGEST_DURABLE, "");
+	}
+	assert_durable(&s, 1);
 	scene_close(&s);
 }
 
@@ -885,6 +920,7 @@ int main(void)
 		cmocka_unit_test(test_compaction),
 		cmocka_unit_test(test_sample),
 		cmocka_unit_test(test_sample_is_what_was_agreed),
+		cmocka_unit_test(test_cut_digests),
 		cmocka_unit_test(test_rate_changes),
 		cmocka_unit_test(test_sample_compaction),
 		cmocka_unit_test(test_stop_finishes_the_queue),

@@ -103,7 +103,7 @@ static void check_of(struct mb_sample_of of, uint32_t zeros, uint32_t copies, co
 
 static void check_refuses_what_is_no_sample(void **state)
 {
-	struct mb_sample_of of = { 4, 1000, 500, 0 };
+	struct mb_sample_of of = { 4, 1000, 500, 0, 0 };
 
 	(void)state;
 	check_of(of, 0, 64, NULL);
@@ -112,18 +112,18 @@ static void check_refuses_what_is_no_sample(void **state)
 	of.zero = 2;
 	check_of(of, 2, 64, NULL);
 	check_of(of, 0, 64, "0 zero pages, of 2");
-	check_of((struct mb_sample_of){ 4, 128, 100, 0 }, 0, 64, "a sample of 129 pages");
-	check_of((struct mb_sample_of){ 4, 1000, 2, 0 }, 0, 64,
+	check_of((struct mb_sample_of){ 4, 128, 100, 0, 0 }, 0, 64, "a sample of 129 pages");
+	check_of((struct mb_sample_of){ 4, 1000, 2, 0, 0 }, 0, 64,
 		 "a sample of 129 pages, 3 distinct");
 	/* What is not in the sample is at least a page per digest. */
-	check_of((struct mb_sample_of){ 4, 140, 14, 0 }, 0, 64, NULL);
-	check_of((struct mb_sample_of){ 4, 140, 15, 0 }, 0, 64, "of 140, 15 distinct");
+	check_of((struct mb_sample_of){ 4, 140, 14, 0, 0 }, 0, 64, NULL);
+	check_of((struct mb_sample_of){ 4, 140, 15, 0, 0 }, 0, 64, "of 140, 15 distinct");
 }
 
 static void few_zero_pages_need_not_be_in_it(void **state)
 {
 	mb_cleanup(mb_fingerprint_deinit) struct mb_fingerprint fp = { 0 };
-	struct mb_sample_of of = { 4, 10, 8, 3 };
+	struct mb_sample_of of = { 4, 10, 8, 3, 0 };
 	struct mb_err err = { 0 };
 
 	(void)state;
@@ -134,7 +134,7 @@ static void few_zero_pages_need_not_be_in_it(void **state)
 	of.distinct = 9;
 	assert_fails(mb_sample_check(&fp, &of, 64, UINT64_MAX, &err), EBADMSG, &err,
 		     "0 zero pages, of 3");
-	of = (struct mb_sample_of){ 4, 100, 37, 64 };
+	of = (struct mb_sample_of){ 4, 100, 37, 64, 0 };
 	assert_fails(mb_sample_check(&fp, &of, 64, UINT64_MAX, &err), EBADMSG, &err,
 		     "0 zero pages, of 64");
 }

@@ -241,23 +241,28 @@ static void test_connection(void **state)
  */
 static void test_sample(void **state)
 {
+	static const struct mb_sample_of how[] = { { .shift = 3 }, { .cut_bits = 20 } };
+
 	(void)state;
-	for (int no = 0; no < 2; no++) {
+	for (int i = 0; i < 4; i++) {
+		int no = i % 2, kind = i / 2;
 		struct mb_fingerprint sample;
 		struct mb_msg msg;
 		struct scene s;
 
 		scene_open_with(&s, no);
-		s.hello.sample_shift = 3;
+		s.hello.sample_shift = how[kind].shift;
+		s.hello.cut_bits = how[kind].cut_bits;
 		reach(&s);
 		send_greeting(&s, 0);
 		expect(&s, MB_MSG_WELCOME, &msg);
-		assert_int_equal(msg.welcome.sample_shift, no ? 0 : 3);
+		assert_int_equal(msg.welcome.sample_shift, no ? 0 : how[kind].shift);
+		assert_int_equal(msg.welcome.cut_bits, no ? 0 : how[kind].cut_bits);
 		mb_msg_deinit(&msg);
 		if (!no) {
 			mb_buf_clear(&s.delta);
-			make_sample_frame(NULL, 0, &s.fp, 1, 3, s.hello.identity.zero_digest,
-					  &sample, &s.delta);
+			make_small_frame(NULL, 0, &s.fp, 1, &how[kind], &s.hello.identity, &sample,
+					 &s.delta);
 			mb_fingerprint_deinit(&sample);
 		}
 		send_bytes(&s, s.delta.data, s.delta.len);
@@ -266,7 +271,7 @@ static void test_sample(void **state)
 		send_greeting(&s, 0);
 		expect_welcome(&s, 1);
 		/* As the rate is, so is what is held. */
-		s.hello.sample_shift = 0;
+		s.hello.sample_shift = s.hello.cut_bits = 0;
 		reach(&s);
 		send_greeting(&s, 0);
 		expect_welcome(&s, no);

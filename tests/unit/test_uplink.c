@@ -40,7 +40,7 @@ struct scene {
 	uint64_t epoch;
 	struct mb_boot boot;
 	uint32_t max_frame_bytes;
-	uint32_t sample_shift; /* that it agrees to */
+	uint32_t sample_shift, cut_bits; /* that it agrees to */
 };
 
 static void on_say(void *ctx, enum mb_log_level level, const char *text)
@@ -248,6 +248,7 @@ static void welcome(struct scene *s)
 	msg.welcome.boot = s->boot;
 	msg.welcome.epoch = s->epoch;
 	msg.welcome.sample_shift = s->sample_shift;
+	msg.welcome.cut_bits = s->cut_bits;
 	msg.welcome.fingerprint = mb_fingerprint_id(&s->fp);
 	send_msg(s, &msg);
 }
@@ -295,7 +296,8 @@ static struct came take_delta(struct scene *s, bool keep)
 	take_who(msg.delta.pass.who, &came.who);
 	came.pass.tracker = NULL;
 	came.pass.who = (struct mb_slice){ 0 };
-	assert_ok(mb_delta_decode(&msg.delta.fields, 64, &d, &s->err), &s->err);
+	assert_ok(mb_delta_decode(&msg.delta.fields, mb_small_bits(&came.sample, 64), &d, &s->err),
+		  &s->err);
 	assert_ok(mb_delta_apply(came.base_epoch ? &s->fp : &empty, &d, &next, &s->err), &s->err);
 	if (came.base_epoch)
 		assert_int_equal(came.base_epoch, s->epoch);
@@ -888,12 +890,47 @@ static void test_server_takes_no_sample(void **state)
 	scene_close(&s);
 	/* One that agrees to what nobody offered knows not what it says. */
 	open_with_offer(&s, 3);
-	assert_goes_away(&s, "agreed to a sample that was not offered");
+	assert_goes_away(&s, "agreed to what was not offered");
 	s.sample_shift = 2;
 	greet(&s);
 	c = take_delta(&s, true);
 	assert_is_sample(c, 500);
 	ack(&s);
+	scene_close(&s);
+}
+
+static void test_cut_digests(void **state)
+{
+	struct came c;
+	struct scene s;
+
+	(void)state;
+	scene_prepare(&s, 2 * MS, 8 * MS);
+	s.config.hello.cut_bits = s.cut_bits = 20;
+	assert_ok(mb_uplink_create(&s.config, &s.uplink, &s.err), &s.err);
+	start_listening(&s);
+	for (uint64_t i = 0; i < 3; i++) {
+		offer(&s, 100 + 50 * i, 500);
+		if (i != 1)
+			greet(&s);
+		c = take_delta(&s, true);
+		assert_int_equal(c.base_epoch, i);
+		assert_int_equal(c.sample.shift, 0);
+		assert_int_equal(c.sample.cut_bits, 20);
+		assert_int_equal(c.sample.distinct, 500);
+		for (size_t k = 0; k < 500; k++)
+			assert_int_equal(
+				mb_fingerprint_find(&s.fp, mb_mix64(100 + 50 * i + k) >> 44), 1);
+		assert_in_range(s.fp.n_distinct, 490, 500);
+		ack(&s);
+	}
+	/* Offered one way, agreed in the other. */
+	hang_up(&s);
+	s.cut_bits = 0;
+	s.sample_shift = 2;
+	greet(&s);
+	s.said[0] = 0;
+	assert_goes_away(&s, "agreed to what was not offered");
 	scene_close(&s);
 }
 
@@ -1549,6 +1586,7 @@ int main(void)
 		cmocka_unit_test(test_server_holds_something_else),
 		cmocka_unit_test(test_server_restarts_with_all),
 		cmocka_unit_test(test_sample),
+		cmocka_unit_test(test_cut_digests),
 		cmocka_unit_test(test_server_takes_no_sample),
 		cmocka_unit_test(test_server_takes_no_sample_any_more),
 		cmocka_unit_test(test_refusals),

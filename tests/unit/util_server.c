@@ -106,15 +106,16 @@ void make_frame(const struct mb_fingerprint *base, uint64_t base_epoch,
 	frame_of(base, base_epoch, result, epoch, bits, (struct mb_sample_of){ 0 }, ret);
 }
 
-void make_sample_frame(const struct mb_fingerprint *base, uint64_t base_epoch,
-		       const struct mb_fingerprint *whole, uint64_t epoch, uint32_t shift,
-		       uint64_t zero_digest, struct mb_fingerprint *ret_sample, struct mb_buf *ret)
+void make_small_frame(const struct mb_fingerprint *base, uint64_t base_epoch,
+		      const struct mb_fingerprint *whole, uint64_t epoch,
+		      const struct mb_sample_of *how, const struct mb_identity *identity,
+		      struct mb_fingerprint *ret_small, struct mb_buf *ret)
 {
+	struct mb_sample_of of;
 	struct mb_err err = { 0 };
 
-	assert_ok(mb_sample_make(whole, 64, shift, ret_sample, &err), &err);
-	frame_of(base, base_epoch, ret_sample, epoch, 64, mb_sample_of(whole, zero_digest, shift),
-		 ret);
+	assert_ok(mb_small_make(whole, identity, how, ret_small, &of, &err), &err);
+	frame_of(base, base_epoch, ret_small, epoch, mb_small_bits(&of, identity->bits), of, ret);
 }
 
 void make_vm(const char *name, uint64_t epoch, const struct mb_fingerprint *fp, struct mb_vm *ret)
@@ -147,16 +148,16 @@ void make_vm(const char *name, uint64_t epoch, const struct mb_fingerprint *fp, 
 	assert_non_null(ret->fp);
 }
 
-void sample_vm(struct mb_vm *vm, uint32_t shift)
+void small_vm(struct mb_vm *vm, const struct mb_sample_of *how)
 {
-	const struct mb_fingerprint *whole = mb_fpref_fingerprint(vm->fp);
-	struct mb_fingerprint sample;
+	struct mb_fingerprint small;
 	struct mb_err err = { 0 };
 
-	vm->sample = mb_sample_of(whole, vm->identity.zero_digest, shift);
-	assert_ok(mb_sample_make(whole, 64, shift, &sample, &err), &err);
+	assert_ok(mb_small_make(mb_fpref_fingerprint(vm->fp), &vm->identity, how, &small,
+				&vm->sample, &err),
+		  &err);
 	mb_fpref_put(vm->fp);
-	vm->fp = mb_fpref_new(&sample);
+	vm->fp = mb_fpref_new(&small);
 	assert_non_null(vm->fp);
 }
 
@@ -166,8 +167,8 @@ void store_vm_with(struct mb_store *s, struct mb_vm *vm, struct mb_slice who)
 	struct mb_buf frame = { 0 };
 	struct mb_err err = { 0 };
 
-	frame_of(NULL, 0, mb_fpref_fingerprint(vm->fp), vm->epoch, vm->identity.bits, vm->sample,
-		 &frame);
+	frame_of(NULL, 0, mb_fpref_fingerprint(vm->fp), vm->epoch,
+		 mb_small_bits(&vm->sample, vm->identity.bits), vm->sample, &frame);
 	rec.frame = mb_buf_slice(&frame);
 	vm->wire_bytes = frame.len;
 	assert_ok(mb_store_begin(s, &err), &err);

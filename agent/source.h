@@ -47,6 +47,7 @@ struct mb_source_info {
 struct mb_source_options {
 	enum mb_algorithm algorithm; /* for sources that hash pages themselves */
 	const char *module;	     /* the kernel module's file, or NULL: look for it */
+	uint32_t parts; /* digests per page (parts.h), 0: 1; not every source can have more */
 };
 
 /* What a check finds, in words. */

@@ -17,6 +17,8 @@
 #include "proto/base/err.h"
 
 #define MB_PAGE_BYTES 4096
+/* Of an identity: a part of a page is a page there (agent/parts.h). */
+#define MB_PAGE_BYTES_MIN 128
 #define MB_KEY_BYTES  16
 #define MB_DOMAIN_MAX 64 /* with the closing NUL */
 

@@ -6,6 +6,7 @@
 
 #include "proto/base/buf.h"
 #include "proto/base/cleanup.h"
+#include "proto/digest.h"
 
 int mb_cell_list(const json_t *root, const char *key, const json_t **ret, struct mb_err *err)
 {
@@ -95,7 +96,7 @@ uint32_t mb_cell_page_bytes(const json_t *o)
 {
 	json_int_t v = json_integer_value(json_object_get(o, "page_bytes"));
 
-	return v >= 512 && v <= 65536 ? (uint32_t)v : 4096;
+	return v >= MB_PAGE_BYTES_MIN && v <= 65536 ? (uint32_t)v : 4096;
 }
 
 double mb_cell_mb_of(int64_t pages, uint32_t page_bytes)

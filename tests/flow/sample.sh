@@ -59,3 +59,9 @@ code=0
 run 1 --sample 12 || code=$?
 is "$code" 2 "exit code for --sample 12"
 grep -q '"12" is no power of two' "$dir/agent.log" || fail "$(tail -n 3 "$dir/agent.log")"
+code=0
+run 1 --sample 4 --bloom 18 || code=$?
+is "$code" 2 "exit code for --sample with --bloom"
+code=0
+run 1 --bloom 15 || code=$?
+is "$code" 2 "exit code for --bloom 15"

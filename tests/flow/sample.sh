@@ -14,7 +14,13 @@ run() {
 		--interval 0 "${@:2}" 2>>"$dir/agent.log"
 }
 
-server
+cat >"$dir/fleet.json" <<'END'
+{ "hosts": [ { "name": "h1", "memory_mb": 2048 }, { "name": "h2", "memory_mb": 2048 },
+             { "name": "h3", "memory_mb": 2048 }, { "name": "h4", "memory_mb": 2048 } ],
+  "vms": [ { "name": "web1", "memory_mb": 256 }, { "name": "web2", "memory_mb": 256 },
+           { "name": "web3", "memory_mb": 256 }, { "name": "web4", "memory_mb": 256 } ] }
+END
+server --fleet "$dir/fleet.json"
 run 3
 all=$(query 'SELECT max(wire_bytes) FROM history')
 run 1 --sample 16
@@ -29,7 +35,7 @@ is "$(query 'SELECT group_concat(sample) || " " || max(cut_bits) FROM (SELECT * 
 is "$(query 'SELECT count(DISTINCT pages) || "," || max(pages) FROM history')" 1,60000 "pages"
 kill -9 "$server_pid"
 wait "$server_pid" 2>/dev/null || true
-server
+server --fleet "$dir/fleet.json"
 run 2 --sample 4
 
 "$mbctl" analyze --json "$dir"/[1234].mbt >"$dir/truth.json" 2>/dev/null
@@ -45,6 +51,12 @@ jq -e '.identities[0] | .sample == 16 and ([.vms[].sample] == [16, 4, 1, 1]) and
 "$mbctl" share --server "$http" | grep -q 'Estimated from samples, the coarsest of 1 in 16' || fail "mbctl share"
 "$mbctl" share --server "$http" | grep -q '1 VM is sent as Bloom filters' || fail "mbctl share, filters"
 "$mbctl" status --server "$http" --json | jq -e '[.vms[].sample] == [16, 4, 1, 1] and .vms[3].cut_bits == 18' >/dev/null || fail "status"
+# Who sends digests is brought together, with the error of what that saves; of the filter nothing is known.
+"$mbctl" plan --server "$http" --json >"$dir/plan.json"
+jq -e '.placement as $p | $p.web1 == $p.web2 and $p.web2 == $p.web3 and $p.web4 != $p.web1 and
+	.vms_of_unknown_sharing == 1 and .saving.gain_error_pages > 100 and
+	.saving.gain_error_pages < .saving.gain_pages' "$dir/plan.json" >/dev/null || fail "$(jq -c . "$dir/plan.json")"
+"$mbctl" plan --server "$http" | grep -q '1 VM is sent as Bloom filters' || fail "mbctl plan, filters"
 stop_server
 ! grep -q 'does not take' "$dir/agent.log" || fail "$(cat "$dir/agent.log")"
 

@@ -278,8 +278,10 @@ struct history {
  * Inter-VM sharing of a row: what was written down, or, for the epoch that is the VM's last one,
  * what the matrix says now.
  */
-static json_t *inter_of(const struct history *h, const struct mb_history_row *row)
+static json_t *inter_of(const struct history *h, const struct mb_history_row *row,
+			uint64_t *ret_error)
 {
+	*ret_error = row->has_inter ? row->inter_error : 0;
 	if (row->has_inter)
 		return number(row->inter);
 	for (uint32_t k = 0; k < h->scene->view->n_sets; k++) {
@@ -288,8 +290,10 @@ static json_t *inter_of(const struct history *h, const struct mb_history_row *ro
 		for (uint32_t i = 0; i < set->n; i++) {
 			const struct mb_vm *vm = &h->scene->view->fleet.vms[set->vms[i]];
 
-			if (strcmp(vm->name, h->vm) == 0 && vm->acked_unix_ns == row->acked_unix_ns)
-				return number(set->any[i]);
+			if (strcmp(vm->name, h->vm) != 0 || vm->acked_unix_ns != row->acked_unix_ns)
+				continue;
+			*ret_error = set->any_error ? set->any_error[i] : 0;
+			return number(set->any[i]);
 		}
 	}
 	return json_null();
@@ -333,19 +337,20 @@ static json_t *audit_of(const struct mb_history_row *row)
 static int history_row(void *ctx, const struct mb_history_row *row)
 {
 	const struct history *h = ctx;
-	json_t *o = json_pack("{s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:b, s:s}",
-			      "at_unix_ms", (json_int_t)(row->at_unix_ns / 1000000), "epoch",
-			      (json_int_t)row->epoch, "epochs", (json_int_t)row->epochs, "inter",
-			      inter_of(h, row), "changed", (json_int_t)row->changed, "added",
-			      (json_int_t)row->added, "removed", (json_int_t)row->removed, "unread",
-			      (json_int_t)row->unread, "wire_bytes", (json_int_t)row->wire_bytes,
-			      "duration_ms", (double)row->duration_ns / 1e6, "cpu_ms",
-			      (double)row->cpu_ns / 1e6, "full", (int)row->full, "tracker",
-			      row->tracker);
+	uint64_t error;
+	json_t *inter = inter_of(h, row, &error);
+	json_t *o = json_pack(
+		"{s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:b, s:s}", "at_unix_ms",
+		(json_int_t)(row->at_unix_ns / 1000000), "epoch", (json_int_t)row->epoch, "epochs",
+		(json_int_t)row->epochs, "inter", inter, "changed", (json_int_t)row->changed,
+		"added", (json_int_t)row->added, "removed", (json_int_t)row->removed, "unread",
+		(json_int_t)row->unread, "wire_bytes", (json_int_t)row->wire_bytes, "duration_ms",
+		(double)row->duration_ns / 1e6, "cpu_ms", (double)row->cpu_ns / 1e6, "full",
+		(int)row->full, "tracker", row->tracker);
 
 	set_self_sharing(o, &row->sharing);
-	if (row->has_inter && row->inter_error)
-		json_object_set_new(o, "inter_error", number(row->inter_error));
+	if (error)
+		json_object_set_new(o, "inter_error", number(error));
 	json_object_set_new(o, "read", row->has_read ? number(row->read) : json_null());
 	json_object_set_new(o, "audit", audit_of(row));
 	return json_array_append_new(h->rows, o) < 0 ? -ENOMEM : 0;

@@ -26,6 +26,8 @@ jq -e '(.files[0] | .pages * 4) == .files[2].pages and .files[2].page_bytes == 1
 	"$dir/parts.json" >/dev/null || fail "parts: $(jq -c .files "$dir/parts.json")"
 jq -e '.pairs[] | select(.b | test("parts")) | .inter == null and (.why | test("1024"))' "$dir/parts.json" >/dev/null ||
 	fail "pages and parts were compared: $(jq -c .pairs "$dir/parts.json")"
+"$mbctl" analyze "$dir/p.mbt" "$dir/parts.mbt" 2>/dev/null | grep -q 'part bytes' || fail "mbctl analyze does not say which are parts"
+! "$mbctl" analyze "$dir/p.mbt" 2>/dev/null | grep -q 'part bytes' || fail "mbctl analyze says parts of pages"
 refuses 'no parts of pages' "$mbagent" record --source "trace:$dir/p.mbt" --output "$dir/x.mbt" --parts 2
 
 # Played to a server, under the name that it was recorded with.

@@ -110,7 +110,8 @@ static void test_estimates(void **state)
 				mb_bloom_deinit(&b);
 			}
 			/* Of several hash functions it is on the safe side. */
-			assert_in_range(within, TRIES * 91 / 100, k == 1 ? TRIES * 99 / 100 : TRIES);
+			assert_in_range(within, TRIES * 91 / 100,
+					k == 1 ? TRIES * 99 / 100 : TRIES);
 			/* None shared: half of the estimates are cut at 0. */
 			assert_true(fabs(sum - (double)shared[i]) < error / (shared[i] ? 5 : 2));
 		}

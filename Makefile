@@ -271,7 +271,7 @@ $(UNIT): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(call obj,$(UTIL_SRC)) $(AGE
 $(BUILD)/tests/test_plan_exact: $(call obj,$(EXACT_SRC))
 $(BUILD)/tests/test_plan_exact: TEST_LIBS += -lglpk -lm
 # Fleets that the benches play on.
-$(BUILD)/tests/test_synth_fleet $(BUILD)/tests/test_plan_sample: $(BENCH_LIB)
+$(BUILD)/tests/test_synth_fleet $(BUILD)/tests/test_plan_sample: $(call obj,tests/bench/synth_fleet.c)
 $(BENCHES): $(BUILD)/tests/%: $(BUILD)/tests/bench/%.o $(BENCH_LIB) $(CTL_LIB) $(SERVER_LIB) $(PROTO_LIB)
 	$(call say,LINK,$@)
 	$(call link,$(CTL_LIBS))

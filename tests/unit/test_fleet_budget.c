@@ -191,8 +191,8 @@ static void test_who_is_paged_out(void **state)
 	(void)state;
 	scene_open(&s);
 	mb_fleet_memory(s.fleet, &m);
-	/* 4000, 5000 .. 9000 digests. */
-	assert_in_range(m.held_bytes, 39000 * 8, 39000 * 8 + 4000);
+	/* 4000, 5000 .. 9000 digests, in rooms of few sizes. */
+	assert_in_range(m.held_bytes, 39000 * 8, 39000 * 8 * 17 / 16 + 4000);
 	set_budget(&s, 0);
 	assert_out(&s, "");
 	/* The largest go first, as far as need be. */
@@ -220,7 +220,7 @@ static void test_what_is_left(void **state)
 	struct scene s;
 	struct mb_vm vm;
 	struct mb_fingerprint_id id, left;
-	uint64_t max = mb_sample_max(64, 4);
+	uint64_t max = mb_sample_last(64, 4);
 	uint32_t n = 0;
 
 	(void)state;

@@ -10,6 +10,7 @@
 #include "agent/boot.h"
 #include "agent/cmd.h"
 #include "agent/config.h"
+#include "agent/parts.h"
 #include "agent/schedule.h"
 #include "agent/ticker.h"
 #include "proto/base/cleanup.h"
@@ -28,17 +29,33 @@ struct options {
 	bool force;
 };
 
+enum { OPT_PARTS = 1 };
+
 static const struct argp_option record_options[] = {
 	{ "output", 'o', "FILE", 0, "the trace to write", 0 },
 	{ "force", 'f', 0, 0, "write over a file that is there", 0 },
+	{ "parts", OPT_PARTS, "N", 0,
+	  "hash each page in N equal parts, a power of two up to 32, each a digest of its own: "
+	  "what "
+	  "merging less than pages could save. Sources process: and elf: only (1)",
+	  0 },
 	{ 0 },
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
+	struct mb_err err;
+	uint64_t n;
 
 	switch (key) {
+	case OPT_PARTS:
+		if (mb_parse_u64(arg, 1, MB_PARTS_MAX, "--parts", &n, &err) < 0)
+			argp_error(state, "%s", err.text);
+		if (n & (n - 1))
+			argp_error(state, "--parts: \"%s\" is no power of two", arg);
+		o->agent.parts = (uint32_t)n;
+		return 0;
 	case 'o':
 		o->path = arg;
 		return 0;

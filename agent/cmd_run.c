@@ -24,6 +24,7 @@
 #include "proto/base/cli.h"
 #include "proto/base/clock.h"
 #include "proto/base/version.h"
+#include "proto/cut.h"
 
 struct options {
 	struct mb_agent_config agent;
@@ -32,6 +33,7 @@ struct options {
 	struct mb_secure secure;
 	const char *server, *host, *metrics;
 	uint64_t retry_ns;
+	uint32_t sample_shift, cut_bits;
 	bool verbose;
 };
 
@@ -40,7 +42,7 @@ enum { WHO_SAMPLE = 8 };
 
 #define RETRY_MAX_NS ((uint64_t)60000000000)
 
-enum { OPT_HOST = 1, OPT_RETRY, OPT_METRICS };
+enum { OPT_HOST = 1, OPT_RETRY, OPT_METRICS, OPT_SAMPLE, OPT_BLOOM };
 
 static const struct argp_option run_options[] = {
 	{ "server", 'S', "ADDRESS", 0,
@@ -54,14 +56,40 @@ static const struct argp_option run_options[] = {
 	  0 },
 	{ "metrics", OPT_METRICS, "FILE", 0,
 	  "keep metrics there for node_exporter's textfile collector (docs/metrics.md)", 0 },
+	{ "sample", OPT_SAMPLE, "N", 0,
+	  "send one in N of the VM's distinct digests, N a power of two up to 65536, to a server "
+	  "that "
+	  "takes samples: for thin links and huge VMs. What it says is then an estimate, with its "
+	  "error "
+	  "(1: all of them)",
+	  0 },
+	{ "bloom", OPT_BLOOM, "BITS", 0,
+	  "send a Bloom filter of 2^BITS bits, 16 to 31, in the place of digests, to a server that "
+	  "takes "
+	  "them: it says what each two VMs share, but plans do not know of it (docs/succinct.md)",
+	  0 },
 	{ "verbose", 'v', 0, 0, "say more", 0 },
 	{ 0 },
 };
+
+static int parse_sample(const char *arg, uint32_t *ret_shift, struct mb_err *err)
+{
+	uint64_t n;
+	int r = mb_parse_u64(arg, 1, 1u << MB_SAMPLE_SHIFT_MAX, "--sample", &n, err);
+
+	if (r < 0)
+		return r;
+	if (n & (n - 1))
+		return mb_fail(err, EINVAL, "--sample: \"%s\" is no power of two", arg);
+	*ret_shift = (uint32_t)__builtin_ctzll(n);
+	return 0;
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
 	struct mb_err err;
+	uint64_t n;
 
 	switch (key) {
 	case 'S':
@@ -80,8 +108,21 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_METRICS:
 		o->metrics = arg;
 		return 0;
+	case OPT_BLOOM:
+		if (mb_parse_u64(arg, MB_CUT_BITS_MIN, MB_CUT_BITS_MAX, "--bloom", &n, &err) < 0)
+			argp_error(state, "%s", err.text);
+		o->cut_bits = (uint32_t)n;
+		return 0;
+	case OPT_SAMPLE:
+		if (parse_sample(arg, &o->sample_shift, &err) < 0)
+			argp_error(state, "%s", err.text);
+		return 0;
 	case 'v':
 		o->verbose = true;
+		return 0;
+	case ARGP_KEY_END:
+		if (o->sample_shift && o->cut_bits)
+			argp_error(state, "--sample and --bloom: one of the two");
 		return 0;
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &o->agent;
@@ -101,9 +142,9 @@ struct run {
 	struct mb_pace pace;
 	struct mb_metrics_file metrics;
 	bool metrics_fail; /* told once, until it goes again */
-	uint64_t cpu_ns; /* CPU time that this process had taken when the last epoch ended */
-	bool exhausted;	 /* the source has no further epoch */
-	bool sees_guest; /* the source is this machine: how short of memory it is goes along */
+	uint64_t cpu_ns;   /* CPU time that this process had taken when the last epoch ended */
+	bool exhausted;	   /* the source has no further epoch */
+	bool sees_guest;   /* the source is this machine: how short of memory it is goes along */
 	struct mb_guest_memory guest;
 };
 
@@ -364,6 +405,8 @@ static int start(struct run *run, struct options *o, char *host_name, size_t siz
 		.identity = run->agent.pass.digester.identity,
 		.memory_bytes = run->agent.info.memory_bytes,
 		.source = run->agent.info.text,
+		.sample_shift = o->sample_shift,
+		.cut_bits = o->cut_bits,
 	};
 	if (!c.hello.identity.keyed)
 		mb_warning(

@@ -36,6 +36,7 @@ const struct mb_agent_config mb_agent_config_default = {
 	.domain = "default",
 	.algorithm = MB_XXH64,
 	.bits = 64,
+	.parts = 1,
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -107,7 +108,7 @@ int mb_agent_open(struct mb_agent *a, const struct mb_agent_config *config,
 		  const struct mb_tracker_wish *wish, struct mb_err *err)
 {
 	static const struct mb_tracker_wish none = { .name = "none" };
-	struct mb_source_options how = { config->algorithm, config->module };
+	struct mb_source_options how = { config->algorithm, config->module, config->parts };
 	uint8_t key[MB_KEY_BYTES];
 	int r;
 

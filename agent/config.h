@@ -15,6 +15,7 @@ struct mb_agent_config {
 	const char *module;   /* mbwalk.ko, NULL: to be found */
 	enum mb_algorithm algorithm;
 	uint32_t bits;
+	uint32_t parts; /* digests per page (parts.h) */
 };
 
 /* A child parser for argp; its input is a struct mb_agent_config. */

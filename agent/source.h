@@ -41,13 +41,14 @@ struct mb_source_info {
 	 * out as they are, and the agent's own key must be the same.
 	 */
 	struct mb_identity identity;
-	char vm[128]; /* a recorded trace's VM name, or "" */
+	char vm[128];		/* a recorded trace's VM name, or "" */
 	uint64_t taken_unix_ns; /* when the epoch begun last was recorded; 0: it is read now */
 };
 
 struct mb_source_options {
 	enum mb_algorithm algorithm; /* for sources that hash pages themselves */
 	const char *module;	     /* the kernel module's file, or NULL: look for it */
+	uint32_t parts; /* digests per page (parts.h), 0: 1; not every source can have more */
 };
 
 /* What a check finds, in words. */

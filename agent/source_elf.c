@@ -11,20 +11,21 @@
 
 #include "agent/core_file.h"
 #include "agent/file_list.h"
+#include "agent/parts.h"
 #include "proto/base/cleanup.h"
 
 enum { BATCH_PAGES = 256 };
 
 struct elf {
 	struct mb_source base;
-	enum mb_algorithm algorithm;
-	struct mb_identity identity;
+	struct mb_parts parts;
 	struct mb_file_list files;
 	size_t n_begun; /* files[n_begun - 1] is the epoch's */
 	struct mb_core core;
 	bool physical; /* all files alike, so that frames mean the same */
 	uint64_t memory_bytes, data_pages;
-	uint8_t *content; /* BATCH_PAGES of them; owned */
+	uint8_t *content;	/* BATCH_PAGES of them; owned */
+	struct mb_page *hashed; /* their parts; owned */
 
 	/* The epoch; read with pread: mapped, a file that is cut meanwhile would kill us. */
 	const struct mb_frame_set *only;
@@ -33,7 +34,7 @@ struct elf {
 	uint64_t passed_pages;
 	uint64_t unread[MB_UNREAD_REASONS];
 	struct mb_page batch[BATCH_PAGES];
-	size_t batch_i, batch_n;
+	size_t batch_i, batch_n; /* of hashed[] */
 };
 
 static struct elf *to_elf(struct mb_source *s)
@@ -56,6 +57,7 @@ static void elf_close(struct mb_source *s)
 	mb_core_close(&e->core);
 	mb_file_list_deinit(&e->files);
 	free(e->content);
+	free(e->hashed);
 	free(e);
 }
 
@@ -84,17 +86,16 @@ static int open_file(struct elf *e, size_t i, struct mb_err *err)
 	return 0;
 }
 
-static int open_first(struct elf *e, const char *arg, struct mb_err *err)
+static int open_first(struct elf *e, const char *arg, const struct mb_source_options *options,
+		      struct mb_err *err)
 {
-	struct mb_digester d;
-	int r = mb_digester_init(&d, e->algorithm, MB_PAGE_BYTES,
-				 e->algorithm == MB_SUPERFASTHASH32 ? 32 : 64, "", NULL, err);
+	int r = mb_parts_init(&e->parts, options->algorithm, options->parts, err);
 
 	if (r < 0)
 		return r;
-	e->identity = d.identity;
 	e->content = malloc(BATCH_PAGES * MB_PAGE_BYTES);
-	if (!e->content)
+	e->hashed = calloc((size_t)BATCH_PAGES * e->parts.n, sizeof(*e->hashed));
+	if (!e->content || !e->hashed)
 		return mb_fail_mem(err, "a buffer");
 	r = mb_file_list_init(&e->files, arg, err);
 	return r < 0 ? r : open_file(e, 0, err);
@@ -109,9 +110,8 @@ static int elf_open(const char *arg, const struct mb_source_options *options,
 	if (!e)
 		return mb_fail_mem(err, "a source");
 	e->base.ops = &mb_source_elf;
-	e->algorithm = options->algorithm;
 	e->core.fd = -1;
-	r = open_first(e, arg, err);
+	r = open_first(e, arg, options, err);
 	if (r < 0) {
 		elf_close(&e->base);
 		return r;
@@ -128,7 +128,7 @@ static void elf_describe(struct mb_source *s, struct mb_source_info *ret)
 	*ret = (struct mb_source_info){
 		.memory_bytes = e->memory_bytes,
 		.stable_frames = true,
-		.identity = e->identity,
+		.identity = e->parts.identity,
 	};
 	if (e->files.n > 1)
 		snprintf(more, sizeof(more), " and %zu more", e->files.n - 1);
@@ -227,18 +227,13 @@ static int read_piece(struct elf *e, uint64_t offset, size_t n, struct mb_err *e
 			break;
 		have += (size_t)got;
 	}
-	e->batch_i = 0;
-	e->batch_n = have / MB_PAGE_BYTES;
 	/* It was all there when it was opened. */
-	e->unread[MB_UNREAD_NO_DATA] += n - e->batch_n;
-	for (size_t i = 0; i < e->batch_n; i++) {
-		struct mb_page *page = &e->batch[i];
-
-		page->digest =
-			mb_raw_hash(e->algorithm, e->content + i * MB_PAGE_BYTES, MB_PAGE_BYTES);
-		if (page->digest == e->identity.zero_digest)
-			page->flags |= MB_PAGE_ZERO;
-	}
+	e->unread[MB_UNREAD_NO_DATA] += n - have / MB_PAGE_BYTES;
+	for (size_t i = 0; i < have / MB_PAGE_BYTES; i++)
+		mb_parts_hash(&e->parts, &e->batch[i], e->content + i * MB_PAGE_BYTES,
+			      e->hashed + i * e->parts.n);
+	e->batch_i = 0;
+	e->batch_n = have / MB_PAGE_BYTES * e->parts.n;
 	return 0;
 }
 
@@ -253,7 +248,7 @@ static int elf_read(struct mb_source *s, struct mb_page *pages, size_t cap, size
 		uint64_t offset = 0;
 		int r;
 
-		memcpy(pages + *ret_n, e->batch + e->batch_i, n * sizeof(*pages));
+		memcpy(pages + *ret_n, e->hashed + e->batch_i, n * sizeof(*pages));
 		e->batch_i += n;
 		*ret_n += n;
 		if (*ret_n == cap)

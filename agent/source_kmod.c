@@ -163,6 +163,8 @@ static int kmod_open(const char *arg, const struct mb_source_options *options,
 	struct kmod *k;
 	int r;
 
+	if (options->parts > 1)
+		return mb_fail(err, ENOTSUP, "the module hashes whole pages, not parts of them");
 	if (*arg && strcmp(arg, "free") != 0)
 		return mb_fail(err, EINVAL, "\"%.40s\" is not free", arg);
 	k = calloc(1, sizeof(*k));

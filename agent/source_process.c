@@ -23,6 +23,7 @@
 #include "agent/guest_ram.h"
 #include "agent/maps.h"
 #include "agent/pagemap.h"
+#include "agent/parts.h"
 #include "agent/printable.h"
 #include "agent/ptrace.h"
 #include "proto/base/cleanup.h"
@@ -38,14 +39,14 @@ struct process {
 	int dir;       /* /proc/PID: this very process, whoever gets its number later */
 	char comm[16]; /* printable */
 	bool ram;      /* guest RAM only */
-	enum mb_algorithm algorithm;
-	struct mb_identity identity;
+	struct mb_parts parts;
 	struct mb_maps maps, chosen;
 	struct mb_frame_map frames; /* ram: the number of each address */
 	struct mb_blocks blocks;    /* ascending by frame */
 	uint64_t memory_bytes;
 	struct mb_pagemap pagemap;
-	uint8_t *content; /* BATCH_PAGES of them; owned */
+	uint8_t *content;	/* BATCH_PAGES of them; owned */
+	struct mb_page *hashed; /* their parts; owned */
 
 	/* The epoch */
 	const struct mb_frame_set *only;
@@ -55,7 +56,7 @@ struct process {
 	uint64_t unread[MB_UNREAD_REASONS];
 	uint64_t addr[BATCH_PAGES];
 	struct mb_page batch[BATCH_PAGES];
-	size_t batch_i, batch_n;
+	size_t batch_i, batch_n; /* of hashed[] */
 };
 
 static struct process *to_process(struct mb_source *s)
@@ -270,6 +271,7 @@ static void process_close(struct mb_source *s)
 	mb_blocks_deinit(&p->blocks);
 	mb_blocks_deinit(&p->frames.known);
 	free(p->content);
+	free(p->hashed);
 	free(p);
 }
 
@@ -311,9 +313,9 @@ static int probe_read(const struct process *p, struct mb_err *err)
 	return fail_access(p, errno, "process_vm_readv", err);
 }
 
-static int open_proc(struct process *p, enum mode mode, struct mb_err *err)
+static int open_proc(struct process *p, enum mode mode, const struct mb_source_options *options,
+		     struct mb_err *err)
 {
-	struct mb_digester d;
 	char path[32];
 	int r;
 
@@ -322,13 +324,12 @@ static int open_proc(struct process *p, enum mode mode, struct mb_err *err)
 	if (p->dir < 0)
 		return errno == ENOENT ? mb_fail(err, ESRCH, "no process %d", (int)p->pid) :
 					 mb_fail(err, errno, "%s: %m", path);
-	r = mb_digester_init(&d, p->algorithm, MB_PAGE_BYTES,
-			     p->algorithm == MB_SUPERFASTHASH32 ? 32 : 64, "", NULL, err);
+	r = mb_parts_init(&p->parts, options->algorithm, options->parts, err);
 	if (r < 0)
 		return r;
-	p->identity = d.identity;
+	p->hashed = calloc((size_t)BATCH_PAGES * p->parts.n, sizeof(*p->hashed));
 	p->content = aligned_alloc(MB_PAGE_BYTES, BATCH_PAGES * MB_PAGE_BYTES);
-	if (!p->content)
+	if (!p->content || !p->hashed)
 		return mb_fail_mem(err, "a buffer");
 	read_comm(p);
 	p->ram = mode == MODE_RAM || (mode == MODE_DEFAULT && runs_vm_monitor(p));
@@ -356,9 +357,8 @@ static int process_open(const char *arg, const struct mb_source_options *options
 		return mb_fail_mem(err, "a source");
 	p->base.ops = &mb_source_process;
 	p->pid = pid;
-	p->algorithm = options->algorithm;
 	p->dir = p->pagemap.fd = -1;
-	r = open_proc(p, mode, err);
+	r = open_proc(p, mode, options, err);
 	if (r < 0) {
 		process_close(&p->base);
 		return r;
@@ -377,7 +377,7 @@ static void process_describe(struct mb_source *s, struct mb_source_info *ret)
 		.memory_bytes = p->memory_bytes,
 		.stable_frames = true,
 		.live = true,
-		.identity = p->identity,
+		.identity = p->parts.identity,
 	};
 	if (p->chosen.n > 1)
 		snprintf(blocks, sizeof(blocks), " in %zu %s", p->chosen.n,
@@ -495,17 +495,13 @@ static int read_some(struct process *p, size_t i, size_t n)
 	return got < MB_PAGE_BYTES ? -EFAULT : (int)(got / MB_PAGE_BYTES);
 }
 
+/* Pages that failed leave no gap. */
 static void hash_pages(struct process *p, size_t i, size_t n)
 {
 	for (; n; i++, n--) {
-		struct mb_page *page = &p->batch[p->batch_n++];
-
-		/* Pages that failed leave a gap, which is closed here. */
-		*page = p->batch[i];
-		page->digest =
-			mb_raw_hash(p->algorithm, p->content + i * MB_PAGE_BYTES, MB_PAGE_BYTES);
-		if (page->digest == p->identity.zero_digest)
-			page->flags |= MB_PAGE_ZERO;
+		mb_parts_hash(&p->parts, &p->batch[i], p->content + i * MB_PAGE_BYTES,
+			      p->hashed + p->batch_n);
+		p->batch_n += p->parts.n;
 	}
 }
 
@@ -544,7 +540,7 @@ static int process_read(struct mb_source *s, struct mb_page *pages, size_t cap, 
 		size_t n = MB_MIN(cap - *ret_n, p->batch_n - p->batch_i);
 		int r;
 
-		memcpy(pages + *ret_n, p->batch + p->batch_i, n * sizeof(*pages));
+		memcpy(pages + *ret_n, p->hashed + p->batch_i, n * sizeof(*pages));
 		p->batch_i += n;
 		*ret_n += n;
 		if (p->batch_i < p->batch_n)

@@ -129,10 +129,13 @@ static int open_first(struct trace *t, const char *arg, struct mb_err *err)
 static int trace_open(const char *arg, const struct mb_source_options *options,
 		      struct mb_source **ret, struct mb_err *err)
 {
-	struct trace *t = calloc(1, sizeof(*t));
+	struct trace *t;
 	int r;
 
-	(void)options;
+	if (options->parts > 1)
+		return mb_fail(err, ENOTSUP,
+			       "a trace has the digests that it has, no parts of pages");
+	t = calloc(1, sizeof(*t));
 	if (!t)
 		return mb_fail_mem(err, "a source");
 	t->base.ops = &mb_source_trace;

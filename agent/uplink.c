@@ -33,6 +33,9 @@ enum { PAUSE_MAX_MS = 3600000 };
 
 struct held {
 	struct mb_fingerprint fp;
+	/* How fp was made smaller, and what of; and all of that, until it is acked. */
+	struct mb_sample_of sample;
+	struct mb_fingerprint whole;
 	uint64_t epoch; /* 0: the empty fingerprint, which every server has */
 	struct mb_pass_info info;
 	struct mb_who who;
@@ -50,6 +53,7 @@ struct mb_uplink {
 	bool greeted; /* since the last loss of connection */
 	char last_failure[512];
 	uint32_t max_raw_bytes;
+	struct mb_sample_of agreed; /* shift and cut_bits, as Welcome says */
 	struct mb_buf out, in, raw;
 	size_t out_at, sent_bytes;
 };
@@ -96,6 +100,7 @@ void mb_uplink_destroy(struct mb_uplink *u)
 	mb_line_close(&u->line);
 	mb_fingerprint_deinit(&u->base.fp);
 	mb_fingerprint_deinit(&u->sent.fp);
+	mb_fingerprint_deinit(&u->sent.whole);
 	mb_fingerprint_deinit(&u->newest.fp);
 	mb_buf_deinit(&u->out);
 	mb_buf_deinit(&u->in);
@@ -108,6 +113,7 @@ void mb_uplink_destroy(struct mb_uplink *u)
 static void drop(struct held *h)
 {
 	mb_fingerprint_deinit(&h->fp);
+	mb_fingerprint_deinit(&h->whole);
 	*h = (struct held){ 0 };
 }
 
@@ -132,7 +138,10 @@ static void add_passes(struct held *h, const struct held *older)
 
 void mb_uplink_offer(struct mb_uplink *u, struct mb_epoch *epoch)
 {
-	struct held h = { epoch->fingerprint, ++u->last_epoch, epoch->info, epoch->who };
+	struct held h = { .fp = epoch->fingerprint,
+			  .epoch = ++u->last_epoch,
+			  .info = epoch->info,
+			  .who = epoch->who };
 
 	if (u->newest.epoch)
 		add_passes(&h, &u->newest);
@@ -157,6 +166,13 @@ static void unsend(struct mb_uplink *u)
 	} else {
 		u->newest = u->sent;
 		u->sent = (struct held){ 0 };
+		/* The next server may want all of it. */
+		if (u->newest.whole.digests) {
+			mb_fingerprint_deinit(&u->newest.fp);
+			u->newest.fp = u->newest.whole;
+			u->newest.whole = (struct mb_fingerprint){ 0 };
+			u->newest.sample = (struct mb_sample_of){ 0 };
+		}
 	}
 }
 
@@ -166,6 +182,7 @@ static void acked(struct mb_uplink *u)
 
 	drop(&u->base);
 	u->base = u->sent;
+	mb_fingerprint_deinit(&u->base.whole);
 	/* The server has counted it: whatever else is sent of this epoch, not that. */
 	u->base.who = (struct mb_who){ 0 };
 	u->sent = (struct held){ 0 };
@@ -308,28 +325,50 @@ static int pack_delta(struct mb_uplink *u, struct mb_err *err)
 	msg.delta.base_epoch = u->base.epoch;
 	msg.delta.epoch = u->newest.epoch;
 	msg.delta.pass = u->newest.info;
+	msg.delta.sample = u->newest.sample;
 	mb_who_encode(&u->newest.who, u->config.who_rows, &who);
 	msg.delta.pass.who = mb_buf_slice(&who);
 	mb_buf_clear(&u->out);
 	u->out_at = 0;
 	if ((r = mb_buf_check(&who, "who dirtied frames", err)) < 0 ||
 	    (r = mb_delta_make(&u->base.fp, &u->newest.fp, &delta, err)) < 0 ||
-	    (r = mb_delta_encode(&delta, u->config.hello.identity.bits, &fields, &msg.delta.fields,
-				 err)) < 0 ||
+	    (r = mb_delta_encode(&delta,
+				 mb_small_bits(&u->newest.sample, u->config.hello.identity.bits),
+				 &fields, &msg.delta.fields, err)) < 0 ||
 	    (r = mb_msg_pack(&msg, &raw, err)) < 0)
 		return r;
 	if (raw.len > u->max_raw_bytes)
 		return mb_fail(err, EMSGSIZE,
 			       "epoch %" PRIu64 " takes %zu bytes; the server accepts %" PRIu32,
 			       u->newest.epoch, raw.len, u->max_raw_bytes);
-	return mb_frame_encode(mb_buf_slice(&raw), &u->out, err);
+	return mb_frame_encode_flags(mb_buf_slice(&raw), mb_msg_must_understand(&msg), &u->out,
+				     err);
+}
+
+/* Makes it as small as was agreed. One that is sent again is that already. */
+static int make_newest_small(struct mb_uplink *u, struct mb_err *err)
+{
+	struct held *h = &u->newest;
+	struct mb_fingerprint small;
+	struct mb_sample_of of;
+	int r;
+
+	if (mb_small_alike(&h->sample, &u->agreed))
+		return 0;
+	r = mb_small_make(&h->fp, &u->config.hello.identity, &u->agreed, &small, &of, err);
+	if (r < 0)
+		return r;
+	h->sample = of;
+	h->whole = h->fp;
+	h->fp = small;
+	return 0;
 }
 
 static int send_newest(struct mb_uplink *u, struct mb_err *err)
 {
-	int r = pack_delta(u, err);
+	int r;
 
-	if (r < 0)
+	if ((r = make_newest_small(u, err)) < 0 || (r = pack_delta(u, err)) < 0)
 		return r;
 	u->sent_bytes = u->out.len;
 	u->sent = u->newest;
@@ -352,18 +391,55 @@ static bool agree(struct mb_uplink *u, const struct mb_welcome *w)
 	return false;
 }
 
+/* What was acked and is gone at the server is in what we send next, if there is a next. */
+static void send_base_again(struct mb_uplink *u)
+{
+	if (!u->newest.epoch && u->base.epoch)
+		u->newest = (struct held){ .fp = u->base.fp,
+					   .sample = u->base.sample,
+					   .epoch = u->base.epoch,
+					   .info = u->base.info };
+	else
+		mb_fingerprint_deinit(&u->base.fp);
+	u->base = (struct held){ 0 };
+	/* It has not what a server wants that agrees to something else: the next epoch will. */
+	if (!mb_small_is_all(&u->newest.sample) && !mb_small_alike(&u->newest.sample, &u->agreed)) {
+		char text[MB_SMALL_TEXT];
+
+		mb_small_text(&u->newest.sample, text);
+		say(u, MB_LOG_INFO, "%s: of epoch %" PRIu64 " only %s is held here", u->config.uri,
+		    u->newest.epoch, text);
+		drop(&u->newest);
+	}
+}
+
 static void take_welcome(struct mb_uplink *u, const struct mb_welcome *w)
 {
 	struct mb_fingerprint_id id = mb_fingerprint_id(&u->base.fp);
 	bool same_boot = memcmp(&w->boot, &u->config.hello.boot, sizeof(w->boot)) == 0;
+	const struct mb_sample_of offered = { .shift = u->config.hello.sample_shift,
+					      .cut_bits = u->config.hello.cut_bits };
+	const struct mb_sample_of agreed = { .shift = w->sample_shift, .cut_bits = w->cut_bits };
 
+	if (!mb_small_is_all(&agreed) && !mb_small_alike(&agreed, &offered)) {
+		go_away(u, "server agreed to what was not offered");
+		return;
+	}
+	if (!mb_small_alike(&agreed, &offered)) {
+		char text[MB_SMALL_TEXT];
+
+		mb_small_text(&offered, text);
+		say(u, MB_LOG_WARNING, "%s: server does not take %s: it gets all", u->config.uri,
+		    text);
+	}
+	u->agreed = agreed;
 	u->greeted = true;
 	/* With something to send, the server has yet to show that it takes it. */
 	if (mb_uplink_idle(u))
 		u->backoff_ns = u->config.retry_min_ns;
 	u->max_raw_bytes = w->max_frame_bytes;
 	u->state = READY;
-	if (same_boot && w->epoch == u->base.epoch &&
+	if (same_boot && w->epoch == u->base.epoch && mb_small_alike(&u->base.sample, &u->agreed) &&
 	    mb_fingerprint_id_equal(&w->fingerprint, &id)) {
 		say(u, MB_LOG_INFO, "%s: connected; server holds epoch %" PRIu64, u->config.uri,
 		    w->epoch);
@@ -373,6 +449,7 @@ static void take_welcome(struct mb_uplink *u, const struct mb_welcome *w)
 	/* What was in flight may have arrived, and only its ack was lost. */
 	id = mb_fingerprint_id(&u->sent.fp);
 	if (same_boot && u->sent.epoch && w->epoch == u->sent.epoch &&
+	    mb_small_alike(&u->sent.sample, &u->agreed) &&
 	    mb_fingerprint_id_equal(&w->fingerprint, &id)) {
 		say(u, MB_LOG_INFO, "%s: connected; server already has epoch %" PRIu64,
 		    u->config.uri, w->epoch);
@@ -387,14 +464,7 @@ static void take_welcome(struct mb_uplink *u, const struct mb_welcome *w)
 		    u->config.uri, same_boot ? "our" : "another source's", w->epoch, u->base.epoch);
 	else
 		say(u, MB_LOG_INFO, "%s: connected", u->config.uri);
-	/* What was acked and is gone at the server is in what we send next, if there is a next. */
-	if (!u->newest.epoch && u->base.epoch)
-		u->newest = (struct held){ .fp = u->base.fp,
-					   .epoch = u->base.epoch,
-					   .info = u->base.info };
-	else
-		mb_fingerprint_deinit(&u->base.fp);
-	u->base = (struct held){ 0 };
+	send_base_again(u);
 }
 
 static void take_ack(struct mb_uplink *u, const struct mb_ack *a)

@@ -11,6 +11,9 @@
  *When an epoch comes while another waits, the newer one takes its place: the delta that goes out is
  *the net change since the last ack. So memory is bounded however long the server is away.
  *
+ * Where the server agrees to less (proto/small.h), that is what is sent and acked; all that it
+ * is of is kept until then, for a server that does not.
+ *
  * On a serial line (line.h) the greeting starts with a break and goes on at its echo: FORMAT.md,
  * 3.1.
  */

@@ -75,7 +75,7 @@ int mb_identity_check(const struct mb_identity *id, struct mb_err *err)
 
 	if (id->algorithm != MB_XXH64 && id->algorithm != MB_SUPERFASTHASH32)
 		return mb_fail(err, EINVAL, "hash algorithm %d is not known", (int)id->algorithm);
-	if (id->page_bytes < 512 || id->page_bytes > 65536 ||
+	if (id->page_bytes < MB_PAGE_BYTES_MIN || id->page_bytes > 65536 ||
 	    (id->page_bytes & (id->page_bytes - 1)))
 		return mb_fail(err, EINVAL, "page size of %" PRIu32 " bytes", id->page_bytes);
 	if (raw32 ? id->bits != 32 : id->bits != 64 && id->bits != 48)

@@ -17,8 +17,10 @@
 #include "proto/base/err.h"
 
 #define MB_PAGE_BYTES 4096
-#define MB_KEY_BYTES  16
-#define MB_DOMAIN_MAX 64 /* with the closing NUL */
+/* Of an identity: a part of a page is a page there (agent/parts.h). */
+#define MB_PAGE_BYTES_MIN 128
+#define MB_KEY_BYTES	  16
+#define MB_DOMAIN_MAX	  64 /* with the closing NUL */
 
 /* Numbers are part of the format (FORMAT.md). */
 enum mb_algorithm {

@@ -49,7 +49,8 @@ static size_t compress_bound(size_t raw_bytes)
 	return ZSTD_compressBound(raw_bytes) + 8 * (raw_bytes / PIECE_BYTES + 1);
 }
 
-int mb_frame_encode(struct mb_slice raw, struct mb_buf *out, struct mb_err *err)
+int mb_frame_encode_flags(struct mb_slice raw, uint8_t must_understand, struct mb_buf *out,
+			  struct mb_err *err)
 {
 	mb_cleanup(free_cctx) ZSTD_CCtx *ctx = ZSTD_createCCtx();
 	size_t bound, n;
@@ -67,11 +68,17 @@ int mb_frame_encode(struct mb_slice raw, struct mb_buf *out, struct mb_err *err)
 		return mb_fail(err, EIO, "zstd: %s", ZSTD_getErrorName(n));
 	memcpy(to, magic, sizeof(magic));
 	to[4] = MB_FRAME_VERSION;
-	to[5] = to[6] = to[7] = 0;
+	to[5] = must_understand;
+	to[6] = to[7] = 0;
 	mb_put_le32(to + 8, (uint32_t)n);
 	mb_put_le32(to + 12, (uint32_t)raw.len);
 	out->len += MB_FRAME_HEADER_BYTES + n;
 	return 0;
+}
+
+int mb_frame_encode(struct mb_slice raw, struct mb_buf *out, struct mb_err *err)
+{
+	return mb_frame_encode_flags(raw, 0, out, err);
 }
 
 int mb_frame_header_decode(const uint8_t data[MB_FRAME_HEADER_BYTES], uint32_t raw_max,
@@ -84,9 +91,10 @@ int mb_frame_header_decode(const uint8_t data[MB_FRAME_HEADER_BYTES], uint32_t r
 	if (data[4] != MB_FRAME_VERSION)
 		return mb_fail(err, EPROTONOSUPPORT, "frame version %u; this program knows %u",
 			       data[4], MB_FRAME_VERSION);
-	if (data[5] != 0)
+	if (data[5] & ~MB_FRAME_FLAGS)
 		return mb_fail(err, EPROTONOSUPPORT,
-			       "frame has unknown must-understand flags 0x%02x", data[5]);
+			       "frame has unknown must-understand flags 0x%02x",
+			       data[5] & ~MB_FRAME_FLAGS);
 	ret->payload_bytes = mb_get_le32(data + 8);
 	ret->raw_bytes = mb_get_le32(data + 12);
 	if (ret->raw_bytes > raw_max)

@@ -21,12 +21,22 @@
 /* Largest raw length anyone accepts: a snapshot of about 40 million distinct pages. */
 #define MB_FRAME_RAW_MAX (256u << 20)
 
+/* Must-understand flags; 0x01 stays unknown for good. */
+enum {
+	MB_FRAME_SAMPLE = 0x02, /* a Delta of a sample: not of all that the VM has */
+	MB_FRAME_CUT = 0x04,	/* a Delta of cut digests */
+	MB_FRAME_FLAGS = MB_FRAME_SAMPLE | MB_FRAME_CUT
+};
+
 struct mb_frame_header {
 	uint32_t payload_bytes, raw_bytes;
 };
 
 /* Appends a whole frame to `out`. -EMSGSIZE above MB_FRAME_RAW_MAX. */
 int mb_frame_encode(struct mb_slice raw, struct mb_buf *out, struct mb_err *err);
+/* The same with must-understand flags. */
+int mb_frame_encode_flags(struct mb_slice raw, uint8_t must_understand, struct mb_buf *out,
+			  struct mb_err *err);
 /*
  * Reads the 16 bytes at `data`. -EBADMSG for another magic, -EPROTONOSUPPORT for a version or a
  * must-understand flag that is not known, -EMSGSIZE above `raw_max`.

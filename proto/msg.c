@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "proto/base/cleanup.h"
+#include "proto/cut.h"
 #include "proto/frame.h"
 #include "proto/membuddies.pb-c.h"
 #include "proto/who.h"
@@ -170,6 +171,7 @@ struct parts {
 	Membuddies__Pass pass;
 	struct audit_parts audit;
 	Membuddies__Guest guest;
+	Membuddies__Sample sample;
 };
 
 static void put_hello(const struct mb_hello *h, struct parts *p, Message *to)
@@ -186,6 +188,8 @@ static void put_hello(const struct mb_hello *h, struct parts *p, Message *to)
 	p->hello.source = borrow(h->source);
 	if (h->newest_version > h->version)
 		p->hello.newest_version = h->newest_version;
+	p->hello.sample_shift = h->sample_shift;
+	p->hello.cut_bits = h->cut_bits;
 	to->body_case = MEMBUDDIES__MESSAGE__BODY_HELLO;
 	to->hello = &p->hello;
 }
@@ -200,8 +204,20 @@ static void put_welcome(const struct mb_welcome *w, struct parts *p, Message *to
 	p->welcome.epoch = w->epoch;
 	p->welcome.fingerprint = &p->result;
 	p->welcome.max_frame_bytes = w->max_frame_bytes;
+	p->welcome.sample_shift = w->sample_shift;
+	p->welcome.cut_bits = w->cut_bits;
 	to->body_case = MEMBUDDIES__MESSAGE__BODY_WELCOME;
 	to->welcome = &p->welcome;
+}
+
+static void put_sample(Membuddies__Sample *to, const struct mb_sample_of *from)
+{
+	membuddies__sample__init(to);
+	to->shift = from->shift;
+	to->pages = from->pages;
+	to->distinct = from->distinct;
+	to->zero = from->zero;
+	to->cut_bits = from->cut_bits;
 }
 
 static void put_delta(const struct mb_delta_msg *d, struct parts *p, Message *to)
@@ -224,6 +240,10 @@ static void put_delta(const struct mb_delta_msg *d, struct parts *p, Message *to
 	p->delta.removed = borrow_bytes(f->removed.data, f->removed.len);
 	p->delta.added_copies = borrow_bytes(f->added_copies.data, f->added_copies.len);
 	p->delta.added = borrow_bytes(f->added.data, f->added.len);
+	if (!mb_small_is_all(&d->sample)) {
+		put_sample(&p->sample, &d->sample);
+		p->delta.sample = &p->sample;
+	}
 	to->body_case = MEMBUDDIES__MESSAGE__BODY_DELTA;
 	to->delta = &p->delta;
 }
@@ -331,13 +351,22 @@ int mb_msg_pack(const struct mb_msg *msg, struct mb_buf *out, struct mb_err *err
 	return 0;
 }
 
+uint8_t mb_msg_must_understand(const struct mb_msg *msg)
+{
+	if (msg->type != MB_MSG_DELTA)
+		return 0;
+	return (msg->delta.sample.shift ? MB_FRAME_SAMPLE : 0) |
+	       (msg->delta.sample.cut_bits ? MB_FRAME_CUT : 0);
+}
+
 int mb_msg_to_frame(const struct mb_msg *msg, struct mb_buf *out, struct mb_err *err)
 {
 	mb_cleanup(mb_buf_deinit) struct mb_buf raw = { 0 };
 	int r = mb_msg_pack(msg, &raw, err);
 
 	if (r == 0)
-		r = mb_frame_encode(mb_buf_slice(&raw), out, err);
+		r = mb_frame_encode_flags(mb_buf_slice(&raw), mb_msg_must_understand(msg), out,
+					  err);
 	return r < 0 ? mb_fail_in(err, r, "%s message", mb_msg_type_name(msg->type)) : 0;
 }
 
@@ -549,6 +578,18 @@ static bool version_is_known(uint32_t version)
 	return version >= MB_PROTOCOL_OLDEST && version <= MB_PROTOCOL_VERSION;
 }
 
+/* One of the two ways to make a fingerprint smaller. */
+static int check_small(uint32_t shift, uint32_t cut_bits, struct mb_err *err)
+{
+	if (shift && cut_bits)
+		return mb_fail(err, EBADMSG, "a sample of cut digests");
+	if (shift > MB_SAMPLE_SHIFT_MAX || (!shift && !cut_bits))
+		return mb_fail(err, EBADMSG, "a sample's shift of %" PRIu32, shift);
+	if (cut_bits && (cut_bits < MB_CUT_BITS_MIN || cut_bits > MB_CUT_BITS_MAX))
+		return mb_fail(err, EBADMSG, "digests cut to %" PRIu32 " bits", cut_bits);
+	return 0;
+}
+
 static int get_hello(const Membuddies__Hello *from, struct mb_hello *to, struct mb_err *err)
 {
 	int r;
@@ -559,11 +600,18 @@ static int get_hello(const Membuddies__Hello *from, struct mb_hello *to, struct 
 				 .vm = from->vm,
 				 .host = from->host,
 				 .memory_bytes = from->memory_bytes,
-				 .source = from->source };
+				 .source = from->source,
+				 .sample_shift = from->sample_shift,
+				 .cut_bits = from->cut_bits };
 	if (!version_is_known(to->version))
 		return 0;
 	if (to->memory_bytes >> 63)
 		return mb_fail(err, EBADMSG, "field memory_bytes: above 2^63");
+	if (to->sample_shift || to->cut_bits) {
+		r = check_small(to->sample_shift, to->cut_bits, err);
+		if (r < 0)
+			return r;
+	}
 	if ((r = check_text(to->agent, "agent", err)) < 0 ||
 	    (r = check_text(to->source, "source", err)) < 0 ||
 	    (r = mb_name_check(to->vm, "VM", err)) < 0 ||
@@ -580,13 +628,35 @@ static int get_welcome(const Membuddies__Welcome *from, struct mb_welcome *to, s
 	*to = (struct mb_welcome){ .version = from->version,
 				   .server = from->server,
 				   .epoch = from->epoch,
-				   .max_frame_bytes = from->max_frame_bytes };
+				   .max_frame_bytes = from->max_frame_bytes,
+				   .sample_shift = from->sample_shift,
+				   .cut_bits = from->cut_bits };
 	if (!version_is_known(to->version))
 		return 0;
 	if ((r = check_text(to->server, "server", err)) < 0 ||
 	    (r = get_boot(from->boot, &to->boot, err)) < 0)
 		return r;
 	return get_fingerprint(from->fingerprint, "fingerprint", &to->fingerprint, err);
+}
+
+static int get_sample(const Membuddies__Sample *from, struct mb_sample_of *to, struct mb_err *err)
+{
+	int r;
+
+	if (!from)
+		return 0;
+	*to = (struct mb_sample_of){ from->shift, from->pages, from->distinct, from->zero,
+				     from->cut_bits };
+	r = check_small(to->shift, to->cut_bits, err);
+	if (r < 0)
+		return mb_fail_in(err, r, "field sample");
+	if (to->pages > MB_FINGERPRINT_PAGES_MAX || to->distinct > to->pages ||
+	    to->zero > to->pages)
+		return mb_fail(err, EBADMSG,
+			       "field sample: %" PRIu64 " pages, %" PRIu32 " distinct, %" PRIu32
+			       " zero",
+			       to->pages, to->distinct, to->zero);
+	return 0;
 }
 
 static int get_delta(const Membuddies__Delta *from, struct mb_delta_msg *to, struct mb_err *err)
@@ -600,7 +670,8 @@ static int get_delta(const Membuddies__Delta *from, struct mb_delta_msg *to, str
 			       from->epoch, from->base_epoch);
 	if ((r = get_fingerprint(from->base_id, "base", &f->base, err)) < 0 ||
 	    (r = get_fingerprint(from->result_id, "result", &f->result, err)) < 0 ||
-	    (r = get_pass(from->pass, &to->pass, err)) < 0)
+	    (r = get_pass(from->pass, &to->pass, err)) < 0 ||
+	    (r = get_sample(from->sample, &to->sample, err)) < 0)
 		return r;
 	f->n_added = from->n_added;
 	f->n_removed = from->n_removed;

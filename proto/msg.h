@@ -17,6 +17,7 @@
 #include "proto/base/err.h"
 #include "proto/delta.h"
 #include "proto/digest.h"
+#include "proto/small.h"
 
 #define MB_PROTOCOL_VERSION 1 /* the newest that this program speaks */
 #define MB_PROTOCOL_OLDEST  1
@@ -60,6 +61,8 @@ struct mb_hello {
 	uint64_t memory_bytes;
 	const char *source;
 	uint32_t newest_version; /* that it speaks; 0: `version`, and never below that unpacked */
+	/* Offers to send a sample (sample.h), or cut digests (cut.h), not both; 0: all. */
+	uint32_t sample_shift, cut_bits;
 };
 
 struct mb_welcome {
@@ -68,7 +71,8 @@ struct mb_welcome {
 	struct mb_boot boot; /* of what the server holds; all zero when it holds nothing */
 	uint64_t epoch;
 	struct mb_fingerprint_id fingerprint;
-	uint32_t max_frame_bytes; /* largest raw length it takes */
+	uint32_t max_frame_bytes;	 /* largest raw length it takes */
+	uint32_t sample_shift, cut_bits; /* as offered, or 0: all is to be sent */
 };
 
 /* How the epoch was taken; sums over the passes since the base epoch, but for what is dated. */
@@ -102,6 +106,7 @@ struct mb_delta_msg {
 	uint64_t base_epoch, epoch; /* base 0: from the empty fingerprint */
 	struct mb_pass_info pass;
 	struct mb_delta_fields fields;
+	struct mb_sample_of sample; /* how the result was made smaller, and what of (small.h) */
 };
 
 struct mb_ack {
@@ -164,6 +169,8 @@ const char *mb_msg_type_name(enum mb_msg_type type);
 uint32_t mb_version_common(uint32_t oldest, uint32_t newest, uint32_t our_oldest,
 			   uint32_t our_newest);
 
+/* The flags that its frame must have (frame.h). */
+uint8_t mb_msg_must_understand(const struct mb_msg *msg);
 /* Message to frame and back, in one go. */
 int mb_msg_to_frame(const struct mb_msg *msg, struct mb_buf *out, struct mb_err *err);
 

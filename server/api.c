@@ -11,7 +11,6 @@
 #include "server/api_wish.h"
 #include "server/ask.h"
 #include "server/churn_answer.h"
-#include "server/estimate.h"
 #include "server/executions.h"
 #include "server/lost_sharing.h"
 #include "server/report_error.h"
@@ -55,6 +54,14 @@ static void set_self_sharing(json_t *to, const struct mb_self_sharing *s)
 	json_object_set_new(to, "zero", number(s->zero));
 	json_object_set_new(to, "self", number(s->self));
 	json_object_set_new(to, "self_nonzero", number(s->self_nonzero));
+}
+
+/* What an agent sends: 1 in `sample` of its digests, all of them cut to so many bits. */
+static void set_small(json_t *to, const struct mb_sample_of *of)
+{
+	json_object_set_new(to, "sample", number((uint64_t)1 << of->shift));
+	if (of->cut_bits)
+		json_object_set_new(to, "cut_bits", number(of->cut_bits));
 }
 
 static json_t *key_id(const struct mb_identity *identity)
@@ -102,6 +109,7 @@ static json_t *vm_status(const struct mb_scene *s, uint32_t i)
 	json_object_set_new(o, "key", key_id(&vm->identity));
 	set_self_sharing(o, &vm->sharing);
 	json_object_set_new(o, "guest", guest_status(&vm->pass.guest));
+	set_small(o, &vm->sample);
 	return o;
 }
 
@@ -162,16 +170,17 @@ static json_t *comparable(const struct mb_scene *s, const struct mb_comparable *
 		json_t *row = json_array();
 
 		set_self_sharing(o, &vm->sharing);
+		set_small(o, &vm->sample);
 		json_array_append_new(vms, o);
 		for (uint32_t j = 0; j < set->n; j++)
 			json_array_append_new(row, number(set->inter[(size_t)i * set->n + j]));
 		json_array_append_new(inter, row);
 	}
-	return json_pack("{s:s, s:o, s:s, s:i, s:i, s:o, s:o}", "domain", set->identity.domain,
+	return json_pack("{s:s, s:o, s:s, s:i, s:i, s:o, s:o, s:I}", "domain", set->identity.domain,
 			 "key", key_id(&set->identity), "algorithm",
 			 mb_algorithm_name(set->identity.algorithm), "bits",
 			 (int)set->identity.bits, "page_bytes", (int)set->identity.page_bytes,
-			 "vms", vms, "inter", inter);
+			 "vms", vms, "inter", inter, "sample", (json_int_t)1 << set->shift);
 }
 
 static json_t *host_sharing(const struct mb_scene *s, uint32_t host, uint8_t *on_host)
@@ -278,8 +287,7 @@ static json_t *inter_of(const struct history *h, const struct mb_history_row *ro
 
 			if (strcmp(vm->name, h->vm) != 0 || vm->acked_unix_ns != row->acked_unix_ns)
 				continue;
-			*ret_error = mb_estimate_error((double)set->any[i], 1,
-						       h->scene->view->sample_shift);
+			*ret_error = mb_comparable_any_error(set, i);
 			return number(set->any[i]);
 		}
 	}
@@ -451,8 +459,7 @@ static int churn(struct mb_api *api, const struct mb_scene *s, mb_api_query quer
 		uint32_t on = s->fleet.vms[i].host;
 		const char *where = on == MB_NOWHERE ? NULL : s->fleet.hosts[on].name;
 
-		if (vm ? vm != &s->view->fleet.vms[i] :
-			 host && (!where || strcmp(where, of) != 0))
+		if (vm ? vm != &s->view->fleet.vms[i] : host && (!where || strcmp(where, of) != 0))
 			continue;
 		vms[q.n] = &s->view->fleet.vms[i];
 		hosts[q.n++] = where;

@@ -246,7 +246,6 @@ static int answer(struct asked *a, json_t **ret, struct mb_err *err)
 {
 	const char *planner = get_text(a, "planner");
 	struct mb_fleet_options all = *a->ask->options;
-	uint64_t error_pages;
 	int r;
 
 	a->planner = mb_planner_find(planner ? planner : "best");
@@ -260,11 +259,6 @@ static int answer(struct asked *a, json_t **ret, struct mb_err *err)
 		return mb_fail(
 			err, ENOSPC,
 			"no hosts are known: no fleet file names one (mbserver --fleet FILE)");
-	/* Moves that the estimates cannot tell from none are not worth it. */
-	r = mb_report_error_now(a->ask->fleet, &error_pages, err);
-	if (r < 0)
-		return r;
-	a->options.error_pages = MB_MAX(a->options.error_pages, error_pages);
 	r = mb_live_fleet_weigh(a->ask->fleet, a->ask->durable,
 				(uint32_t)all.value[MB_OPTION_VOLATILE], err);
 	if (r == 0)
@@ -275,6 +269,9 @@ static int answer(struct asked *a, json_t **ret, struct mb_err *err)
 	if (r < 0)
 		return r;
 	if (json_object_set_new(*ret, "question", json_string(a->question)) < 0 ||
+	    (a->ask->fleet->n_no_groups &&
+	     json_object_set_new(*ret, "vms_of_unknown_sharing",
+				 json_integer(a->ask->fleet->n_no_groups)) < 0) ||
 	    (a->forgotten &&
 	     json_object_set_new(*ret, "vms_on_unknown_hosts", json_integer(a->forgotten)) < 0))
 		return mb_fail_mem(err, "an answer");

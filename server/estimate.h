@@ -24,16 +24,11 @@
 
 #include <stdint.h>
 
+#include "proto/sample.h"
 #include "server/groups.h"
 
-/* One in 16 at least, one in 4096 at most. */
-enum { MB_SAMPLE_SHIFT_MIN = 4, MB_SAMPLE_SHIFT_MAX = 12 };
-
-/* The threshold: the largest digest of `bits` bits that is in the sample. */
-static inline uint64_t mb_sample_max(uint32_t bits, unsigned int shift)
-{
-	return (bits >= 64 ? UINT64_MAX : ((uint64_t)1 << bits) - 1) >> shift;
-}
+/* What is left of fingerprints that are paged out: one in 16 at least, one in 4096 at most. */
+enum { MB_PAGED_SHIFT_MIN = 4, MB_PAGED_SHIFT_MAX = 12 };
 
 /*
  * `squares`: S, but of figures as estimated, thus S / p. Shift 0 is no sample: 0. Rounded up.

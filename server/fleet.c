@@ -20,7 +20,7 @@ int mb_fleet_create(struct mb_fleet **ret, struct mb_err *err)
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_mutex_init(&f->settle_lock, NULL);
 	f->unsettled_end = &f->unsettled;
-	f->shift = MB_SAMPLE_SHIFT_MIN;
+	f->shift = MB_PAGED_SHIFT_MIN;
 	f->durable_ns = mb_option_infos[MB_OPTION_DURABLE].initial * 1000000000;
 	*ret = f;
 	return 0;
@@ -199,7 +199,8 @@ static int greet(struct mb_fleet *f, const struct mb_hello *h, uint64_t session,
 	vm->session = session;
 	*ret_vm = i;
 	if (vm->epoch && memcmp(&vm->boot, &h->boot, sizeof(vm->boot)) == 0 &&
-	    mb_identity_compare(&vm->identity, &h->identity, &no) == 0) {
+	    mb_identity_compare(&vm->identity, &h->identity, &no) == 0 &&
+	    vm->sample.shift == ret->sample_shift && vm->sample.cut_bits == ret->cut_bits) {
 		ret->boot = vm->boot;
 		ret->epoch = vm->epoch;
 		ret->fingerprint = mb_fpref_id(vm->fp);
@@ -249,10 +250,10 @@ static void count_key(struct mb_fleet *f, const struct mb_vm *vm, int by)
 		mb_key_rotation_count(r, &vm->identity, by);
 }
 
-/* Contents of two hash identities cannot be compared. */
+/* Contents of two hash identities, or made smaller in two ways, cannot be compared. */
 static bool comes_after(const struct mb_vm *vm, const struct mb_vm *old)
 {
-	return old->fp && old->epoch &&
+	return old->fp && old->epoch && mb_small_alike(&vm->sample, &old->sample) &&
 	       mb_identity_compare(&vm->identity, &old->identity, NULL) == 0;
 }
 

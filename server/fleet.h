@@ -37,11 +37,12 @@ struct mb_vm {
 	struct mb_identity identity;
 	uint64_t memory_bytes;
 	struct mb_boot boot;
-	uint64_t epoch;		  /* 0: nothing held */
-	struct mb_pass_info pass; /* its tracker: see above */
-	struct mb_self_sharing sharing;
+	uint64_t epoch;			/* 0: nothing held */
+	struct mb_pass_info pass;	/* its tracker: see above */
+	struct mb_self_sharing sharing; /* of all that the VM has, exactly */
+	struct mb_sample_of sample;	/* how fp was made smaller, and what of (proto/small.h) */
 	uint64_t acked_unix_ns, wire_bytes;
-	struct mb_vm_totals totals; /* kept by mb_fleet_publish() */
+	struct mb_vm_totals totals;		     /* kept by mb_fleet_publish() */
 	uint64_t snapshot_bytes, log_bytes, log_seq; /* of the store */
 	struct mb_fpref *fp;			     /* the empty fingerprint at epoch 0 */
 	uint64_t session;			     /* connected agent, 0: none */
@@ -62,7 +63,8 @@ int mb_fleet_add(struct mb_fleet *f, const struct mb_vm *vm, struct mb_err *err)
 
 /*
  * An agent introduces itself. Makes the VM if it is new, marks it connected, and says what is held
- * (epoch 0 when that is of another boot or identity). -EXDEV: the trust domain has another key;
+ * (epoch 0 when that is of another boot or identity, or made smaller in another way than *ret
+ * says, which the caller has agreed to). -EXDEV: the trust domain has another key;
  * -EBUSY: the VM has a connected agent; -ENOSPC: too many VMs.
  */
 int mb_fleet_greet(struct mb_fleet *f, const struct mb_hello *hello, uint64_t session,

@@ -44,7 +44,7 @@ static int compare_victims(const void *a, const void *b)
 static bool replace(struct mb_fleet *f, struct mb_fleet_slot *slot, struct mb_fpref **ret_old)
 {
 	struct mb_fpref *out =
-		mb_fpref_page_out(slot->vm.fp, mb_sample_max(slot->vm.identity.bits, f->shift));
+		mb_fpref_page_out(slot->vm.fp, mb_sample_last(slot->vm.identity.bits, f->shift));
 
 	if (!out)
 		return false;
@@ -75,6 +75,12 @@ static void forget_changes(struct mb_fleet *f)
 	}
 }
 
+/* Filters are small, and nothing of one is a sample. */
+static bool may_be_paged_out(const struct mb_fleet_slot *slot)
+{
+	return slot->vm.fp && !slot->vm.sample.cut_bits;
+}
+
 /* Under both locks: VMs to be paged out, in this order, to victims[0, n]. */
 static uint32_t find_victims(struct mb_fleet *f, struct mb_fleet_slot **victims)
 {
@@ -84,10 +90,10 @@ static uint32_t find_victims(struct mb_fleet *f, struct mb_fleet_slot **victims)
 	if (f->held_bytes <= f->budget_bytes)
 		return 0;
 	forget_changes(f);
-	while (f->shift < MB_SAMPLE_SHIFT_MAX && sample_bytes(f) > f->budget_bytes / 4)
+	while (f->shift < MB_PAGED_SHIFT_MAX && sample_bytes(f) > f->budget_bytes / 4)
 		f->shift += 2;
 	for (uint32_t i = 0; i < f->n; i++)
-		if (f->slots[i]->vm.fp && (is_whole(f->slots[i]) || f->shift != shift))
+		if (may_be_paged_out(f->slots[i]) && (is_whole(f->slots[i]) || f->shift != shift))
 			victims[n++] = f->slots[i];
 	if (n)
 		qsort(victims, n, sizeof(struct mb_fleet_slot *), compare_victims);

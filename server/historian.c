@@ -8,7 +8,6 @@
 
 #include "proto/base/cleanup.h"
 #include "proto/base/clock.h"
-#include "server/estimate.h"
 #include "server/history_clock.h"
 #include "server/live_fleet.h"
 
@@ -97,11 +96,10 @@ static int put_rows(struct mb_store *store, const char *fleet_path,
 				if (inter[j] <= row.partner_inter)
 					continue;
 				row.partner_inter = inter[j];
+				row.partner_error = mb_comparable_inter_error(set, i, j);
 				row.partner = view->fleet.vms[set->vms[j]].name;
 			}
-			row.error = mb_estimate_error((double)row.inter, 1, view->sample_shift);
-			row.partner_error =
-				mb_estimate_error((double)row.partner_inter, 1, view->sample_shift);
+			row.error = mb_comparable_any_error(set, i);
 			rows[n++] = row;
 		}
 	}

@@ -98,7 +98,8 @@ static int apply(const struct mb_ingest_job *job, const struct mb_vm *vm,
 	struct mb_fingerprint_id base = msg->base_epoch ? id : mb_fingerprint_id(&empty);
 	struct mb_err no;
 	/* As mb_fleet_greet() told the agent: digests of another identity are no base. */
-	bool same_boot = memcmp(&vm->boot, &job->boot, sizeof(job->boot)) == 0 &&
+	bool same_boot = mb_small_alike(&vm->sample, &job->agreed) &&
+			 memcmp(&vm->boot, &job->boot, sizeof(job->boot)) == 0 &&
 			 mb_identity_compare(&vm->identity, &job->identity, &no) == 0;
 	int r;
 
@@ -117,7 +118,8 @@ static int apply(const struct mb_ingest_job *job, const struct mb_vm *vm,
 			       "epoch %" PRIu64
 			       " starts from another fingerprint than epoch %" PRIu64 " has here",
 			       msg->epoch, msg->base_epoch);
-	r = mb_delta_decode(&msg->fields, job->identity.bits, &delta, err);
+	r = mb_delta_decode(&msg->fields, mb_small_bits(&msg->sample, job->identity.bits), &delta,
+			    err);
 	if (r < 0)
 		return r;
 	return mb_delta_apply(msg->base_epoch ? held : &empty, &delta, ret, err);
@@ -139,9 +141,11 @@ static int compact(struct mb_ingest *in, struct mb_vm *vm, struct mb_err *err)
 	msg.delta.epoch = vm->epoch;
 	msg.delta.pass = vm->pass;
 	msg.delta.pass.tracker = vm->tracker;
+	msg.delta.sample = vm->sample;
 	mb_buf_clear(&in->snapshot);
 	if (mb_delta_make(&empty, mb_fpref_fingerprint(vm->fp), &delta, NULL) < 0 ||
-	    mb_delta_encode(&delta, vm->identity.bits, &in->scratch, &msg.delta.fields, NULL) < 0 ||
+	    mb_delta_encode(&delta, mb_small_bits(&vm->sample, vm->identity.bits), &in->scratch,
+			    &msg.delta.fields, NULL) < 0 ||
 	    mb_msg_to_frame(&msg, &in->snapshot, NULL) < 0)
 		return 0;
 	return mb_store_put_snapshot(in->store, vm, mb_buf_slice(&in->snapshot), err);
@@ -153,7 +157,10 @@ static int update_vm(struct mb_vm *vm, const struct mb_ingest_job *job,
 {
 	struct mb_fpref *ref;
 
-	mb_fingerprint_self_sharing(fp, job->identity.zero_digest, &vm->sharing);
+	if (!mb_small_is_all(&msg->sample))
+		mb_sample_self_sharing(&msg->sample, &vm->sharing);
+	else
+		mb_fingerprint_self_sharing(fp, job->identity.zero_digest, &vm->sharing);
 	ref = mb_fpref_new(fp);
 	if (!ref) {
 		mb_fingerprint_deinit(fp);
@@ -163,6 +170,7 @@ static int update_vm(struct mb_vm *vm, const struct mb_ingest_job *job,
 	vm->fp = ref;
 	vm->boot = job->boot;
 	vm->identity = job->identity;
+	vm->sample = msg->sample;
 	vm->epoch = msg->epoch;
 	vm->pass = msg->pass;
 	/* What lives in the message. */
@@ -189,6 +197,50 @@ static int check_key(struct mb_ingest *in, struct mb_ingest_job *job)
 			r = mb_identity_compare(&job->identity, &in->batch.vms[i].identity,
 						&job->reason);
 	return r;
+}
+
+static int check_agreed(struct mb_ingest_job *job, const struct mb_delta_msg *msg)
+{
+	char came[MB_SMALL_TEXT], agreed[MB_SMALL_TEXT];
+
+	if (mb_small_alike(&msg->sample, &job->agreed))
+		return 0;
+	mb_small_text(&msg->sample, came);
+	mb_small_text(&job->agreed, agreed);
+	return mb_fail(&job->reason, EINVAL, "epoch %" PRIu64 " is %s; %s was agreed", msg->epoch,
+		       came, agreed);
+}
+
+/* A snapshot would say the same again. */
+static int check_small(struct mb_ingest_job *job, const struct mb_delta_msg *msg,
+		       struct mb_fingerprint *fp)
+{
+	if (mb_small_check(fp, &msg->sample, &job->identity, &job->reason) == 0)
+		return 0;
+	mb_fingerprint_deinit(fp);
+	return mb_fail_in(&job->reason, -EINVAL, "epoch %" PRIu64, msg->epoch);
+}
+
+static void count_change(const struct mb_ingest_job *job, const struct mb_vm *vm,
+			 const struct mb_delta_msg *msg, const struct mb_fingerprint *fp,
+			 struct mb_epoch_record *rec)
+{
+	const struct mb_fingerprint *held = mb_fpref_fingerprint(vm->fp);
+	bool all = mb_small_is_all(&msg->sample);
+	struct mb_pair_sharing change;
+
+	if (!vm->epoch || !mb_small_alike(&vm->sample, &msg->sample)) {
+		/* All that was held, if any, goes; all that came is new. */
+		rec->added = all ? fp->n_pages : msg->sample.pages;
+		rec->removed = vm->sharing.pages;
+	} else if (all) {
+		mb_fingerprint_pair_sharing(held, fp, &change);
+		rec->added = change.gained;
+		rec->removed = change.lost;
+	} else {
+		mb_small_change(held, &vm->sample, fp, &msg->sample, job->identity.bits,
+				&rec->added, &rec->removed);
+	}
 }
 
 /*
@@ -228,7 +280,6 @@ static int ingest(struct mb_ingest *in, struct mb_ingest_job *job, struct mb_vm 
 	mb_cleanup(mb_msg_deinit) struct mb_msg msg = { 0 };
 	struct mb_fingerprint fp = { 0 };
 	struct mb_epoch_record rec = { .frame = mb_buf_slice(&job->frame) };
-	struct mb_pair_sharing change;
 	int r;
 
 	*ret_changed = false;
@@ -244,17 +295,20 @@ static int ingest(struct mb_ingest *in, struct mb_ingest_job *job, struct mb_vm 
 	r = page_in(in, job, vm);
 	if (r < 0)
 		return r;
-	r = apply(job, vm, &msg.delta, &fp, &job->reason);
+	r = check_agreed(job, &msg.delta);
+	if (r == 0)
+		r = apply(job, vm, &msg.delta, &fp, &job->reason);
+	if (r == 0)
+		r = check_small(job, &msg.delta, &fp);
 	/* A snapshot mends whatever is wrong with a delta (FORMAT.md 3.4). */
 	job->verdict = r == -EALREADY || r == 0 ? MB_INGEST_DURABLE :
 		       r == -ENOMEM		? MB_INGEST_FAILED :
+		       r == -EINVAL		? MB_INGEST_BAD :
 						  MB_INGEST_RESYNC;
 	job->fingerprint = msg.delta.fields.result;
 	if (r < 0)
 		return 0;
-	mb_fingerprint_pair_sharing(mb_fpref_fingerprint(vm->fp), &fp, &change);
-	rec.added = change.gained;
-	rec.removed = change.lost;
+	count_change(job, vm, &msg.delta, &fp, &rec);
 	rec.snapshot = !msg.delta.base_epoch;
 	rec.who = msg.delta.pass.who;
 	if ((r = update_vm(vm, job, &msg.delta, &fp, &job->reason)) < 0 ||

@@ -27,7 +27,8 @@ struct mb_ingest_job {
 	uint32_t vm;
 	struct mb_boot boot; /* of the session */
 	struct mb_identity identity;
-	struct mb_buf frame; /* one whole frame; owned by the job */
+	struct mb_sample_of agreed; /* in it: shift and cut_bits */
+	struct mb_buf frame;	    /* one whole frame; owned by the job */
 	/* The result. */
 	enum mb_ingest_verdict verdict;
 	uint64_t epoch;

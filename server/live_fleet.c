@@ -78,8 +78,10 @@ static void add_seen(struct joiner *j, const struct mb_seen_vm *vm)
 		.trust = number_of(&j->domains, &j->n_domains, vm->domain),
 		.settled_s = vm->settled_s,
 		.swap_pages_s = vm->swap_pages_s,
+		.sample_shift = vm->sample_shift,
 	};
 	f->zero_pages[i] = vm->zero_pages;
+	f->n_no_groups += vm->no_groups;
 	mb_names_put(&j->vms, vm->name, i);
 }
 
@@ -246,8 +248,12 @@ int mb_live_fleet_init(struct mb_live_fleet *ret, const struct mb_sharing_view *
 			.settled_s = vm->moved_ns ? (now - vm->moved_ns) / 1000000000 : UINT64_MAX,
 			.moved_from = vm->moved_from,
 			.swap_pages_s = swap_pages_s(vm),
+			.no_groups = vm->sample.cut_bits,
 		};
 	}
+	for (uint32_t k = 0; k < sharing->n_sets; k++)
+		for (uint32_t i = 0; i < sharing->sets[k].n; i++)
+			seen[sharing->sets[k].vms[i]].sample_shift = sharing->sets[k].shift;
 	r = mb_live_fleet_join(ret, seen, n, &sharing->groups, file, err);
 	ret->sample_shift = sharing->sample_shift;
 	ret->n_paged_out = sharing->fleet.n_paged_out;

@@ -20,6 +20,8 @@ struct mb_seen_vm {
 	uint64_t settled_s;	/* on its host; UINT64_MAX: long ago */
 	const char *moved_from; /* the host before, or "" */
 	uint64_t swap_pages_s;	/* by its agent's word; 0: none, or not known */
+	uint32_t sample_shift;	/* as in mb_plan_vm */
+	bool no_groups;		/* it sends cut digests (proto/cut.h): it is in no group */
 };
 
 struct mb_live_fleet {
@@ -30,6 +32,8 @@ struct mb_live_fleet {
 	struct mb_plan_host *hosts; /* owned, as all below; names are borrowed */
 	struct mb_plan_vm *vms;
 	uint64_t *zero_pages; /* [0, n_vms) */
+	uint32_t
+		n_no_groups; /* VMs that planners take as sharing nothing, since they cannot know */
 	struct mb_plan_rule *rules;
 	uint32_t *rule_vms;
 	struct mb_groups blend; /* what view.score_groups may point to */

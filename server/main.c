@@ -42,7 +42,7 @@ struct options {
 	const char *tokens, *access_log, *user;
 	enum mb_sandbox sandbox;
 	gid_t http_group;
-	bool insecure, verbose, check, rehearse;
+	bool insecure, no_samples, verbose, check, rehearse;
 };
 
 enum {
@@ -68,7 +68,8 @@ enum {
 	OPT_TLS_CRL,
 	OPT_INSECURE,
 	OPT_USER,
-	OPT_SECCOMP
+	OPT_SECCOMP,
+	OPT_NO_SAMPLES
 };
 
 static const struct argp_option options[] = {
@@ -119,6 +120,10 @@ static const struct argp_option options[] = {
 	{ "memory-budget", OPT_MEMORY, "MB", 0,
 	  "memory for fingerprints; those beyond it are read from the database when they are "
 	  "needed, and what VMs share is estimated then, with its error bound. 0: no limit (0)",
+	  0 },
+	{ "no-samples", OPT_NO_SAMPLES, 0, 0,
+	  "have agents that offer to send less (mbagent run --sample, --bloom) send all of it; "
+	  "so it is with --memory-budget",
 	  0 },
 	{ "forget-vm", OPT_FORGET, "NAME", 0,
 	  "take a VM that is no more out of the database, and end; not while a server runs on it",
@@ -195,6 +200,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (r < 0)
 			mb_fail_in(&err, r, "--quota");
 		break;
+	case OPT_NO_SAMPLES:
+		o->no_samples = true;
+		return 0;
 	case OPT_MEMORY:
 		r = mb_parse_u64(arg, 0, 1 << 24, "--memory-budget", &o->memory_budget_mb, &err);
 		break;
@@ -513,6 +521,8 @@ static int start(struct server *s, struct mb_err *err)
 		.quota = o->quota,
 		.quota_local = o->quota_local,
 		.insecure = o->insecure,
+		/* What of a sample is paged out would be a sample of a sample. */
+		.no_samples = o->no_samples || o->memory_budget_mb,
 		.refusals = &s->refusals,
 		.say = on_say,
 	};
@@ -540,8 +550,8 @@ static int start(struct server *s, struct mb_err *err)
 	s->reload = evsignal_new(s->base, SIGHUP, on_reload, s);
 	s->beat = event_new(s->base, -1, EV_PERSIST, on_beat, s);
 	if (!s->stop[0] || !s->stop[1] || !s->reload || !s->beat || event_add(s->beat, &beat) < 0 ||
-	    event_add(s->stop[0], NULL) < 0 ||
-	    event_add(s->stop[1], NULL) < 0 || event_add(s->reload, NULL) < 0)
+	    event_add(s->stop[0], NULL) < 0 || event_add(s->stop[1], NULL) < 0 ||
+	    event_add(s->reload, NULL) < 0)
 		return mb_fail_mem(err, "the event loop");
 	mb_health_beat(&s->health, mb_now_ns());
 	s->api.health = &s->health;

@@ -61,33 +61,18 @@ static uint32_t *hosts_now(const struct mb_live_fleet *f, uint32_t without)
 	return now;
 }
 
-int mb_report_error_now(const struct mb_live_fleet *f, uint64_t *ret, struct mb_err *err)
-{
-	mb_autofree uint32_t *now = hosts_now(f, MB_NOWHERE);
-	mb_cleanup(errors_deinit) struct errors e = { 0 };
-	int r;
-
-	*ret = 0;
-	if (!f->sample_shift)
-		return 0;
-	r = now ? errors_init(&e, f, now, NULL, err) : mb_fail_mem(err, "an answer");
-	*ret = e.sum;
-	return r;
-}
-
 /* --- share ------------------------------------------------------------------------------------ */
 
 /* n x n, as `inter` is. */
-static json_t *inter_errors(const struct mb_comparable *set, unsigned int shift)
+static json_t *inter_errors(const struct mb_comparable *set)
 {
 	json_t *rows = json_array();
 
-	for (size_t i = 0; i < set->n; i++) {
-		const uint64_t *inter = set->inter + i * set->n;
+	for (uint32_t i = 0; i < set->n; i++) {
 		json_t *row = json_array();
 
-		for (size_t j = 0; j < set->n; j++) {
-			uint64_t error = mb_estimate_error((double)inter[j], i != j, shift);
+		for (uint32_t j = 0; j < set->n; j++) {
+			uint64_t error = mb_comparable_inter_error(set, i, j);
 
 			json_array_append_new(row, json_integer((json_int_t)error));
 		}
@@ -96,8 +81,7 @@ static json_t *inter_errors(const struct mb_comparable *set, unsigned int shift)
 	return rows;
 }
 
-static int put_identity(json_t *to, const struct mb_comparable *set, unsigned int shift,
-			struct mb_err *err)
+static int put_identity(json_t *to, const struct mb_comparable *set, struct mb_err *err)
 {
 	json_t *vms = json_object_get(to, "vms"), *vm;
 	size_t i;
@@ -105,11 +89,11 @@ static int put_identity(json_t *to, const struct mb_comparable *set, unsigned in
 
 	json_array_foreach(vms, i, vm)
 	{
-		r = put(vm, "inter_error", mb_estimate_error((double)set->any[i], 1, shift), err);
+		r = put(vm, "inter_error", mb_comparable_any_error(set, (uint32_t)i), err);
 		if (r < 0)
 			return r;
 	}
-	return json_object_set_new(to, "inter_error", inter_errors(set, shift)) < 0 ?
+	return json_object_set_new(to, "inter_error", inter_errors(set)) < 0 ?
 		       mb_fail_mem(err, "an answer") :
 		       0;
 }
@@ -124,17 +108,19 @@ int mb_report_share_errors(json_t *report, const struct mb_sharing_view *view,
 	size_t i;
 	int r;
 
+	json_array_foreach(sets, i, set)
+	{
+		if (!mb_comparable_is_estimate(&view->sets[i]))
+			continue;
+		r = put_identity(set, &view->sets[i], err);
+		if (r < 0)
+			return r;
+	}
 	if (!view->sample_shift)
 		return 0;
 	r = now ? errors_init(&e, f, now, NULL, err) : mb_fail_mem(err, "an answer");
 	if (r < 0)
 		return r;
-	json_array_foreach(sets, i, set)
-	{
-		r = put_identity(set, &view->sets[i], view->sample_shift, err);
-		if (r < 0)
-			return r;
-	}
 	json_array_foreach(hosts, i, host)
 	{
 		r = put(host, "error_pages", e.hosts[i], err);

@@ -24,7 +24,4 @@ int mb_report_plan_errors(json_t *report, const struct mb_live_fleet *fleet,
 int mb_report_rank_errors(json_t *report, const struct mb_live_fleet *fleet, uint32_t vm,
 			  const struct mb_rank *ranks, struct mb_err *err);
 
-/* The error of what is saved between VMs as they are placed now, in pages. */
-int mb_report_error_now(const struct mb_live_fleet *fleet, uint64_t *ret, struct mb_err *err);
-
 #endif

@@ -134,6 +134,14 @@ static const char *const mb_schema[] = {
 	 */
 	"ALTER TABLE sharing ADD COLUMN error INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE sharing ADD COLUMN partner_error INTEGER NOT NULL DEFAULT 0;",
+
+	/*
+	 * 8: a VM's fingerprint may be a sample of 1 in `sample` of its digests, or all of
+	 * them cut to `cut_bits`, 0: not cut (FORMAT.md); its row of history then has pages,
+	 * distinct_pages, zero and self of all, exactly, added and removed as estimates.
+	 */
+	"ALTER TABLE vm ADD COLUMN sample INTEGER NOT NULL DEFAULT 1;"
+	"ALTER TABLE vm ADD COLUMN cut_bits INTEGER NOT NULL DEFAULT 0;",
 };
 
 enum { MB_SCHEMA_VERSION = sizeof(mb_schema) / sizeof(*mb_schema) };

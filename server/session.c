@@ -108,6 +108,10 @@ static void greet(struct mb_session *s, const struct mb_hello *h)
 	}
 	msg.welcome.server = mb_version;
 	msg.welcome.max_frame_bytes = s->all->config.max_frame_bytes;
+	if (!s->all->config.no_samples) {
+		msg.welcome.sample_shift = h->sample_shift;
+		msg.welcome.cut_bits = h->cut_bits;
+	}
 	/* A break in a Delta would be chance or malice; it must not speak for others. */
 	if (s->named && strcmp(s->name, h->vm) != 0) {
 		mb_session_refuse(s, MB_REFUSED_BUSY,
@@ -131,6 +135,8 @@ static void greet(struct mb_session *s, const struct mb_hello *h)
 	snprintf(s->name, sizeof(s->name), "%s", h->vm);
 	s->boot = h->boot;
 	s->identity = h->identity;
+	s->agreed.shift = msg.welcome.sample_shift;
+	s->agreed.cut_bits = msg.welcome.cut_bits;
 	s->state = IDLE;
 	mb_session_set_deadline(s, 0);
 	mb_session_say(s, false, "connected (%s), epoch %" PRIu64 " held", h->source,
@@ -151,6 +157,7 @@ static void submit(struct mb_session *s, struct mb_buf *frame)
 	job->vm = s->vm;
 	job->boot = s->boot;
 	job->identity = s->identity;
+	job->agreed = s->agreed;
 	job->frame = *frame;
 	s->state = BUSY;
 	bufferevent_disable(s->bev, EV_READ);

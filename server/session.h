@@ -49,6 +49,7 @@ struct mb_sessions_config {
 				       */
 	struct mb_tls *tls;	      /* NULL: TCP in clear, on loopback only ... */
 	bool insecure;		      /* ... or anywhere: the operator has a tunnel */
+	bool no_samples;	      /* agents that offer less are to send all */
 	struct mb_refusals *refusals; /* required */
 	struct mb_quota quota, quota_local; /* of each peer (peers.h); all zero: none */
 	struct mb_session_waits waits;	    /* all zero: the default */

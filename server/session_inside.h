@@ -52,9 +52,10 @@ struct mb_session {
 	size_t searched; /* bytes of the input in which no break begins */
 	struct mb_boot boot;
 	struct mb_identity identity;
-	char name[MB_NAME_MAX];	 /* of the VM; of the peer until it has greeted once */
-	uint64_t reserved_bytes; /* of the budget */
-	uint32_t frame_bytes;	 /* of the frame under way, header included */
+	struct mb_sample_of agreed; /* shift and cut_bits */
+	char name[MB_NAME_MAX];	    /* of the VM; of the peer until it has greeted once */
+	uint64_t reserved_bytes;    /* of the budget */
+	uint32_t frame_bytes;	    /* of the frame under way, header included */
 };
 
 struct mb_sessions {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/base/cleanup.h"
+#include "server/estimate.h"
 #include "server/sharing_inside.h"
 
 /* A snapshot and the store may be a publish apart: then both are looked at again. */
@@ -13,11 +14,26 @@ enum { EXACT_TRIES = 5 };
 /* For what is read of the store, where a quarter of the budget is less. */
 #define ROOM_BYTES_MIN ((uint64_t)1 << 20)
 
+uint64_t mb_comparable_inter_error(const struct mb_comparable *set, uint32_t i, uint32_t j)
+{
+	size_t at = (size_t)i * set->n + j;
+
+	return set->inter_error ? set->inter_error[at] :
+				  mb_estimate_error((double)set->inter[at], i != j, set->shift);
+}
+
+uint64_t mb_comparable_any_error(const struct mb_comparable *set, uint32_t i)
+{
+	return set->any_error ? set->any_error[i] :
+				mb_estimate_error((double)set->any[i], 1, set->shift);
+}
+
 struct mb_sharing {
 	pthread_mutex_t lock;
 	struct mb_fleet *fleet;
 	struct mb_sharing_view view;
 	bool valid;
+	bool paged; /* the view is an estimate, because fingerprints are paged out */
 	struct mb_sharing_stats stats;
 	void (*on_compute)(void *ctx);
 	void *on_compute_ctx;
@@ -29,6 +45,8 @@ static void view_deinit(struct mb_sharing_view *v)
 		free(v->sets[i].vms);
 		free(v->sets[i].inter);
 		free(v->sets[i].any);
+		free(v->sets[i].inter_error);
+		free(v->sets[i].any_error);
 		mb_groups_deinit(&v->sets[i].groups);
 		mb_groups_deinit(&v->sets[i].durable_groups);
 	}
@@ -97,6 +115,23 @@ struct how {
 	bool estimate;
 };
 
+/* Groups, durable groups, matrix and `any` of the set. */
+static int count_set(const struct mb_counting *c, struct mb_comparable *set, const struct how *how,
+		     struct mb_err *err)
+{
+	int r;
+
+	if (mb_sharing_is_small(c, set))
+		return mb_sharing_estimate_small(c, set, err);
+	r = how->estimate ? mb_sharing_estimate(c, set, err) :
+	    c->fleet->n_paged_out ?
+			    mb_sharing_count_paged(c, set, how->from, how->room_bytes, err) :
+			    mb_sharing_count(c, set, err);
+	if (r == 0)
+		mb_groups_any(&set->groups, set->n, set->any);
+	return r;
+}
+
 static int compute_set(struct mb_sharing_view *v, struct mb_comparable *set,
 		       const struct mb_counting *c, const struct how *how, struct mb_err *err)
 {
@@ -106,12 +141,10 @@ static int compute_set(struct mb_sharing_view *v, struct mb_comparable *set,
 	set->any = calloc(set->n, sizeof(*set->any));
 	if (!set->inter || !set->any)
 		return mb_fail_mem(err, "the sharing matrix");
-	r = how->estimate	 ? mb_sharing_estimate(c, set, err) :
-	    v->fleet.n_paged_out ? mb_sharing_count_paged(c, set, how->from, how->room_bytes, err) :
-				   mb_sharing_count(c, set, err);
+	r = count_set(c, set, how, err);
 	if (r < 0)
 		return r;
-	mb_groups_any(&set->groups, set->n, set->any);
+	v->sample_shift = MB_MAX(v->sample_shift, set->shift);
 	v->has_durable |= !set->all_last;
 	r = append_groups(&v->groups, &set->groups, set, err);
 	if (r == 0)
@@ -152,7 +185,7 @@ static int compute(struct mb_sharing *s, const struct mb_page_source *from, stru
 {
 	mb_cleanup(mb_fleet_changes_deinit) struct mb_fleet_changes changes = { 0 };
 	mb_cleanup(view_deinit) struct mb_sharing_view before = s->view;
-	bool go_on = s->valid && !before.sample_shift;
+	bool go_on = s->valid;
 	struct how how = { .from = from };
 	struct mb_fleet_memory m;
 	int r;
@@ -165,7 +198,7 @@ static int compute(struct mb_sharing *s, const struct mb_page_source *from, stru
 	mb_fleet_memory(s->fleet, &m);
 	how.room_bytes = MB_MAX(m.budget_bytes / 4, ROOM_BYTES_MIN);
 	how.estimate = s->view.fleet.n_paged_out && !from;
-	s->view.sample_shift = how.estimate ? s->view.fleet.sample_shift : 0;
+	s->paged = how.estimate;
 	r = compute_sets(s, &changes, go_on ? &before : NULL, &how, err);
 	let_go(&s->view);
 	s->valid = r == 0;
@@ -239,7 +272,7 @@ static int lock_view(struct mb_sharing *s, const struct mb_page_source *from,
 
 	pthread_mutex_lock(&s->lock);
 	if (!s->valid || s->view.fleet.generation != mb_fleet_generation(s->fleet) ||
-	    (from && s->view.sample_shift))
+	    (from && s->paged))
 		r = from ? compute_exact(s, from, err) : compute(s, NULL, err);
 	if (r < 0) {
 		pthread_mutex_unlock(&s->lock);

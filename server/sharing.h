@@ -6,7 +6,8 @@
  * and finds it done. Nothing that the way in needs is held meanwhile.
  *
  * Where fingerprints are paged out, the figures are estimates from samples (estimate.h), unless
- * exact ones are asked for: then the store is read.
+ * exact ones are asked for: then the store is read. Where agents send less than all, they are
+ * estimates in any case.
  */
 #ifndef MB_SERVER_SHARING_H
 #define MB_SERVER_SHARING_H
@@ -14,17 +15,35 @@
 #include "server/fleet.h"
 #include "server/groups.h"
 
-/* VMs that may be compared: one hash identity. */
+/*
+ * VMs that may be compared: one hash identity. Of two of which one has sent a sample
+ * (proto/sample.h) the figure is an estimate, at the coarser one's rate; what is of all, `any` and
+ * the groups, at the coarsest of the set. Cut digests give pairs only: such VMs are in no group,
+ * and count for `any` of no other; their own is what they share with the one that they share most
+ * with.
+ */
 struct mb_comparable {
 	struct mb_identity identity;
 	uint32_t *vms; /* [0, n): indices into the snapshot, ascending; owned */
 	uint32_t n;
 	uint64_t *inter; /* n x n, by position in vms[] */
 	uint64_t *any;	 /* [0, n): digests that at least one other has */
-	/* By position in vms[]: what is counted from when it changes; empty where estimated. */
+	/* By position in vms[]: what is counted from when it changes; scaled where estimated. */
 	struct mb_groups groups, durable_groups;
-	bool all_last; /* then durable_groups is empty: they are the same */
+	bool all_last;	/* then durable_groups is empty: they are the same */
+	uint32_t shift; /* of the coarsest sample, sent or left in memory; 0: there is none */
+	uint32_t n_cut; /* VMs that have sent cut digests (proto/cut.h) */
+	/* How far those may be off; NULL: as mb_estimate_error() says at that shift. */
+	uint64_t *inter_error, *any_error;
 };
+
+/* Half the width of the 95 % interval; 0: it is exact. */
+uint64_t mb_comparable_inter_error(const struct mb_comparable *set, uint32_t i, uint32_t j);
+uint64_t mb_comparable_any_error(const struct mb_comparable *set, uint32_t i);
+static inline bool mb_comparable_is_estimate(const struct mb_comparable *set)
+{
+	return set->shift || set->n_cut;
+}
 
 struct mb_sharing_view {
 	struct mb_fleet_snapshot fleet; /* without the fingerprints */
@@ -34,7 +53,8 @@ struct mb_sharing_view {
 	bool has_durable;
 	struct mb_comparable *sets;
 	uint32_t n_sets;
-	/* All figures of groups are estimates from one digest in 2^shift; 0: they are exact. */
+	/* Figures of groups are estimates, from one digest in 2^shift at least; 0: they are exact.
+	 */
 	unsigned int sample_shift;
 };
 
@@ -64,8 +84,8 @@ struct mb_page_source {
 	void *ctx;
 };
 /*
- * The same, exact in any case. In so many passes over the store that what is held of it at a time
- * is a quarter of the memory budget, and one fingerprint.
+ * The same, exact but for what agents have not sent. In so many passes over the store that what is
+ * held of it at a time is a quarter of the memory budget, and one fingerprint.
  */
 int mb_sharing_lock_exact(struct mb_sharing *s, const struct mb_page_source *from,
 			  const struct mb_sharing_view **ret, struct mb_err *err);

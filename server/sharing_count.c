@@ -11,9 +11,10 @@
 bool mb_sharing_all_last(const struct mb_counting *c, const struct mb_comparable *set)
 {
 	for (uint32_t i = 0; i < set->n; i++) {
-		const struct mb_durable *d = mb_fpref_durable(c->fleet->vms[set->vms[i]].fp);
+		const struct mb_vm *vm = &c->fleet->vms[set->vms[i]];
+		const struct mb_durable *d = mb_fpref_durable(vm->fp);
 
-		if (d && !d->whole)
+		if (d && !d->whole && !vm->sample.cut_bits)
 			return false;
 	}
 	return true;
@@ -24,9 +25,12 @@ static const struct mb_comparable *find_before(const struct mb_counting *c,
 {
 	struct mb_err no;
 
-	for (uint32_t i = 0; c->before && i < c->before->n_sets; i++)
-		if (mb_identity_compare(&c->before->sets[i].identity, &set->identity, &no) == 0)
-			return &c->before->sets[i];
+	for (uint32_t i = 0; c->before && i < c->before->n_sets; i++) {
+		const struct mb_comparable *old = &c->before->sets[i];
+
+		if (mb_identity_compare(&old->identity, &set->identity, &no) == 0)
+			return mb_comparable_is_estimate(old) ? NULL : old;
+	}
 	return NULL;
 }
 

@@ -45,7 +45,7 @@ static int estimate(const struct mb_counting *c, const struct mb_comparable *set
 {
 	mb_autofree struct mb_digest_list *lists = calloc((size_t)set->n + 1, sizeof(*lists));
 	mb_autofree const uint64_t **keep = calloc((size_t)set->n + 1, sizeof(*keep));
-	uint64_t max = mb_sample_max(set->identity.bits, c->fleet->sample_shift);
+	uint64_t max = mb_sample_last(set->identity.bits, c->fleet->sample_shift);
 	uint64_t zero = set->identity.zero_digest;
 	mb_cleanup(mb_groups_deinit) struct mb_groups below = { 0 }, above = { 0 };
 	int r = 0;
@@ -98,6 +98,7 @@ int mb_sharing_estimate(const struct mb_counting *c, struct mb_comparable *set, 
 
 		distinct[i] = s->distinct - (s->zero && s->distinct);
 	}
+	set->shift = c->fleet->sample_shift;
 	set->all_last = mb_sharing_all_last(c, set);
 	r = estimate(c, set, false, distinct, &set->groups, err);
 	if (r == 0 && !set->all_last) {
@@ -223,7 +224,7 @@ static int count_slices(const struct mb_counting *c, struct mb_comparable *set,
 			const struct mb_page_source *from, struct slice *s, uint64_t n_slices,
 			struct mb_err *err)
 {
-	uint64_t max = mb_sample_max(set->identity.bits, 0), step = max / n_slices;
+	uint64_t max = mb_sample_last(set->identity.bits, 0), step = max / n_slices;
 	int r = 0;
 
 	for (uint64_t i = 0; i < n_slices && r == 0; i++) {

@@ -78,8 +78,8 @@ struct mb_sharing_record {
 	uint64_t inter;
 	const char *partner; /* the VM it shares most with, or NULL */
 	uint64_t partner_inter;
-	const char *host; /* where it runs, or NULL */
-	uint64_t here;	  /* distinct pages that another VM on that host has, too */
+	const char *host;	       /* where it runs, or NULL */
+	uint64_t here;		       /* distinct pages that another VM on that host has, too */
 	uint64_t error, partner_error; /* of estimates (estimate.h); 0: exact */
 };
 /* A transaction of its own. */

@@ -94,7 +94,8 @@ int mb_store_apply(struct mb_slice frame, uint32_t bits, struct mb_buf *raw, str
 		return r;
 	if (msg->type != MB_MSG_DELTA)
 		return mb_fail(err, EBADMSG, "a %s message", mb_msg_type_name(msg->type));
-	if ((r = mb_delta_decode(&msg->delta.fields, bits, &delta, err)) < 0 ||
+	if ((r = mb_delta_decode(&msg->delta.fields, mb_small_bits(&msg->delta.sample, bits),
+				 &delta, err)) < 0 ||
 	    (r = mb_delta_apply(fp, &delta, &next, err)) < 0)
 		return r;
 	mb_fingerprint_deinit(fp);

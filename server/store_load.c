@@ -28,6 +28,23 @@ static bool column_bytes(sqlite3_stmt *st, int at, void *to, int n)
 	return true;
 }
 
+/* A power of two, of which the exponent is kept. */
+static bool column_shift(sqlite3_stmt *st, int at, uint32_t *ret)
+{
+	uint64_t n = column_u64(st, at);
+
+	if (!n || n & (n - 1) || n >> MB_SAMPLE_SHIFT_MAX > 1)
+		return false;
+	*ret = (uint32_t)__builtin_ctzll(n);
+	return true;
+}
+
+/* As it came, or, from a damaged row, as it cannot be: then its frames say otherwise. */
+static uint32_t column_cut_bits(sqlite3_stmt *st, int at)
+{
+	return (uint32_t)MB_MIN(column_u64(st, at), (uint64_t)UINT32_MAX);
+}
+
 static int column_vm(sqlite3_stmt *st, struct mb_vm *vm, struct mb_multiset_hash *ret_hash,
 		     struct mb_err *err)
 {
@@ -54,6 +71,10 @@ static int column_vm(sqlite3_stmt *st, struct mb_vm *vm, struct mb_multiset_hash
 	vm->pass.cpu_ns = column_u64(st, 21);
 	vm->pass.full = sqlite3_column_int(st, 22);
 	vm->wire_bytes = column_u64(st, 23);
+	vm->sample.cut_bits = column_cut_bits(st, 25);
+	if (!column_shift(st, 24, &vm->sample.shift))
+		return mb_fail(err, EBADMSG, "its sample is of 1 in %lld",
+			       (long long)sqlite3_column_int64(st, 24));
 	if (!column_bytes(st, 11, zero, sizeof(zero)) ||
 	    !column_bytes(st, 12, vm->boot.id, MB_BOOT_BYTES) ||
 	    !column_bytes(st, 14, hash, sizeof(hash)))
@@ -65,12 +86,13 @@ static int column_vm(sqlite3_stmt *st, struct mb_vm *vm, struct mb_multiset_hash
 }
 
 int mb_sql_load_frames(struct mb_store *s, struct mb_vm *vm, struct mb_fingerprint *ret,
-		       struct mb_err *err)
+		       struct mb_sample_of *ret_sample, struct mb_err *err)
 {
 	mb_cleanup(mb_buf_deinit) struct mb_buf raw = { 0 };
 	mb_cleanup(mb_sql_reset) sqlite3_stmt *st = mb_sql_get(s, SQL_SELECT_FRAMES);
 	int r, step;
 
+	*ret_sample = (struct mb_sample_of){ 0 };
 	sqlite3_bind_int64(st, 1, vm->id);
 	while ((step = sqlite3_step(st)) == SQLITE_ROW) {
 		mb_cleanup(mb_msg_deinit) struct mb_msg msg = { 0 };
@@ -85,6 +107,7 @@ int mb_sql_load_frames(struct mb_store *s, struct mb_vm *vm, struct mb_fingerpri
 		r = mb_store_apply(frame, vm->identity.bits, &raw, &msg, ret, err);
 		if (r < 0)
 			return mb_fail_in(err, r, "its frame %" PRIu64, vm->log_seq);
+		*ret_sample = msg.delta.sample;
 	}
 	return step == SQLITE_DONE ? 0 : mb_sql_fail(s, err);
 }
@@ -93,7 +116,9 @@ static int load_fingerprint(struct mb_store *s, struct mb_vm *vm, struct mb_mult
 			    struct mb_err *err)
 {
 	mb_cleanup(mb_fingerprint_deinit) struct mb_fingerprint fp = { 0 };
-	int r = mb_sql_load_frames(s, vm, &fp, err);
+	char frames[MB_SMALL_TEXT], row[MB_SMALL_TEXT];
+	struct mb_sample_of sample;
+	int r = mb_sql_load_frames(s, vm, &fp, &sample, err);
 
 	if (r < 0)
 		return r;
@@ -101,7 +126,16 @@ static int load_fingerprint(struct mb_store *s, struct mb_vm *vm, struct mb_mult
 		return mb_fail(err, EBADMSG,
 			       "its frames do not give the fingerprint of epoch %" PRIu64,
 			       vm->epoch);
-	mb_fingerprint_self_sharing(&fp, vm->identity.zero_digest, &vm->sharing);
+	if (!mb_small_alike(&sample, &vm->sample)) {
+		mb_small_text(&sample, frames);
+		mb_small_text(&vm->sample, row);
+		return mb_fail(err, EBADMSG, "its frames are %s, its row says %s", frames, row);
+	}
+	vm->sample = sample;
+	if (!mb_small_is_all(&sample))
+		mb_sample_self_sharing(&sample, &vm->sharing);
+	else
+		mb_fingerprint_self_sharing(&fp, vm->identity.zero_digest, &vm->sharing);
 	vm->fp = mb_fpref_new(&fp);
 	return vm->fp ? 0 : mb_fail_mem(err, "a fingerprint");
 }

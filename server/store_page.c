@@ -11,7 +11,8 @@ int mb_store_load_fingerprint(struct mb_store *s, const struct mb_vm *vm,
 	mb_cleanup(mb_fingerprint_deinit) struct mb_fingerprint fp = { 0 };
 	struct mb_fingerprint_id expected = mb_fpref_id(vm->fp), id;
 	struct mb_vm frames = { .id = vm->id, .identity = vm->identity };
-	int r = mb_sql_load_frames(s, &frames, &fp, err);
+	struct mb_sample_of sample;
+	int r = mb_sql_load_frames(s, &frames, &fp, &sample, err);
 
 	if (r < 0)
 		return r;

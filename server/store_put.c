@@ -32,6 +32,8 @@ static int put_vm(struct mb_store *s, struct mb_vm *vm, struct mb_err *err)
 	sqlite3_bind_blob(st, 13, hash, sizeof(hash), SQLITE_STATIC);
 	mb_sql_bind_u64(st, 14, vm->acked_unix_ns);
 	mb_sql_bind_text(st, 15, vm->name);
+	mb_sql_bind_u64(st, 16, (uint64_t)1 << vm->sample.shift);
+	mb_sql_bind_u64(st, 17, vm->sample.cut_bits);
 	r = mb_sql_run(s, st, err);
 	if (r == 0 && vm->id && !sqlite3_changes(s->db))
 		return mb_fail(err, EIO, "database %s: the row of VM \"%s\" is gone", s->path,

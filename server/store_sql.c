@@ -12,11 +12,13 @@ static const char *const sql[SQL_END] = {
 	[SQL_UNDO] = "ROLLBACK TO mark",
 	[SQL_INSERT_VM] =
 		"INSERT INTO vm (host, source, tracker, memory_bytes, algorithm, page_bytes,"
-		" bits, keyed, domain, zero_digest, boot, epoch, hash, acked_unix_ns, name)"
-		" VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
+		" bits, keyed, domain, zero_digest, boot, epoch, hash, acked_unix_ns, name,"
+		" sample, cut_bits)"
+		" VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
 	[SQL_UPDATE_VM] = "UPDATE vm SET host=?1, source=?2, tracker=?3, memory_bytes=?4,"
 			  " algorithm=?5, page_bytes=?6, bits=?7, keyed=?8, domain=?9,"
-			  " zero_digest=?10, boot=?11, epoch=?12, hash=?13, acked_unix_ns=?14"
+			  " zero_digest=?10, boot=?11, epoch=?12, hash=?13, acked_unix_ns=?14,"
+			  " sample=?16, cut_bits=?17"
 			  " WHERE name=?15",
 	[SQL_DELETE_FRAMES] = "DELETE FROM fingerprint WHERE vm=?1",
 	[SQL_INSERT_FRAME] = "INSERT INTO fingerprint (vm, seq, epoch, frame) VALUES (?1,?2,?3,?4)",
@@ -55,7 +57,7 @@ static const char *const sql[SQL_END] = {
 		"SELECT vm.id, name, host, source, vm.tracker, memory_bytes, algorithm, page_bytes,"
 		" bits, keyed, domain, zero_digest, boot, vm.epoch, hash, vm.acked_unix_ns,"
 		" h.at_unix_ns, h.epochs, h.changed, h.unread, h.duration_ns, h.cpu_ns, h.is_full,"
-		" h.wire_bytes"
+		" h.wire_bytes, sample, cut_bits"
 		" FROM vm LEFT JOIN history h ON h.rowid ="
 		"  (SELECT max(rowid) FROM history WHERE history.vm = vm.id)"
 		" ORDER BY name",
@@ -97,13 +99,12 @@ static const char *const sql[SQL_END] = {
 		" coalesce(sum(removed) FILTER (WHERE based), 0)"
 		" FROM (SELECT *, epoch > max(epochs, 1) AND (added <> pages OR removed <> 0)"
 		"  AS based FROM history WHERE vm=?1 AND at_unix_ns>=?2)",
-	[SQL_SUM_SHARING] =
-		"SELECT count(*), avg(inter), min(inter), max(inter),"
-		" (SELECT inter FROM sharing WHERE vm=?1 AND acked_unix_ns>=?2"
-		"  ORDER BY rowid LIMIT 1),"
-		" (SELECT inter FROM sharing WHERE vm=?1 AND acked_unix_ns>=?2"
-		"  ORDER BY rowid DESC LIMIT 1)"
-		" FROM sharing WHERE vm=?1 AND acked_unix_ns>=?2",
+	[SQL_SUM_SHARING] = "SELECT count(*), avg(inter), min(inter), max(inter),"
+			    " (SELECT inter FROM sharing WHERE vm=?1 AND acked_unix_ns>=?2"
+			    "  ORDER BY rowid LIMIT 1),"
+			    " (SELECT inter FROM sharing WHERE vm=?1 AND acked_unix_ns>=?2"
+			    "  ORDER BY rowid DESC LIMIT 1)"
+			    " FROM sharing WHERE vm=?1 AND acked_unix_ns>=?2",
 	[SQL_SUM_WHO] =
 		"SELECT process, cgroup, count(*), sum(unknown), sum(allocated), sum(freed),"
 		" sum(first_write), sum(copy_on_write), sum(rewrite), sum(cache_new),"

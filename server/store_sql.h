@@ -58,10 +58,10 @@ void mb_sql_reset(sqlite3_stmt **st);
 int mb_sql_run(struct mb_store *s, sqlite3_stmt *st, struct mb_err *err);
 /*
  * store_load.c: the fingerprint of vm->id as its frames have it; sets what `vm` knows of these.
- * `ret` is empty at first, and the caller's on error, too.
+ * `ret` is empty at first, and the caller's on error, too; *ret_sample: how it was made smaller.
  */
 int mb_sql_load_frames(struct mb_store *s, struct mb_vm *vm, struct mb_fingerprint *ret,
-		       struct mb_err *err);
+		       struct mb_sample_of *ret_sample, struct mb_err *err);
 /* store_who.c: inside a transaction, what the history row that was just put has of it. */
 int mb_store_put_who(struct mb_store *s, const struct mb_vm *vm, struct mb_slice who,
 		     struct mb_err *err);

@@ -39,7 +39,7 @@ int mb_bench_sample(const json_t *metrics, const char *name, struct mb_sample *r
 			return mb_fail(err, EBADMSG, "metric %s: values[%zu] is no number >= 0",
 				       name, i);
 	}
-	*ret = mb_sample_of(list, i);
+	*ret = mb_bench_sample_of(list, i);
 	return 0;
 }
 

@@ -57,7 +57,7 @@ static void say_percent(char *to, size_t size, double share)
 static json_t *check(const char *name, const char *unit, const struct mb_sample *base,
 		     const struct mb_sample *now, double limit, double confidence)
 {
-	struct mb_bench_change c = mb_sample_change(base, now, confidence);
+	struct mb_bench_change c = mb_bench_sample_change(base, now, confidence);
 	bool failed = c.interval.low > limit;
 	char change[32], low[32], high[32];
 

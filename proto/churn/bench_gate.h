@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The gate of a build: metrics of now held against those of a baseline (bench.h). One fails only
- * when the lower bound of its relative change is above the limit (mb_sample_change()), so that
- *noise fails a build in one of forty cases at most; where several metrics are held, each is held to
- *a higher confidence, so that this is true of all of them together (Bonferroni).
+ * when the lower bound of its relative change is above the limit (mb_bench_sample_change()), so
+ *that noise fails a build in one of forty cases at most; where several metrics are held, each is
+ *held to a higher confidence, so that this is true of all of them together (Bonferroni).
  *
  *	{ "limit_percent", "confidence", "failed",
  *	  "checks": [ { "metric", "unit", "base_runs", "base_mean", "runs", "mean",

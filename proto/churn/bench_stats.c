@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-struct mb_sample mb_sample_of(const double *values, size_t n)
+struct mb_sample mb_bench_sample_of(const double *values, size_t n)
 {
 	struct mb_sample s = { .n = n };
 	double sum = 0, squares = 0;
@@ -134,8 +134,8 @@ static double cross(const struct mb_sample *base, const struct mb_sample *now, d
 	return high;
 }
 
-struct mb_bench_change mb_sample_change(const struct mb_sample *base, const struct mb_sample *now,
-				  double confidence)
+struct mb_bench_change mb_bench_sample_change(const struct mb_sample *base,
+					      const struct mb_sample *now, double confidence)
 {
 	struct mb_bench_change c = { 0, { -INFINITY, INFINITY } };
 	double ratio, t, high = 1;

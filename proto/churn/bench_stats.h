@@ -18,7 +18,7 @@ struct mb_sample {
 	size_t n;
 	double mean, sd; /* sd: of the sample (n - 1); 0 where n < 2 */
 };
-struct mb_sample mb_sample_of(const double *values, size_t n);
+struct mb_sample mb_bench_sample_of(const double *values, size_t n);
 
 /* Student's t with `df` degrees of freedom, not always whole: P(T <= t), and its inverse. */
 double mb_student_cdf(double t, double df);
@@ -40,7 +40,7 @@ struct mb_bench_change {
 	double change;
 	struct mb_interval interval;
 };
-struct mb_bench_change mb_sample_change(const struct mb_sample *base, const struct mb_sample *now,
-				  double confidence);
+struct mb_bench_change mb_bench_sample_change(const struct mb_sample *base,
+					      const struct mb_sample *now, double confidence);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "proto/base/cleanup.h"
 #include "proto/delta.h"
-#include "proto/msg.h"
+#include "server/ctl/frame_bytes.h"
 
 static json_t *number(uint64_t v)
 {
@@ -70,49 +70,20 @@ static int add_pairs(const struct mb_loads *loads, json_t *to, struct mb_err *er
 	return r;
 }
 
-/* The frame that an agent would send for `d`. */
-static int frame_bytes(const struct mb_delta *d, uint32_t bits, uint64_t added, size_t *ret,
-		       struct mb_err *err)
-{
-	mb_cleanup(mb_buf_deinit) struct mb_buf fields = { 0 };
-	mb_cleanup(mb_buf_deinit) struct mb_buf frame = { 0 };
-	struct mb_msg msg = {
-		.type = MB_MSG_DELTA,
-		.delta = {
-			.base_epoch = 1,
-			.epoch = 2,
-			/* Numbers as large as those of a real pass. */
-			.pass = { .taken_unix_ns = 1700000000000000000u,
-				  .duration_ns = 120 * d->result.pages * 1000,
-				  .cpu_ns = 100 * d->result.pages * 1000,
-				  .pages_read = d->result.pages,
-				  .pages_changed = added,
-				  .epochs = 1,
-				  .full = true,
-				  .tracker = "none" },
-		},
-	};
-	int r = mb_delta_encode(d, bits, &fields, &msg.delta.fields, err);
-
-	if (r == 0)
-		r = mb_msg_to_frame(&msg, &frame, err);
-	*ret = frame.len;
-	return r;
-}
-
 /* What travels from `a` to `b`: both are fingerprints as sent. */
 static int add_delta(const struct mb_loaded *from, const struct mb_fingerprint *a,
 		     const struct mb_loaded *to, const struct mb_fingerprint *b, uint32_t bits,
 		     json_t *list, struct mb_err *err)
 {
 	mb_cleanup(mb_delta_deinit) struct mb_delta d = { 0 };
+	const struct mb_sample_of all = { 0 };
 	struct mb_pair_sharing s;
 	size_t bytes = 0;
 	int r = mb_delta_make(a, b, &d, err);
 
 	mb_fingerprint_pair_sharing(a, b, &s);
 	if (r == 0)
-		r = frame_bytes(&d, bits, s.gained, &bytes, err);
+		r = mb_frame_bytes(&d, bits, s.gained, &all, &bytes, err);
 	if (r < 0)
 		return mb_fail_in(err, r, "delta from %s to %s", from->label, to->label);
 	return append(

@@ -6,6 +6,7 @@
 
 #include "proto/base/buf.h"
 #include "proto/base/cleanup.h"
+#include "proto/digest.h"
 
 int mb_cell_list(const json_t *root, const char *key, const json_t **ret, struct mb_err *err)
 {
@@ -95,7 +96,7 @@ uint32_t mb_cell_page_bytes(const json_t *o)
 {
 	json_int_t v = json_integer_value(json_object_get(o, "page_bytes"));
 
-	return v >= 512 && v <= 65536 ? (uint32_t)v : 4096;
+	return v >= MB_PAGE_BYTES_MIN && v <= 65536 ? (uint32_t)v : 4096;
 }
 
 double mb_cell_mb_of(int64_t pages, uint32_t page_bytes)
@@ -157,12 +158,22 @@ void mb_cell_estimate(FILE *to, const json_t *root)
 {
 	const json_t *e = json_object_get(root, "estimate");
 
-	if (json_is_object(e))
+	long long one_in = json_integer_value(json_object_get(e, "one_in"));
+	long long paged_out = json_integer_value(json_object_get(e, "paged_out"));
+
+	if (!json_is_object(e))
+		return;
+	if (paged_out)
 		fprintf(to,
 			"Estimated from one digest in %lld, since %lld VMs are paged out: +- holds "
 			"with 95 %%\nconfidence (--exact reads them)\n\n",
-			(long long)json_integer_value(json_object_get(e, "one_in")),
-			(long long)json_integer_value(json_object_get(e, "paged_out")));
+			one_in, paged_out);
+	else
+		fprintf(to,
+			"Estimated from one digest in %lld, since agents send samples: +- holds "
+			"with "
+			"95 %%\nconfidence\n\n",
+			one_in);
 }
 
 void mb_cell_sharing_heads(struct mb_table *t, bool inter)

@@ -11,6 +11,7 @@
 
 /* argv[0] is "mbctl COMMAND"; an exit code is returned (proto/base/cli.h). */
 int mb_ctl_analyze(int argc, char **argv);
+int mb_ctl_succinct(int argc, char **argv);
 int mb_ctl_plan(int argc, char **argv);
 int mb_ctl_place(int argc, char **argv);
 int mb_ctl_drain(int argc, char **argv);

@@ -21,6 +21,7 @@ enum {
 
 typedef int (*mb_render_fn)(const json_t *root, FILE *to, struct mb_err *err);
 
+int mb_render_succinct(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_analyze(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_plan(const json_t *root, FILE *to, struct mb_err *err);
 /* The same plans, move by move in words. */

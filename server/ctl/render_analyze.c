@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "proto/base/cleanup.h"
+#include "proto/digest.h"
 #include "server/ctl/cells.h"
 
 /* Length of the folder that all traces are below: said once instead of in every line. */
@@ -31,20 +32,34 @@ static void put_label(struct mb_table *t, const json_t *o, const char *key, size
 	mb_table_put(t, "%s", s && strlen(s) > folder ? s + folder : "-");
 }
 
+/* Digests of parts of pages, in any of the traces. */
+static bool has_parts(const json_t *files)
+{
+	const json_t *file;
+	size_t i;
+
+	json_array_foreach(files, i,
+			   file) if (mb_cell_page_bytes(file) < MB_PAGE_BYTES) return true;
+	return false;
+}
+
 static void render_files(const json_t *files, size_t folder, FILE *to)
 {
 	mb_cleanup(mb_table_deinit) struct mb_table t = { 0 };
+	bool parts = has_parts(files);
 	const json_t *file;
 	size_t i;
 
 	if (folder)
 		fprintf(to, "Traces below %.*s\n", (int)folder,
 			json_string_value(json_object_get(json_array_get(files, 0), "file")));
-	mb_table_columns(&t, "<trace");
+	mb_table_columns(&t, parts ? "<trace|>part bytes" : "<trace");
 	mb_cell_sharing_heads(&t, false);
 	json_array_foreach(files, i, file)
 	{
 		put_label(&t, file, "file", folder);
+		if (parts)
+			mb_cell_number(&t, file, "page_bytes");
 		mb_cell_sharing(&t, file, mb_cell_page_bytes(file), false);
 	}
 	mb_table_print(&t, to);

@@ -26,7 +26,6 @@ static void render_inter(const json_t *root, FILE *to)
 	const json_t *saving = json_object_get(root, "saving");
 	const json_t *before = json_object_get(saving, "inter_before_pages");
 	const json_t *after = json_object_get(saving, "inter_after_pages");
-
 	char before_error[32] = "", after_error[32] = "";
 
 	put_error_mb(saving, "before_error_pages", before_error);
@@ -100,6 +99,18 @@ static void render_cost(const json_t *root, FILE *to)
 			integer(root, "time_s"));
 }
 
+static void render_unknown_sharing(const json_t *root, FILE *to)
+{
+	long long n = integer(root, "vms_of_unknown_sharing");
+
+	if (n)
+		fprintf(to,
+			"\nNote: %lld VM%s sent as Bloom filters, which say nothing of more than "
+			"two "
+			"VMs; the plan takes %s as sharing nothing.\n",
+			n, n == 1 ? " is" : "s are", n == 1 ? "it" : "them");
+}
+
 static void render_notes(const json_t *root, FILE *to)
 {
 	const char *note = json_string_value(json_object_get(root, "note"));
@@ -111,6 +122,7 @@ static void render_notes(const json_t *root, FILE *to)
 			"\nNote: %lld VMs run on hosts that the server's fleet file does not name; "
 			"the plan takes them as running nowhere.\n",
 			integer(root, "vms_on_unknown_hosts"));
+	render_unknown_sharing(root, to);
 }
 
 static void render_hosts(const json_t *hosts, FILE *to)

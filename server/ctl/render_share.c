@@ -103,6 +103,22 @@ static void render_top(const json_t *vms, const json_t *matrix, const json_t *er
 	mb_table_print(&t, to);
 }
 
+static void render_filters(const json_t *vms, FILE *to)
+{
+	const json_t *vm;
+	size_t i, filters = 0;
+
+	json_array_foreach(vms, i, vm)
+	{
+		filters += json_integer_value(json_object_get(vm, "cut_bits")) != 0;
+	}
+	if (filters)
+		fprintf(to,
+			"%zu VM%s sent as Bloom filters: inter any is there what the closest other "
+			"one has, too\n",
+			filters, filters == 1 ? " is" : "s are");
+}
+
 /* Two sets of one domain are told apart by their keys; else those are nobody's concern. */
 static void render_key(const json_t *root, const json_t *identity, FILE *to)
 {
@@ -145,6 +161,7 @@ static int render_identity(const json_t *root, const json_t *identity, FILE *to,
 		render_top(vms, matrix, errors, page_bytes, to);
 	else if (json_array_size(vms) > 1)
 		render_matrix(vms, matrix, errors, page_bytes, to);
+	render_filters(vms, to);
 	fputc('\n', to);
 	return 0;
 }

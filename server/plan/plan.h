@@ -66,6 +66,8 @@ struct mb_plan_vm {
 	/* Of a unit of several (server/plan/unit.h), which sets these; else 0. */
 	uint32_t others, others_running; /* VMs beside the first; those of all but one that run */
 	uint64_t beyond_pages; /* by which its VMs' fingerprints are larger than they are */
+	/* What it shares is known from 1 in 2^this of its digests; VMs that share have the same. */
+	uint32_t sample_shift;
 };
 
 enum mb_rule_kind {
@@ -84,7 +86,8 @@ struct mb_fleet_view {
 	const struct mb_plan_host *hosts;
 	const struct mb_plan_vm *vms;
 	uint32_t n_hosts, n_vms;
-	const struct mb_groups *groups; /* over the same VM indices: exact */
+	/* Over the same VM indices; exact but for those of VMs with a sample_shift. */
+	const struct mb_groups *groups;
 	/*
 	 * What a planner goes by, where it is not `groups`: the same with less weight for digests
 	 * that do not stay (server/plan/durable.h). No VM shares more of it than of `groups`.
@@ -110,9 +113,10 @@ struct mb_plan_options {
 	uint32_t inflow_max; /* migrations to one host in one plan; 0: no limit */
 	/* A plan's moves, but those that must be, save at least so much each ... */
 	uint64_t min_gain_pages;
-	uint64_t error_pages; /* ... and more than the figures are wrong by, in all */
-	uint64_t hold_s;      /* VMs that came to their host later than this stay */
-	uint64_t cooldown_s;  /* so do VMs on hosts with a migration later than this */
+	/* ... and more than the figures are wrong by, in all, beside what samples are. */
+	uint64_t error_pages;
+	uint64_t hold_s;     /* VMs that came to their host later than this stay */
+	uint64_t cooldown_s; /* so do VMs on hosts with a migration later than this */
 	/* For the expected time. */
 	uint32_t concurrent_max; /* migrations at a time to or from one host; 0: 1 */
 	uint32_t link_mbit_s;	 /* that a migration gets; 0: 10000 */

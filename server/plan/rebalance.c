@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "proto/base/cleanup.h"
+#include "server/plan/error.h"
 #include "server/plan/finish.h"
 #include "server/plan/moves.h"
 #include "server/plan/search.h"
@@ -193,15 +194,26 @@ static int phase(struct rebalance *b, bool *ret_again, struct mb_err *err)
 }
 
 /* The whole of it must pay, and be more than the figures may be wrong by. */
-static void drop_if_too_little(struct rebalance *b, const uint32_t *now)
+static int drop_if_too_little(struct rebalance *b, const uint32_t *now, struct mb_err *err)
 {
 	struct mb_plan *plan = b->plan;
 	int64_t gain = worth(b, b->at, plan->moves, plan->n_moves) - worth(b, now, NULL, 0);
 
-	if (b->wrongs_at_first || !plan->n_moves || gain > (int64_t)b->options->error_pages)
-		return;
+	uint64_t error;
+	int r;
+
+	if (b->wrongs_at_first || !plan->n_moves)
+		return 0;
+	r = mb_plan_error_pages(&b->stage->view, now, b->at, &error, err);
+	if (r < 0 || gain > (int64_t)(b->options->error_pages + error))
+		return r;
+	if (gain > (int64_t)b->options->error_pages && error)
+		snprintf(plan->note, sizeof(plan->note),
+			 "what could be gained, %lld pages, is inside the sampling error, %llu",
+			 (long long)gain, (unsigned long long)error);
 	memcpy(b->at, now, b->stage->view.n_vms * sizeof(*b->at));
 	plan->n_moves = 0;
+	return 0;
 }
 
 static int rebalance(struct mb_plan *plan, const struct mb_planner *planner,
@@ -234,7 +246,9 @@ static int rebalance(struct mb_plan *plan, const struct mb_planner *planner,
 	if (r < 0)
 		return r;
 	if (planner == &mb_planner_best) {
-		drop_if_too_little(&b, now);
+		r = drop_if_too_little(&b, now, err);
+		if (r < 0)
+			return r;
 		memcpy(plan->host, at, fleet->n_vms * sizeof(*at));
 	}
 	for (uint32_t v = 0; v < fleet->n_vms; v++)

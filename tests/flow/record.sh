@@ -19,6 +19,17 @@ jq -e -s '.[0] as $s | .[1].files[1] | .pages == $s.pages and .distinct == $s.di
 [ "$(jq .pages "$dir/scan.json")" -gt 50 ] || fail "hardly any page"
 [ "$(jq '.deltas[0].added' "$dir/analyze.json")" = 0 ] || fail "a sleeping process changed"
 
+# In four parts each: as many digests, and they are compared with none of another size.
+"$mbagent" record --source "process:$pid,all" --output "$dir/parts.mbt" --parts 4 2>/dev/null
+"$mbctl" analyze "$dir/p.mbt" "$dir/parts.mbt" --json >"$dir/parts.json" 2>/dev/null
+jq -e '(.files[0] | .pages * 4) == .files[2].pages and .files[2].page_bytes == 1024 and .files[2].distinct >= .files[0].distinct' \
+	"$dir/parts.json" >/dev/null || fail "parts: $(jq -c .files "$dir/parts.json")"
+jq -e '.pairs[] | select(.b | test("parts")) | .inter == null and (.why | test("1024"))' "$dir/parts.json" >/dev/null ||
+	fail "pages and parts were compared: $(jq -c .pairs "$dir/parts.json")"
+"$mbctl" analyze "$dir/p.mbt" "$dir/parts.mbt" 2>/dev/null | grep -q 'part bytes' || fail "mbctl analyze does not say which are parts"
+! "$mbctl" analyze "$dir/p.mbt" 2>/dev/null | grep -q 'part bytes' || fail "mbctl analyze says parts of pages"
+refuses 'no parts of pages' "$mbagent" record --source "trace:$dir/p.mbt" --output "$dir/x.mbt" --parts 2
+
 # Played to a server, under the name that it was recorded with.
 server --verbose
 "$mbagent" run --source "trace:$dir/p.mbt" --server "unix:$dir/sock" --interval 0 2>/dev/null

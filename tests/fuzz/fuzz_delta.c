@@ -4,9 +4,9 @@
  * applied and held against a plain model of what it says; the result is a fingerprint in every
  * respect, and the delta that our own side makes leads to it, too.
  *
- *	flags		bit 0: 48-bit digests; bit 1: the delta is of another base
- *	n, n entries	gap (six bits; all set: 8 bytes more), bit 6: copies follow (4 bytes)
- *	counts		added, removed, changed: 2 bytes each
+ *	flags		bit 0: 48-bit digests; bit 1: the delta is of another base; bits 2 to 5, if
+ *any: digests cut to 15 bits and these n, n entries	gap (six bits; all set: 8 bytes more), bit
+ *6: copies follow (4 bytes) counts		added, removed, changed: 2 bytes each
  *	lengths		of added, added_copies, removed: 2 bytes each, then these; changed is the
  *rest
  */
@@ -15,7 +15,13 @@
 #include "proto/digest.h"
 #include "tests/fuzz/util_fuzz.h"
 
-enum { OTHER_BITS = 1 << 0, OTHER_BASE = 1 << 1, LONG_GAP = 0x3f, HAS_COPIES = 0x40 };
+enum {
+	OTHER_BITS = 1 << 0,
+	OTHER_BASE = 1 << 1,
+	CUT_SHIFT = 2,
+	LONG_GAP = 0x3f,
+	HAS_COPIES = 0x40
+};
 
 static void take_base(struct mb_slice *in, uint32_t bits, struct mb_fingerprint *ret)
 {
@@ -200,7 +206,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	mb_cleanup(mb_delta_deinit) struct mb_delta d = { 0 };
 	struct mb_slice in = { data, n };
 	uint64_t flags = take(&in, 1);
-	uint32_t bits = flags & OTHER_BITS ? 48 : 64;
+	uint32_t cut = flags >> CUT_SHIFT & 0xf;
+	uint32_t bits = cut ? 15 + cut : flags & OTHER_BITS ? 48 : 64;
 	struct mb_delta_fields f;
 	struct mb_err err = { 0 };
 	int r;

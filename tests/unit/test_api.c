@@ -194,7 +194,7 @@ static void test_status(void **state)
 		assert_keys(json_array_get(at(j, "vms"), (size_t)i),
 			    "name host online domain key algorithm bits epoch memory_mb " SELF
 			    " taken_unix_ms acked_unix_ms source tracker last_wire_bytes "
-			    "paged_out guest");
+			    "paged_out guest sample");
 	assert_string_equal(text_at(j, "vms.0.name"), "db1");
 	assert_true(json_is_true(at(j, "vms.0.online")));
 	assert_true(json_is_false(at(j, "vms.3.online")));
@@ -232,10 +232,10 @@ static void test_share(void **state)
 	j = get(&s, "/v1/share", NULL);
 	assert_keys(j, "identities hosts rotations");
 	assert_int_equal(json_array_size(at(j, "identities")), 2);
-	assert_keys(at(j, "identities.0"), "domain key algorithm bits page_bytes vms inter");
+	assert_keys(at(j, "identities.0"), "domain key algorithm bits page_bytes vms inter sample");
 	assert_string_equal(text_at(j, "identities.0.domain"), "d");
 	assert_int_equal(json_array_size(at(j, "identities.0.vms")), 3);
-	assert_keys(at(j, "identities.0.vms.0"), "name host inter " SELF);
+	assert_keys(at(j, "identities.0.vms.0"), "name host inter sample " SELF);
 	assert_string_equal(text_at(j, "identities.0.vms.1.name"), "web1");
 	assert_int_equal(number_at(j, "identities.0.vms.1.inter"), 15);
 	assert_int_equal(number_at(j, "identities.0.vms.0.inter"), 0);
@@ -619,16 +619,11 @@ static void test_carries_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_status),
-		cmocka_unit_test(test_share),
-		cmocka_unit_test(test_plan),
-		cmocka_unit_test(test_history),
-		cmocka_unit_test(test_churn),
-		cmocka_unit_test(test_history_of_audits),
-		cmocka_unit_test(test_history_of_who),
-		cmocka_unit_test(test_many_names),
-		cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_bad_fleet_file),
+		cmocka_unit_test(test_status),	       cmocka_unit_test(test_share),
+		cmocka_unit_test(test_plan),	       cmocka_unit_test(test_history),
+		cmocka_unit_test(test_churn),	       cmocka_unit_test(test_history_of_audits),
+		cmocka_unit_test(test_history_of_who), cmocka_unit_test(test_many_names),
+		cmocka_unit_test(test_paths),	       cmocka_unit_test(test_bad_fleet_file),
 		cmocka_unit_test(test_carries_out),
 	};
 

@@ -112,6 +112,24 @@ static const char *placed(json_t *j, const char *vm)
 	return json_string_value(json_object_get(json_object_get(j, "placement"), vm));
 }
 
+static void test_says_whose_sharing_is_unknown(void **state)
+{
+	struct mb_err err = { 0 };
+	struct scene s;
+	json_t *j;
+
+	(void)state;
+	scene_open(&s, "");
+	assert_ok(mb_ask(&s.ask, "plan", &j, &err), &err);
+	assert_null(json_object_get(j, "vms_of_unknown_sharing"));
+	json_decref(j);
+	s.fleet.n_no_groups = 2;
+	assert_ok(mb_ask(&s.ask, "plan", &j, &err), &err);
+	assert_int_equal(json_integer_value(json_object_get(j, "vms_of_unknown_sharing")), 2);
+	json_decref(j);
+	scene_close(&s);
+}
+
 static void test_plan_and_its_options(void **state)
 {
 	json_t *j = ask("plan", NULL);
@@ -284,6 +302,7 @@ static void test_all_planners_answer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_says_whose_sharing_is_unknown),
 		cmocka_unit_test(test_plan_and_its_options),
 		cmocka_unit_test(test_place),
 		cmocka_unit_test(test_drain),

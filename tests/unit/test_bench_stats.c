@@ -40,7 +40,7 @@ static void test_quantiles(void **state)
 static void test_sample(void **state)
 {
 	const double v[] = { 2, 4, 4, 4, 5, 5, 7, 9 };
-	struct mb_sample s = mb_sample_of(v, 8);
+	struct mb_sample s = mb_bench_sample_of(v, 8);
 	struct mb_interval i = mb_sample_interval(&s, .95);
 
 	(void)state;
@@ -48,21 +48,21 @@ static void test_sample(void **state)
 	near(s.sd, sqrt(32.0 / 7), 1e-12);
 	near(i.high - 5, 2.364624 * sqrt(32.0 / 7 / 8), 1e-5);
 	near(5 - i.low, i.high - 5, 1e-9);
-	s = mb_sample_of(v, 1);
+	s = mb_bench_sample_of(v, 1);
 	assert_true(s.sd == 0 && isinf(mb_sample_interval(&s, .95).high));
-	s = mb_sample_of(v, 0);
+	s = mb_bench_sample_of(v, 0);
 	assert_true(isnan(s.mean));
 }
 
 static struct mb_bench_change change(const struct mb_sample *base, const struct mb_sample *now)
 {
-	return mb_sample_change(base, now, .95);
+	return mb_bench_sample_change(base, now, .95);
 }
 
 static void test_change(void **state)
 {
 	const double a[] = { 100, 102, 98, 101, 99 }, b[] = { 110, 112, 108, 111, 109 };
-	struct mb_sample base = mb_sample_of(a, 5), now = mb_sample_of(b, 5);
+	struct mb_sample base = mb_bench_sample_of(a, 5), now = mb_bench_sample_of(b, 5);
 	struct mb_bench_change c = change(&base, &now), back = change(&now, &base);
 
 	(void)state;
@@ -80,8 +80,8 @@ static void test_change(void **state)
 static void test_no_spread(void **state)
 {
 	const double a[] = { 50, 50, 50 }, b[] = { 60, 60 }, zero[] = { 0, 0, 0 };
-	struct mb_sample base = mb_sample_of(a, 3), now = mb_sample_of(b, 2);
-	struct mb_sample none = mb_sample_of(zero, 3), one = mb_sample_of(b, 1);
+	struct mb_sample base = mb_bench_sample_of(a, 3), now = mb_bench_sample_of(b, 2);
+	struct mb_sample none = mb_bench_sample_of(zero, 3), one = mb_bench_sample_of(b, 1);
 	struct mb_bench_change c = change(&base, &now);
 
 	(void)state;
@@ -127,8 +127,8 @@ static void test_coverage(void **state)
 			a[k] = 1000 + 20 * normal(&r);
 		for (int k = 0; k < 4; k++)
 			b[k] = 1050 + 60 * normal(&r);
-		base = mb_sample_of(a, 7);
-		now = mb_sample_of(b, 4);
+		base = mb_bench_sample_of(a, 7);
+		now = mb_bench_sample_of(b, 4);
 		c = change(&base, &now);
 		within += c.interval.low <= .05 && c.interval.high >= .05;
 		false_alarms += c.interval.low > .05;

@@ -8,10 +8,10 @@
 static void test_threshold(void **state)
 {
 	(void)state;
-	assert_int_equal(mb_sample_max(64, 0), UINT64_MAX);
-	assert_int_equal(mb_sample_max(64, 4), UINT64_MAX / 16);
-	assert_int_equal(mb_sample_max(48, 6), ((uint64_t)1 << 42) - 1);
-	assert_int_equal(mb_sample_max(32, 12), ((uint64_t)1 << 20) - 1);
+	assert_int_equal(mb_sample_last(64, 0), UINT64_MAX);
+	assert_int_equal(mb_sample_last(64, 4), UINT64_MAX / 16);
+	assert_int_equal(mb_sample_last(48, 6), ((uint64_t)1 << 42) - 1);
+	assert_int_equal(mb_sample_last(32, 12), ((uint64_t)1 << 20) - 1);
 }
 
 static void test_error_by_hand(void **state)
@@ -47,7 +47,7 @@ static void test_error_holds(void **state)
 			uint64_t found = 0, estimate, error;
 
 			for (uint32_t d = 0; d < cases[i].digests; d++)
-				found += rng_next(&r) <= mb_sample_max(64, cases[i].shift);
+				found += rng_next(&r) <= mb_sample_last(64, cases[i].shift);
 			estimate = (found * x) << cases[i].shift;
 			error = mb_estimate_error((double)((found * x * x) << cases[i].shift), x,
 						  cases[i].shift);

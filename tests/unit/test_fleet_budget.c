@@ -220,7 +220,7 @@ static void test_what_is_left(void **state)
 	struct scene s;
 	struct mb_vm vm;
 	struct mb_fingerprint_id id, left;
-	uint64_t max = mb_sample_max(64, 4);
+	uint64_t max = mb_sample_last(64, 4);
 	uint32_t n = 0;
 
 	(void)state;

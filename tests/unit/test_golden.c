@@ -36,7 +36,7 @@ static int read_message(struct mb_slice bytes, struct mb_buf *raw, struct mb_msg
 		return r;
 	if (ret->delta.base_epoch)
 		sample_base(&base);
-	r = mb_delta_decode(&ret->delta.fields, 64, &d, err);
+	r = mb_delta_decode(&ret->delta.fields, mb_small_bits(&ret->delta.sample, 64), &d, err);
 	if (r == 0)
 		r = mb_delta_apply(&base, &d, &got, err);
 	return r;
@@ -108,6 +108,36 @@ static void ranks_msg(struct mb_msg *ret)
 {
 	sample_msg(MB_MSG_DELTA, ret);
 	ret->delta.fields.removed = (struct mb_slice){ (const uint8_t *)"\0\0", 2 };
+}
+
+static void hello_sample_msg(struct mb_msg *ret)
+{
+	sample_sampled_msg(MB_MSG_HELLO, ret);
+}
+
+static void welcome_sample_msg(struct mb_msg *ret)
+{
+	sample_sampled_msg(MB_MSG_WELCOME, ret);
+}
+
+static void delta_sample_msg(struct mb_msg *ret)
+{
+	sample_sampled_msg(MB_MSG_DELTA, ret);
+}
+
+static void hello_cut_msg(struct mb_msg *ret)
+{
+	sample_cut_msg(MB_MSG_HELLO, ret);
+}
+
+static void welcome_cut_msg(struct mb_msg *ret)
+{
+	sample_cut_msg(MB_MSG_WELCOME, ret);
+}
+
+static void delta_cut_msg(struct mb_msg *ret)
+{
+	sample_cut_msg(MB_MSG_DELTA, ret);
 }
 
 static void welcome_nothing_msg(struct mb_msg *ret)
@@ -327,6 +357,9 @@ enum bad {
 	WHO_NAME,
 	WHO_LENGTH,
 	WHO_SUM,
+	SAMPLE_SHIFT,
+	SAMPLE_SIZE,
+	SAMPLE_BOTH,
 	TRACE_CUT,
 	TRACE_WRAP,
 	TRACE_SEED,
@@ -369,10 +402,27 @@ static const struct {
 	{ "bad-delta-who-name", WHO_NAME, EBADMSG, "pass.who: row 1: process: a byte 0x1b" },
 	{ "bad-delta-who-length", WHO_LENGTH, EBADMSG, "row 2: process: a name of" },
 	{ "bad-delta-who-sum", WHO_SUM, EBADMSG, "row 1: more than 2^46 frames" },
+	{ "bad-delta-sample-shift", SAMPLE_SHIFT, EBADMSG, "field sample: a sample's shift of 17" },
+	{ "bad-delta-sample-size", SAMPLE_SIZE, EBADMSG, "1000 pages, 1001 distinct" },
+	{ "bad-delta-sample-and-cut", SAMPLE_BOTH, EBADMSG, "a sample of cut digests" },
 	{ "bad-trace-cut", TRACE_CUT, EBADMSG, "ends inside an epoch" },
 	{ "bad-trace-frame-wraps", TRACE_WRAP, EBADMSG, "above 2^52" },
 	{ "bad-trace-seed-letter", TRACE_SEED, EBADMSG, "line 2: 'x'" },
 };
+
+static void put_bad_sample(struct mb_buf *out, enum bad what)
+{
+	struct mb_msg msg;
+
+	delta_sample_msg(&msg);
+	if (what == SAMPLE_SHIFT)
+		msg.delta.sample.shift = 17;
+	else if (what == SAMPLE_SIZE)
+		msg.delta.sample.distinct = 1001;
+	else
+		msg.delta.sample.cut_bits = 20;
+	put_msg(&msg, out);
+}
 
 static void make_bad(enum bad what, struct mb_buf *out)
 {
@@ -388,6 +438,11 @@ static void make_bad(enum bad what, struct mb_buf *out)
 	};
 
 	switch (what) {
+	case SAMPLE_SHIFT:
+	case SAMPLE_SIZE:
+	case SAMPLE_BOTH:
+		put_bad_sample(out, what);
+		break;
 	case MAGIC:
 		put_header_byte(out, 3, '0');
 		break;
@@ -480,10 +535,9 @@ static void check_good(const char *name, const struct mb_msg *expected, const st
 
 static void later_msg(struct mb_msg *ret)
 {
-	*ret = (struct mb_msg){
-		.type = MB_MSG_REFUSAL,
-		.refusal = { MB_REFUSED_SERVER, "quota of 100 MB an hour is used up", 90000 }
-	};
+	*ret = (struct mb_msg){ .type = MB_MSG_REFUSAL,
+				.refusal = { MB_REFUSED_SERVER,
+					     "quota of 100 MB an hour is used up", 90000 } };
 }
 
 static void test_good_messages(void **state)
@@ -503,6 +557,12 @@ static void test_good_messages(void **state)
 		{ "delta-audited-doubted", 0, sample_doubted_msg },
 		{ "delta-who", 0, sample_who_msg },
 		{ "delta-guest", 0, sample_guest_msg },
+		{ "hello-sample", 0, hello_sample_msg },
+		{ "welcome-sample", 0, welcome_sample_msg },
+		{ "delta-sample", 0, delta_sample_msg },
+		{ "hello-cut", 0, hello_cut_msg },
+		{ "welcome-cut", 0, welcome_cut_msg },
+		{ "delta-cut", 0, delta_cut_msg },
 		{ "ack", MB_MSG_ACK, NULL },
 		{ "resync", MB_MSG_RESYNC, NULL },
 		{ "refusal", MB_MSG_REFUSAL, NULL },
@@ -610,7 +670,7 @@ static void test_cut_anywhere(void **state)
 	}
 	closedir(d);
 	/* Each is named in a table above: nobody's file is forgotten. */
-	assert_int_equal(files, 19 + MB_ARRAY_LEN(bads));
+	assert_int_equal(files, 25 + MB_ARRAY_LEN(bads));
 }
 
 int main(void)

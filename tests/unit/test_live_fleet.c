@@ -218,6 +218,30 @@ static void test_sizes(void **state)
 	mb_live_fleet_deinit(&f);
 }
 
+/* What planners must know of VMs that send less than all. */
+static void test_small_fingerprints(void **state)
+{
+	uint32_t set_vms[] = { 1, 2 };
+	struct mb_comparable set = { .vms = set_vms, .n = 2, .shift = 4, .n_cut = 1 };
+	struct mb_sharing_view view;
+	struct mb_fleet_file file;
+	struct mb_live_fleet f;
+	struct mb_err err = { 0 };
+
+	(void)state;
+	make_view(&view);
+	view.sets = &set;
+	view.n_sets = 1;
+	vms[2].sample.cut_bits = 20;
+	parse("{\"hosts\":[],\"vms\":[]}", &file);
+	assert_ok(mb_live_fleet_init(&f, &view, &file, &err), &err);
+	assert_int_equal(f.vms[0].sample_shift, 0);
+	assert_int_equal(f.vms[1].sample_shift, 4);
+	assert_int_equal(f.n_no_groups, 1);
+	mb_live_fleet_deinit(&f);
+	mb_fleet_file_deinit(&file);
+}
+
 static void test_nothing(void **state)
 {
 	const struct mb_sharing_view view = { 0 };
@@ -278,6 +302,7 @@ int main(void)
 		cmocka_unit_test(test_who_moved_of_late),
 		cmocka_unit_test(test_weighs_what_lasts),
 		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_small_fingerprints),
 		cmocka_unit_test(test_nothing),
 		cmocka_unit_test(test_swapping),
 	};

@@ -33,8 +33,11 @@ static void assert_refused(const struct mb_buf *raw, int code, const char *word)
 	assert_fails(unpack(mb_buf_slice(raw), &msg, &err), code, &err, word);
 }
 
-/* Every kind, and last Deltas with an audit, with who dirtied memory, of a guest that swaps. */
-enum { SAMPLES = WIRE_TYPES + 3 };
+/*
+ * Every kind, then Deltas with an audit, with who dirtied memory, and of a guest that swaps, and
+ * all three about a sample or cut digests.
+ */
+enum { SAMPLES = WIRE_TYPES + 9 };
 
 static void get_sample(uint64_t which, struct mb_msg *ret)
 {
@@ -44,6 +47,10 @@ static void get_sample(uint64_t which, struct mb_msg *ret)
 		sample_who_msg(ret);
 	else if (which == WIRE_TYPES + 2)
 		sample_guest_msg(ret);
+	else if (which > WIRE_TYPES + 5)
+		sample_cut_msg(MB_MSG_HELLO + which - WIRE_TYPES - 6, ret);
+	else if (which > WIRE_TYPES + 2)
+		sample_sampled_msg(MB_MSG_HELLO + which - WIRE_TYPES - 3, ret);
 	else
 		sample_msg(wire_types[which], ret);
 }
@@ -447,6 +454,61 @@ static void refused(uint32_t field, struct mb_buf *body, int code, const char *w
 
 	pb_message(&raw, field, body);
 	assert_refused(&raw, code, word);
+}
+
+static void put_sample_of(struct mb_buf *b, uint64_t shift, uint64_t pages, uint64_t distinct,
+			  uint64_t zero)
+{
+	struct mb_buf of = { 0 };
+
+	pb_uint(b, 2, 1);
+	put_pass(b, 8, 0, "none");
+	if (shift)
+		pb_uint(&of, 1, shift);
+	pb_uint(&of, 2, pages);
+	pb_uint(&of, 3, distinct);
+	pb_uint(&of, 4, zero & 0xffffffff);
+	if (zero >> 32)
+		pb_uint(&of, 5, zero >> 32);
+	pb_message(b, 13, &of);
+}
+
+static void test_sample(void **state)
+{
+	struct mb_buf b = { 0 };
+	struct mb_msg msg;
+
+	(void)state;
+	put_sample_of(&b, 0, 10, 10, 0);
+	refused(3, &b, EBADMSG, "field sample: a sample's shift of 0");
+	put_sample_of(&b, 17, 10, 10, 0);
+	refused(3, &b, EBADMSG, "field sample: a sample's shift of 17");
+	put_sample_of(&b, 4, 1ull << 32, 10, 0);
+	refused(3, &b, EBADMSG, "field sample: 4294967296 pages");
+	put_sample_of(&b, 4, 10, 11, 0);
+	refused(3, &b, EBADMSG, "10 pages, 11 distinct");
+	put_sample_of(&b, 4, 10, 5, 11);
+	refused(3, &b, EBADMSG, "11 zero");
+	/* Cut, in the upper half of the last: to 15 bits, 32, and both. */
+	put_sample_of(&b, 0, 10, 5, 15ull << 32);
+	refused(3, &b, EBADMSG, "field sample: digests cut to 15 bits");
+	put_sample_of(&b, 0, 10, 5, 32ull << 32);
+	refused(3, &b, EBADMSG, "field sample: digests cut to 32 bits");
+	put_sample_of(&b, 4, 10, 5, 20ull << 32);
+	refused(3, &b, EBADMSG, "field sample: a sample of cut digests");
+	/* Who does not know samples must not take one for all that the VM has. */
+	sample_sampled_msg(MB_MSG_DELTA, &msg);
+	assert_int_equal(mb_msg_must_understand(&msg), 0x02);
+	assert_int_equal(b.len, 0);
+	mb_msg_to_frame(&msg, &b, NULL);
+	assert_int_equal(b.data[5], 0x02);
+	mb_buf_deinit(&b);
+	sample_cut_msg(MB_MSG_DELTA, &msg);
+	assert_int_equal(mb_msg_must_understand(&msg), 0x04);
+	sample_sampled_msg(MB_MSG_HELLO, &msg);
+	assert_int_equal(mb_msg_must_understand(&msg), 0);
+	sample_msg(MB_MSG_DELTA, &msg);
+	assert_int_equal(mb_msg_must_understand(&msg), 0);
 }
 
 static void test_delta(void **state)
@@ -858,6 +920,7 @@ int main(void)
 		cmocka_unit_test(test_hello),
 		cmocka_unit_test(test_delta),
 		cmocka_unit_test(test_guest),
+		cmocka_unit_test(test_sample),
 		cmocka_unit_test(test_audit),
 		cmocka_unit_test(test_bad_audit),
 		cmocka_unit_test(test_no_audit),

@@ -33,6 +33,50 @@ static void test_connection(void **state)
 	scene_close(&s);
 }
 
+/* An agent's offer is taken, or not; an epoch of another rate is not what the next one starts from.
+ */
+static void test_sample(void **state)
+{
+	static const struct mb_sample_of how[] = { { .shift = 3 }, { .cut_bits = 20 } };
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		int no = i % 2, kind = i / 2;
+		struct mb_fingerprint sample;
+		struct mb_msg msg;
+		struct scene s;
+
+		scene_prepare(&s);
+		s.config.no_samples = no;
+		scene_start(&s);
+		s.hello.sample_shift = how[kind].shift;
+		s.hello.cut_bits = how[kind].cut_bits;
+		reach(&s);
+		send_greeting(&s, 0);
+		expect(&s, MB_MSG_WELCOME, &msg);
+		assert_int_equal(msg.welcome.sample_shift, no ? 0 : how[kind].shift);
+		assert_int_equal(msg.welcome.cut_bits, no ? 0 : how[kind].cut_bits);
+		mb_msg_deinit(&msg);
+		if (!no) {
+			mb_buf_clear(&s.delta);
+			make_small_frame(NULL, 0, &s.fp, 1, &how[kind], &s.hello.identity, &sample,
+					 &s.delta);
+			mb_fingerprint_deinit(&sample);
+		}
+		send_bytes(&s, s.delta.data, s.delta.len);
+		expect_ack(&s, 1);
+		reach(&s);
+		send_greeting(&s, 0);
+		expect_welcome(&s, 1);
+		/* As the rate is, so is what is held. */
+		s.hello.sample_shift = s.hello.cut_bits = 0;
+		reach(&s);
+		send_greeting(&s, 0);
+		expect_welcome(&s, no);
+		scene_close(&s);
+	}
+}
+
 /* An agent that died anywhere in a Delta; the next one is heard at once, on the same connection. */
 static void test_line_cut_anywhere(void **state)
 {
@@ -238,6 +282,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_connection),
+		cmocka_unit_test(test_sample),
 		cmocka_unit_test(test_line_cut_anywhere),
 		cmocka_unit_test(test_line_greeting_cut_anywhere),
 		cmocka_unit_test(test_line_in_single_bytes),

@@ -130,6 +130,174 @@ static void test_against_brute_force(void **state)
 	}
 }
 
+/* --- samples ---------------------------------------------------------------------------------- */
+
+/* VMs of 20000 contents each from a stream of random ones, every one 1000 further on. */
+enum { SAMPLED = 6, CONTENTS = 20000, APART = 1000, CUT = 18 };
+
+static void add_sampled(struct mb_fleet *f, const uint32_t *shifts)
+{
+	for (uint32_t v = 0; v < SAMPLED; v++) {
+		mb_cleanup(mb_fingerprint_deinit) struct mb_fingerprint fp = { 0 };
+		mb_autofree uint64_t *digests = malloc(CONTENTS * sizeof(*digests));
+		struct mb_err err = { 0 };
+		struct mb_vm vm;
+		char name[8];
+
+		assert_non_null(digests);
+		for (uint64_t i = 0; i < CONTENTS; i++)
+			digests[i] = mb_mix64(v * APART + i + 1);
+		assert_ok(mb_fingerprint_from_digests(&fp, digests, CONTENTS, &err), &err);
+		snprintf(name, sizeof(name), "v%u", v);
+		make_vm(name, 1, &fp, &vm);
+		if (shifts[v])
+			small_vm(&vm,
+				 &(struct mb_sample_of){ .shift = shifts[v] == CUT ? 0 : shifts[v],
+							 .cut_bits = shifts[v] == CUT ? CUT : 0 });
+		add(f, NULL, &vm);
+	}
+}
+
+static uint64_t apart(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
+/* All right within the error; pairs that need no sample exactly, whatever the others sent. */
+static void check_sampled(const struct mb_comparable *set, const uint32_t *shifts)
+{
+	for (uint32_t i = 0; i < SAMPLED; i++) {
+		for (uint32_t j = 0; j < SAMPLED; j++) {
+			uint64_t inter = set->inter[i * SAMPLED + j];
+			uint64_t error = set->inter_error[i * SAMPLED + j];
+			uint64_t want = CONTENTS - (i > j ? i - j : j - i) * APART;
+
+			assert_int_equal(inter, set->inter[j * SAMPLED + i]);
+			assert_int_equal(error, set->inter_error[j * SAMPLED + i]);
+			if (i == j || !(shifts[i] | shifts[j])) {
+				assert_int_equal(inter, i == j ? 0 : want);
+				assert_int_equal(error, 0);
+			} else {
+				assert_true(apart(inter, want) <= error);
+				/* Of the coarser rate, 1 in 4 or in 32, and no worse. */
+				if ((shifts[i] | shifts[j]) == 2)
+					assert_in_range(error, 10, 300);
+				else
+					assert_in_range(error, 100, 2000);
+			}
+		}
+		assert_true(apart(set->any[i], CONTENTS - (i % 5 ? 0 : APART)) <=
+			    set->any_error[i]);
+		assert_in_range(set->any_error[i], 1, 1300);
+	}
+}
+
+static void test_samples(void **state)
+{
+	static const uint32_t shifts[SAMPLED] = { 0, 2, 0, 5, 2, 5 };
+	uint64_t shared[SAMPLED] = { 0 }, all = 0;
+	const struct mb_sharing_view *v;
+	struct mb_sharing *s;
+	struct mb_fleet *f;
+	struct mb_err err = { 0 };
+
+	(void)state;
+	assert_ok(mb_fleet_create(&f, &err), &err);
+	assert_ok(mb_sharing_create(f, &s, &err), &err);
+	add_sampled(f, shifts);
+	lock(s, &v);
+	assert_int_equal(v->n_sets, 1);
+	assert_int_equal(v->sets[0].shift, 5);
+	check_sampled(&v->sets[0], shifts);
+	/* What planners subtract: nobody shares more than he has. */
+	for (size_t g = 0; g < v->groups.n_groups; g++) {
+		const struct mb_group *group = &v->groups.groups[g];
+
+		all += group->weight_pages * (group->n_vms - 1);
+		for (uint32_t k = 0; k < group->n_vms; k++)
+			shared[v->groups.vms[group->first_vm + k]] += group->weight_pages;
+	}
+	for (uint32_t i = 0; i < SAMPLED; i++)
+		assert_in_range(shared[i], CONTENTS * 9 / 10, CONTENTS);
+	/* On one host they would have 25000 contents, each once. */
+	assert_true(apart(all, SAMPLED * CONTENTS - 25000) < 5000);
+	mb_sharing_unlock(s);
+	mb_sharing_destroy(s);
+	mb_fleet_destroy(f);
+}
+
+/* VMs 1 and 4 send filters, 2 a sample: pairs are right, and nobody else's figures suffer. */
+static void test_cut_digests(void **state)
+{
+	static const uint32_t shifts[SAMPLED] = { 0, CUT, 2, 0, CUT, 0 };
+	const struct mb_comparable *set;
+	const struct mb_sharing_view *v;
+	struct mb_sharing *s;
+	struct mb_fleet *f;
+	struct mb_err err = { 0 };
+
+	(void)state;
+	assert_ok(mb_fleet_create(&f, &err), &err);
+	assert_ok(mb_sharing_create(f, &s, &err), &err);
+	add_sampled(f, shifts);
+	lock(s, &v);
+	set = &v->sets[0];
+	assert_int_equal(v->n_sets, 1);
+	assert_int_equal(set->n_cut, 2);
+	assert_int_equal(set->shift, 2);
+	for (uint32_t i = 0; i < SAMPLED; i++) {
+		for (uint32_t j = 0; j < SAMPLED; j++) {
+			uint64_t inter = set->inter[i * SAMPLED + j];
+			uint64_t error = set->inter_error[i * SAMPLED + j];
+			uint64_t want = CONTENTS - (i > j ? i - j : j - i) * APART;
+
+			if (i == j)
+				continue;
+			assert_int_equal(inter, set->inter[j * SAMPLED + i]);
+			assert_true(apart(inter, want) <= error);
+			if (shifts[i] == CUT || shifts[j] == CUT)
+				assert_in_range(error, 10,
+						shifts[i] == 2 || shifts[j] == 2 ? 600 : 200);
+			else
+				assert_true((error == 0) == !(shifts[i] | shifts[j]));
+		}
+	}
+	/* Of cut digests: with the closest one, which is 1000 apart; the others without them. */
+	assert_true(apart(set->any[1], CONTENTS - APART) <= set->any_error[1]);
+	assert_true(apart(set->any[0], CONTENTS - 2 * APART) <= set->any_error[0]);
+	for (size_t g = 0; g < v->groups.n_groups; g++) {
+		const struct mb_group *group = &v->groups.groups[g];
+
+		for (uint32_t k = 0; k < group->n_vms; k++)
+			assert_true(shifts[v->groups.vms[group->first_vm + k]] != CUT);
+	}
+	mb_sharing_unlock(s);
+	mb_sharing_destroy(s);
+	mb_fleet_destroy(f);
+}
+
+static void test_nobody_samples(void **state)
+{
+	static const uint32_t shifts[SAMPLED] = { 0 };
+	const struct mb_sharing_view *v;
+	struct mb_sharing *s;
+	struct mb_fleet *f;
+	struct mb_err err = { 0 };
+
+	(void)state;
+	assert_ok(mb_fleet_create(&f, &err), &err);
+	assert_ok(mb_sharing_create(f, &s, &err), &err);
+	add_sampled(f, shifts);
+	lock(s, &v);
+	assert_int_equal(v->sets[0].shift, 0);
+	assert_null(v->sets[0].inter_error);
+	assert_null(v->sets[0].any_error);
+	assert_int_equal(v->sets[0].inter[1], CONTENTS - APART);
+	mb_sharing_unlock(s);
+	mb_sharing_destroy(s);
+	mb_fleet_destroy(f);
+}
+
 static void test_empty_fleet(void **state)
 {
 	const struct mb_sharing_view *v;
@@ -331,6 +499,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_against_brute_force),
+		cmocka_unit_test(test_samples),
+		cmocka_unit_test(test_cut_digests),
+		cmocka_unit_test(test_nobody_samples),
 		cmocka_unit_test(test_empty_fleet),
 		cmocka_unit_test(test_kept_until_the_fleet_changes),
 		cmocka_unit_test(test_refreshed_without_computing),

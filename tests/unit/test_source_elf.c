@@ -114,6 +114,45 @@ static void test_process_core(void **state)
 	}
 }
 
+/* Each page as four parts, in whatever portions they are asked for. */
+static void test_parts(void **state)
+{
+	const struct mb_source_options options = { .algorithm = MB_XXH64, .parts = 4 };
+	struct core c = good_core();
+	struct mb_source_info info;
+	struct mb_err err = { 0 };
+	struct mb_source *s;
+	struct taken t;
+	char uri[256];
+
+	(void)state;
+	snprintf(uri, sizeof(uri), "elf:%s", build(&c, "good"));
+	for (size_t cap = 1; cap <= 1000; cap *= 10) {
+		assert_ok(mb_source_open(uri, &options, &s, &err), &err);
+		s->ops->describe(s, &info);
+		assert_int_equal(info.identity.page_bytes, 1024);
+		assert_int_equal(info.memory_bytes, 305 * MB_PAGE_BYTES);
+		take_epoch(s, NULL, cap, &t);
+		assert_int_equal(t.n, 4 * 301);
+		for (uint32_t i = 0; i < 300; i++) {
+			uint8_t content[MB_PAGE_BYTES];
+
+			fill_page(content, SALT, 1 + i);
+			for (uint32_t k = 0; k < 4; k++) {
+				const struct mb_page *part = find_frame(&t, (0x400 + i) * 4 + k);
+
+				assert_non_null(part);
+				assert_int_equal(part->digest,
+						 mb_raw_hash(MB_XXH64, content + k * 1024, 1024));
+			}
+		}
+		/* Pages are what cannot be read. */
+		assert_int_equal(t.unread[MB_UNREAD_NO_DATA], 4);
+		free_taken(&t);
+		s->ops->close(s);
+	}
+}
+
 static void test_machine_core(void **state)
 {
 	struct core c = good_core();
@@ -414,6 +453,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_process_core),
+		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_machine_core),
 		cmocka_unit_test(test_only),
 		cmocka_unit_test(test_32_bits_big_endian),

@@ -67,9 +67,9 @@ void make_fingerprint_of(uint64_t first, uint64_t step, size_t n, struct mb_fing
 	free(digests);
 }
 
-void make_frame(const struct mb_fingerprint *base, uint64_t base_epoch,
-		const struct mb_fingerprint *result, uint64_t epoch, uint32_t bits,
-		struct mb_buf *ret)
+static void frame_of(const struct mb_fingerprint *base, uint64_t base_epoch,
+		     const struct mb_fingerprint *result, uint64_t epoch, uint32_t bits,
+		     struct mb_sample_of sample, struct mb_buf *ret)
 {
 	const struct mb_fingerprint empty = { 0 };
 	struct mb_msg msg = { .type = MB_MSG_DELTA };
@@ -79,6 +79,7 @@ void make_frame(const struct mb_fingerprint *base, uint64_t base_epoch,
 
 	msg.delta.base_epoch = base_epoch;
 	msg.delta.epoch = epoch;
+	msg.delta.sample = sample;
 	msg.delta.pass = (struct mb_pass_info){
 		.taken_unix_ns = 1000000000 + epoch,
 		.duration_ns = 2000000,
@@ -96,6 +97,25 @@ void make_frame(const struct mb_fingerprint *base, uint64_t base_epoch,
 	assert_ok(mb_msg_to_frame(&msg, ret, &err), &err);
 	mb_delta_deinit(&delta);
 	mb_buf_deinit(&fields);
+}
+
+void make_frame(const struct mb_fingerprint *base, uint64_t base_epoch,
+		const struct mb_fingerprint *result, uint64_t epoch, uint32_t bits,
+		struct mb_buf *ret)
+{
+	frame_of(base, base_epoch, result, epoch, bits, (struct mb_sample_of){ 0 }, ret);
+}
+
+void make_small_frame(const struct mb_fingerprint *base, uint64_t base_epoch,
+		      const struct mb_fingerprint *whole, uint64_t epoch,
+		      const struct mb_sample_of *how, const struct mb_identity *identity,
+		      struct mb_fingerprint *ret_small, struct mb_buf *ret)
+{
+	struct mb_sample_of of;
+	struct mb_err err = { 0 };
+
+	assert_ok(mb_small_make(whole, identity, how, ret_small, &of, &err), &err);
+	frame_of(base, base_epoch, ret_small, epoch, mb_small_bits(&of, identity->bits), of, ret);
 }
 
 void make_vm(const char *name, uint64_t epoch, const struct mb_fingerprint *fp, struct mb_vm *ret)
@@ -128,13 +148,27 @@ void make_vm(const char *name, uint64_t epoch, const struct mb_fingerprint *fp, 
 	assert_non_null(ret->fp);
 }
 
+void small_vm(struct mb_vm *vm, const struct mb_sample_of *how)
+{
+	struct mb_fingerprint small;
+	struct mb_err err = { 0 };
+
+	assert_ok(mb_small_make(mb_fpref_fingerprint(vm->fp), &vm->identity, how, &small,
+				&vm->sample, &err),
+		  &err);
+	mb_fpref_put(vm->fp);
+	vm->fp = mb_fpref_new(&small);
+	assert_non_null(vm->fp);
+}
+
 void store_vm_with(struct mb_store *s, struct mb_vm *vm, struct mb_slice who)
 {
 	struct mb_epoch_record rec = { .snapshot = true, .added = vm->sharing.pages, .who = who };
 	struct mb_buf frame = { 0 };
 	struct mb_err err = { 0 };
 
-	make_frame(NULL, 0, mb_fpref_fingerprint(vm->fp), vm->epoch, vm->identity.bits, &frame);
+	frame_of(NULL, 0, mb_fpref_fingerprint(vm->fp), vm->epoch,
+		 mb_small_bits(&vm->sample, vm->identity.bits), vm->sample, &frame);
 	rec.frame = mb_buf_slice(&frame);
 	vm->wire_bytes = frame.len;
 	assert_ok(mb_store_begin(s, &err), &err);

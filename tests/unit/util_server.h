@@ -23,11 +23,19 @@ void make_frame(const struct mb_fingerprint *base, uint64_t base_epoch,
 		const struct mb_fingerprint *result, uint64_t epoch, uint32_t bits,
 		struct mb_buf *ret);
 
+/* The same made smaller, by how->shift or cut_bits; so is `base`. *ret_small is the caller's. */
+void make_small_frame(const struct mb_fingerprint *base, uint64_t base_epoch,
+		      const struct mb_fingerprint *whole, uint64_t epoch,
+		      const struct mb_sample_of *how, const struct mb_identity *identity,
+		      struct mb_fingerprint *ret_small, struct mb_buf *ret);
+
 /*
  * A VM at `epoch` with a fingerprint of its own (a copy); put it to a store or a fleet. The
  * caller's: mb_vm_deinit().
  */
 void make_vm(const char *name, uint64_t epoch, const struct mb_fingerprint *fp, struct mb_vm *ret);
+/* Makes the VM's fingerprint smaller, by how->shift or cut_bits. */
+void small_vm(struct mb_vm *vm, const struct mb_sample_of *how);
 /* Stores that VM with a snapshot, in a transaction of its own. */
 void store_vm(struct mb_store *s, struct mb_vm *vm);
 /* And who dirtied memory, as in a Delta. */

@@ -196,6 +196,7 @@ void take_hello(struct scene *s)
 	assert_string_equal(hello.hello.vm, "web1");
 	assert_string_equal(hello.hello.host, "host1");
 	assert_memory_equal(&hello.hello.boot, &s->config.hello.boot, MB_BOOT_BYTES);
+	assert_int_equal(hello.hello.sample_shift, s->config.hello.sample_shift);
 	mb_msg_deinit(&hello);
 }
 
@@ -208,6 +209,8 @@ void welcome(struct scene *s)
 	msg.welcome.max_frame_bytes = s->max_frame_bytes;
 	msg.welcome.boot = s->boot;
 	msg.welcome.epoch = s->epoch;
+	msg.welcome.sample_shift = s->sample_shift;
+	msg.welcome.cut_bits = s->cut_bits;
 	msg.welcome.fingerprint = mb_fingerprint_id(&s->fp);
 	send_msg(s, &msg);
 }
@@ -239,11 +242,15 @@ struct came take_delta(struct scene *s, bool keep)
 	struct mb_msg msg;
 
 	receive(s, MB_MSG_DELTA, &msg);
-	came = (struct came){ msg.delta.base_epoch, msg.delta.epoch, msg.delta.pass, { 0 } };
+	came = (struct came){ .base_epoch = msg.delta.base_epoch,
+			      .epoch = msg.delta.epoch,
+			      .pass = msg.delta.pass,
+			      .sample = msg.delta.sample };
 	take_who(msg.delta.pass.who, &came.who);
 	came.pass.tracker = NULL;
 	came.pass.who = (struct mb_slice){ 0 };
-	assert_ok(mb_delta_decode(&msg.delta.fields, 64, &d, &s->err), &s->err);
+	assert_ok(mb_delta_decode(&msg.delta.fields, mb_small_bits(&came.sample, 64), &d, &s->err),
+		  &s->err);
 	assert_ok(mb_delta_apply(came.base_epoch ? &s->fp : &empty, &d, &next, &s->err), &s->err);
 	if (came.base_epoch)
 		assert_int_equal(came.base_epoch, s->epoch);

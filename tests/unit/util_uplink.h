@@ -33,12 +33,14 @@ struct scene {
 	uint64_t epoch;
 	struct mb_boot boot;
 	uint32_t max_frame_bytes;
+	uint32_t sample_shift, cut_bits; /* that it agrees to */
 };
 
 struct came {
 	uint64_t base_epoch, epoch;
 	struct mb_pass_info pass;
 	struct mb_who who;
+	struct mb_sample_of sample;
 };
 
 /* What may be changed before mb_uplink_create(): `config`. */

@@ -102,11 +102,13 @@ void sample_msg(enum mb_msg_type type, struct mb_msg *ret)
 	switch (type) {
 	case MB_MSG_HELLO:
 		ret->hello = (struct mb_hello){ 1,	  "mbagent 1.0", "web-1", "rack2", boot,
-						identity, 4294967296u,	 "kmod",  1 };
+						identity, 4294967296u,	 "kmod",  1,	   0,
+						0 };
 		break;
 	case MB_MSG_WELCOME:
-		ret->welcome = (struct mb_welcome){ 1,	"mbserver 1.0",	    boot,
-						    41, id_of(sample_base), 1048576 };
+		ret->welcome = (struct mb_welcome){
+			1, "mbserver 1.0", boot, 41, id_of(sample_base), 1048576, 0, 0
+		};
 		break;
 	case MB_MSG_DELTA:
 		ret->delta = (struct mb_delta_msg){ .base_epoch = 41, .epoch = 43, .pass = pass };
@@ -177,6 +179,68 @@ void sample_guest_msg(struct mb_msg *ret)
 						   .has_stalls = true,
 						   .some_per_myriad = 1250,
 						   .full_per_myriad = 310 };
+}
+
+/* Two digests of the first sixteenth, and a heavy one. */
+static void sample_sampled(struct mb_fingerprint *ret)
+{
+	assert_int_equal(mb_fingerprint_init(ret, 3, 2, NULL), 0);
+	mb_fingerprint_push(ret, 0x0123456789abcdefu, 70);
+	mb_fingerprint_push(ret, 0x0fedcba987654321u, 1);
+	mb_fingerprint_push(ret, 0x5555555555555555u, 64);
+}
+
+static void sampled_delta(struct mb_delta_msg *ret)
+{
+	const struct mb_fingerprint empty = { 0 };
+	mb_cleanup(mb_fingerprint_deinit) struct mb_fingerprint result;
+	mb_cleanup(mb_delta_deinit) struct mb_delta d;
+	static struct mb_buf buf;
+
+	sample_sampled(&result);
+	ret->base_epoch = 0;
+	ret->sample = (struct mb_sample_of){ 4, 1000, 37, 70, 0 };
+	assert_ok(mb_sample_check(&result, &ret->sample, 64, identity.zero_digest, NULL), NULL);
+	assert_ok(mb_delta_make(&empty, &result, &d, NULL), NULL);
+	assert_ok(mb_delta_encode(&d, 64, &buf, &ret->fields, NULL), NULL);
+}
+
+void sample_sampled_msg(enum mb_msg_type type, struct mb_msg *ret)
+{
+	sample_msg(type, ret);
+	if (type == MB_MSG_HELLO)
+		ret->hello.sample_shift = 4;
+	else if (type == MB_MSG_WELCOME)
+		ret->welcome.sample_shift = 4;
+	else
+		sampled_delta(&ret->delta);
+}
+
+static void cut_delta(struct mb_delta_msg *ret)
+{
+	const struct mb_fingerprint empty = { 0 };
+	mb_cleanup(mb_fingerprint_deinit) struct mb_fingerprint whole, result;
+	mb_cleanup(mb_delta_deinit) struct mb_delta d;
+	static struct mb_buf buf;
+
+	sample_result(&whole);
+	assert_ok(mb_small_make(&whole, &identity, &(struct mb_sample_of){ .cut_bits = 16 },
+				&result, &ret->sample, NULL),
+		  NULL);
+	ret->base_epoch = 0;
+	assert_ok(mb_delta_make(&empty, &result, &d, NULL), NULL);
+	assert_ok(mb_delta_encode(&d, 16, &buf, &ret->fields, NULL), NULL);
+}
+
+void sample_cut_msg(enum mb_msg_type type, struct mb_msg *ret)
+{
+	sample_msg(type, ret);
+	if (type == MB_MSG_HELLO)
+		ret->hello.cut_bits = 16;
+	else if (type == MB_MSG_WELCOME)
+		ret->welcome.cut_bits = 16;
+	else
+		cut_delta(&ret->delta);
 }
 
 void sample_raw(enum mb_msg_type type, struct mb_buf *out)
@@ -261,6 +325,11 @@ static void assert_delta_equal(const struct mb_delta_msg *a, const struct mb_del
 	assert_slice_equal(a->fields.added_copies, b->fields.added_copies);
 	assert_slice_equal(a->fields.removed, b->fields.removed);
 	assert_slice_equal(a->fields.changed, b->fields.changed);
+	assert_int_equal(a->sample.shift, b->sample.shift);
+	assert_int_equal(a->sample.cut_bits, b->sample.cut_bits);
+	assert_int_equal(a->sample.pages, b->sample.pages);
+	assert_int_equal(a->sample.distinct, b->sample.distinct);
+	assert_int_equal(a->sample.zero, b->sample.zero);
 }
 
 void assert_msg_equal(const struct mb_msg *a, const struct mb_msg *b)
@@ -278,6 +347,8 @@ void assert_msg_equal(const struct mb_msg *a, const struct mb_msg *b)
 		assert_identity_equal(&a->hello.identity, &b->hello.identity);
 		assert_true(a->hello.memory_bytes == b->hello.memory_bytes);
 		assert_string_equal(a->hello.source, b->hello.source);
+		assert_int_equal(a->hello.sample_shift, b->hello.sample_shift);
+		assert_int_equal(a->hello.cut_bits, b->hello.cut_bits);
 		break;
 	case MB_MSG_WELCOME:
 		assert_int_equal(a->welcome.version, b->welcome.version);
@@ -286,6 +357,8 @@ void assert_msg_equal(const struct mb_msg *a, const struct mb_msg *b)
 		assert_true(a->welcome.epoch == b->welcome.epoch);
 		assert_id_equal(a->welcome.fingerprint, b->welcome.fingerprint);
 		assert_int_equal(a->welcome.max_frame_bytes, b->welcome.max_frame_bytes);
+		assert_int_equal(a->welcome.sample_shift, b->welcome.sample_shift);
+		assert_int_equal(a->welcome.cut_bits, b->welcome.cut_bits);
 		break;
 	case MB_MSG_DELTA:
 		assert_delta_equal(&a->delta, &b->delta);

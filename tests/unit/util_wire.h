@@ -22,6 +22,10 @@ void sample_audited_msg(struct mb_msg *ret);
 void sample_doubted_msg(struct mb_msg *ret);
 /* A Delta that says who dirtied memory. */
 void sample_who_msg(struct mb_msg *ret);
+/* A Hello, Welcome or Delta about a sample of 1 in 16 of a VM (proto/sample.h). */
+void sample_sampled_msg(enum mb_msg_type type, struct mb_msg *ret);
+/* The same about digests cut to 16 bits. */
+void sample_cut_msg(enum mb_msg_type type, struct mb_msg *ret);
 /* A sample, packed to protobuf bytes (appended). */
 void sample_raw(enum mb_msg_type type, struct mb_buf *out);
 

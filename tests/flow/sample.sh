@@ -1,0 +1,79 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# VMs that send a sample, or a Bloom filter: less on the wire, estimates that are right within the
+# error that they say, over a kill -9 of the server, beside a VM that sends all; and a server that
+# takes neither.
+set -eu
+. tests/flow/lib.sh
+
+for i in 1 2 3 4; do
+	"$BUILD/tests/tool_trace" "$dir/$i.mbt" 3 60000 2000 "$i" >/dev/null
+done
+run() {
+	"$mbagent" run --source "trace:$dir/$1.mbt" --vm "web$1" --host "h$1" --server "unix:$dir/sock" \
+		--interval 0 "${@:2}" 2>>"$dir/agent.log"
+}
+
+cat >"$dir/fleet.json" <<'END'
+{ "hosts": [ { "name": "h1", "memory_mb": 2048 }, { "name": "h2", "memory_mb": 2048 },
+             { "name": "h3", "memory_mb": 2048 }, { "name": "h4", "memory_mb": 2048 } ],
+  "vms": [ { "name": "web1", "memory_mb": 256 }, { "name": "web2", "memory_mb": 256 },
+           { "name": "web3", "memory_mb": 256 }, { "name": "web4", "memory_mb": 256 } ] }
+END
+server --fleet "$dir/fleet.json"
+run 3
+all=$(query 'SELECT max(wire_bytes) FROM history')
+run 1 --sample 16
+run 2 --sample 4 --epochs 2
+run 4 --bloom 18
+[ "$(query "SELECT max(wire_bytes) * 10 < $all FROM history h JOIN vm ON vm.id = h.vm WHERE name = 'web1'")" = 1 ] ||
+	fail "1 in 16 takes $(query 'SELECT wire_bytes FROM history'), all $all"
+is "$(query 'SELECT group_concat(sample) || " " || max(cut_bits) FROM (SELECT * FROM vm ORDER BY name)')" '16,4,1,1 18' "rates"
+[ "$(query "SELECT max(wire_bytes) * 5 < $all FROM history h JOIN vm ON vm.id = h.vm WHERE name = 'web4'")" = 1 ] ||
+	fail "a filter of 32 KiB takes $(query 'SELECT wire_bytes FROM history'), all $all"
+# What is known of the whole is known exactly.
+is "$(query 'SELECT count(DISTINCT pages) || "," || max(pages) FROM history')" 1,60000 "pages"
+kill -9 "$server_pid"
+wait "$server_pid" 2>/dev/null || true
+server --fleet "$dir/fleet.json"
+run 2 --sample 4
+
+"$mbctl" analyze --json "$dir"/[1234].mbt >"$dir/truth.json" 2>/dev/null
+"$mbctl" share --server "$http" --json >"$dir/share.json"
+jq -e -n --slurpfile t "$dir/truth.json" --slurpfile s "$dir/share.json" '
+	def truth(a; b): $t[0].pairs[] | select((.a | test("/\(a)\\.mbt#3$")) and (.b | test("/\(b)\\.mbt#3$"))) | .inter;
+	$s[0].identities[0] as $i | [[1, 2], [1, 3], [2, 3], [1, 4], [2, 4], [3, 4]] |
+	all(.[]; . as [$a, $b] | ($i.inter[$a - 1][$b - 1] - truth($a; $b) | fabs) as $off |
+		$i.inter_error[$a - 1][$b - 1] as $error | $off <= $error and $error > 20 and $error < 3000)' >/dev/null ||
+	fail "not within the error: $(jq -c '.identities[0] | [.inter, .inter_error]' "$dir/share.json") $(jq -c '[.pairs[] | [.a, .b, .inter]]' "$dir/truth.json")"
+jq -e '.identities[0] | .sample == 16 and ([.vms[].sample] == [16, 4, 1, 1]) and all(.vms[]; .inter_error > 0)' \
+	"$dir/share.json" >/dev/null || fail "$(jq -c '.identities[0].vms' "$dir/share.json")"
+"$mbctl" share --server "$http" | grep -q '^Estimated from one digest in 16, since agents send samples' || fail "mbctl share"
+"$mbctl" share --server "$http" | grep -q '1 VM is sent as Bloom filters' || fail "mbctl share, filters"
+"$mbctl" status --server "$http" --json | jq -e '[.vms[].sample] == [16, 4, 1, 1] and .vms[3].cut_bits == 18' >/dev/null || fail "status"
+# Who sends digests is brought together, with the error of what that saves; of the filter nothing is known.
+"$mbctl" plan --server "$http" --json >"$dir/plan.json"
+jq -e '.placement as $p | $p.web1 == $p.web2 and $p.web2 == $p.web3 and $p.web4 != $p.web1 and
+	.vms_of_unknown_sharing == 1 and .saving.gain_error_pages > 100 and
+	.saving.gain_error_pages < .saving.gain_pages' "$dir/plan.json" >/dev/null || fail "$(jq -c . "$dir/plan.json")"
+"$mbctl" plan --server "$http" | grep -q '1 VM is sent as Bloom filters' || fail "mbctl plan, filters"
+stop_server
+! grep -q 'does not take' "$dir/agent.log" || fail "$(cat "$dir/agent.log")"
+
+# The operator wants all: the agent says so, and sends all. What was held as a sample is of no use.
+server --no-samples
+run 1 --sample 16
+grep -q 'server does not take a sample of 1 in 16: it gets all' "$dir/agent.log" || fail "$(tail -n 3 "$dir/agent.log")"
+is "$(query "SELECT sample FROM vm WHERE name = 'web1'")" 1 "rate of a VM that sent all"
+[ "$(query 'SELECT wire_bytes FROM history ORDER BY rowid DESC LIMIT 1')" -gt 0 ] || fail "no history"
+stop_server
+code=0
+run 1 --sample 12 || code=$?
+is "$code" 2 "exit code for --sample 12"
+grep -q '"12" is no power of two' "$dir/agent.log" || fail "$(tail -n 3 "$dir/agent.log")"
+code=0
+run 1 --sample 4 --bloom 18 || code=$?
+is "$code" 2 "exit code for --sample with --bloom"
+code=0
+run 1 --bloom 15 || code=$?
+is "$code" 2 "exit code for --bloom 15"

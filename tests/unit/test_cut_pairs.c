@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "server/cut_pairs.h"
+
+#include <math.h>
+
+#include "proto/base/cleanup.h"
+#include "tests/unit/util_test.h"
+
+/* More than the rows that are in memory at a time. */
+enum { VMS = 70, CONTENTS = 3000, KEPT = 4242 };
+
+struct scene {
+	struct mb_fingerprint fp[VMS];
+	struct mb_cut_vm vms[VMS];
+	uint64_t inter[VMS * VMS], error[VMS * VMS];
+};
+
+/* VM i of every kind there is, contents [37 i, 37 i + CONTENTS) of a stream. */
+static void make(struct scene *s)
+{
+	for (uint32_t i = 0; i < VMS; i++) {
+		static uint64_t digests[CONTENTS];
+		mb_cleanup(mb_fingerprint_deinit) struct mb_fingerprint whole = { 0 };
+		struct mb_err err = { 0 };
+		uint32_t cut = i % 5 == 0 ? 16 : i % 5 == 1 ? 17 : i % 5 == 2 ? 20 : 0;
+		uint32_t shift = i % 5 == 3 ? 2 : 0;
+
+		for (uint64_t k = 0; k < CONTENTS; k++)
+			digests[k] = mb_mix64(37 * i + k + 1);
+		assert_ok(mb_fingerprint_from_digests(&whole, digests, CONTENTS, &err), &err);
+		if (cut)
+			assert_ok(mb_cut_make(&whole, 64, cut, &s->fp[i], &err), &err);
+		else
+			assert_ok(mb_sample_make(&whole, 64, shift, &s->fp[i], &err), &err);
+		s->vms[i].side = (struct mb_cut_side){ &s->fp[i], cut ? cut : 64, shift, CONTENTS };
+		s->vms[i].is_cut = cut;
+	}
+	for (size_t i = 0; i < VMS * VMS; i++)
+		s->inter[i] = s->error[i] = KEPT;
+}
+
+static void test_as_one_by_one(void **state)
+{
+	static struct scene s;
+	struct mb_err err = { 0 };
+
+	(void)state;
+	make(&s);
+	assert_ok(mb_cut_pairs(s.vms, VMS, s.inter, s.error, &err), &err);
+	for (uint32_t i = 0; i < VMS; i++) {
+		for (uint32_t j = 0; j < VMS; j++) {
+			const struct mb_cut_vm *a = &s.vms[MB_MIN(i, j)], *b = &s.vms[MB_MAX(i, j)];
+			uint32_t bits = MB_MIN(a->side.bits, b->side.bits);
+			struct mb_estimate e;
+
+			if (i == j || (!a->is_cut && !b->is_cut)) {
+				assert_int_equal(s.inter[i * VMS + j], KEPT);
+				assert_int_equal(s.error[i * VMS + j], KEPT);
+				continue;
+			}
+			assert_ok(mb_cut_pair(&a->side, &b->side, bits, &e, &err), &err);
+			assert_int_equal(s.inter[i * VMS + j], (uint64_t)(e.pages + 0.5));
+			assert_int_equal(s.error[i * VMS + j], (uint64_t)(e.error_pages + 0.5));
+		}
+	}
+	for (uint32_t i = 0; i < VMS; i++)
+		mb_fingerprint_deinit(&s.fp[i]);
+}
+
+/* A filter without a zero bit; one too small for what a sample leaves of it. */
+static void test_not_known(void **state)
+{
+	mb_cleanup(mb_fingerprint_deinit) struct mb_fingerprint full = { 0 }, few = { 0 };
+	uint64_t inter[4] = { 0 }, error[4] = { 0 };
+	struct mb_err err = { 0 };
+
+	(void)state;
+	assert_ok(mb_fingerprint_init(&full, 1 << 16, 0, &err), &err);
+	for (uint32_t i = 0; i < 1 << 16; i++)
+		mb_fingerprint_push(&full, i, 1);
+	assert_ok(mb_fingerprint_init(&few, 1, 0, &err), &err);
+	mb_fingerprint_push(&few, 5, 1);
+	{
+		const struct mb_cut_vm vms[2] = { { { &full, 16, 0, 100000 }, true },
+						  { { &few, 64, 0, 77 }, false } };
+
+		assert_ok(mb_cut_pairs(vms, 2, inter, error, &err), &err);
+		assert_int_equal(inter[1], 0);
+		assert_int_equal(error[1], 77);
+	}
+	{
+		const struct mb_cut_vm vms[2] = { { { &few, 16, 0, 900 }, true },
+						  { { &few, 64, 12, 800 }, false } };
+
+		assert_ok(mb_cut_pairs(vms, 2, inter, error, &err), &err);
+		assert_int_equal(inter[2], 0);
+		assert_int_equal(error[2], 800);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_as_one_by_one),
+		cmocka_unit_test(test_not_known),
+	};
+
+	return cmocka_run_group_tests_name("cut_pairs", tests, NULL, NULL);
+}

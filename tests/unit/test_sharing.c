@@ -276,6 +276,84 @@ static void test_cut_digests(void **state)
 	mb_fleet_destroy(f);
 }
 
+/* Beside what agents have made smaller, what the budget has: the coarser rate of the two. */
+static void test_samples_and_paged_out(void **state)
+{
+	static const uint32_t shifts[SAMPLED] = { 0, 2, CUT, 0, 5, 0 };
+	const struct mb_sharing_view *v;
+	const struct mb_comparable *set;
+	struct mb_sharing *s;
+	struct mb_fleet *f;
+	struct mb_err err = { 0 };
+
+	(void)state;
+	assert_ok(mb_fleet_create(&f, &err), &err);
+	assert_ok(mb_sharing_create(f, &s, &err), &err);
+	add_sampled(f, shifts);
+	mb_fleet_set_budget(f, CONTENTS * 8);
+	mb_fleet_trim(f);
+	lock(s, &v);
+	set = &v->sets[0];
+	assert_true(v->fleet.n_paged_out > 2);
+	assert_false(v->fleet.vms[2].paged_out);
+	assert_int_equal(set->shift, MB_MAX(5u, v->fleet.sample_shift));
+	assert_int_equal(v->sample_shift, set->shift);
+	for (uint32_t i = 0; i < SAMPLED; i++)
+		for (uint32_t j = 0; j < SAMPLED; j++) {
+			uint64_t error = mb_comparable_inter_error(set, i, j);
+
+			if (i == j)
+				continue;
+			assert_true(error > 0);
+			assert_in_range(
+				apart(set->inter[i * SAMPLED + j], CONTENTS - APART * apart(i, j)),
+				0, error);
+		}
+	/* Paged out, and a filter: nothing is known. */
+	assert_int_equal(set->inter[0 * SAMPLED + 2], 0);
+	assert_int_equal(set->inter_error[0 * SAMPLED + 2], CONTENTS);
+	mb_sharing_unlock(s);
+	mb_sharing_destroy(s);
+	mb_fleet_destroy(f);
+}
+
+/* Groups of samples are none to go on from when all is sent. */
+static void test_samples_no_more(void **state)
+{
+	static const uint32_t sampled[SAMPLED] = { 0, 2, 0, 0, 0, 0 };
+	mb_cleanup(mb_fingerprint_deinit) struct mb_fingerprint fp = { 0 };
+	const struct mb_sharing_view *v;
+	struct mb_sharing *s;
+	struct mb_fleet *f;
+	struct mb_err err = { 0 };
+	struct mb_vm vm;
+
+	(void)state;
+	assert_ok(mb_fleet_create(&f, &err), &err);
+	assert_ok(mb_sharing_create(f, &s, &err), &err);
+	add_sampled(f, sampled);
+	lock(s, &v);
+	assert_non_null(v->sets[0].inter_error);
+	mb_sharing_unlock(s);
+	/* So little that counting again only what changed would pay. */
+	make_fingerprint_of(1, 3, 50, &fp);
+	make_vm("v1", 2, &fp, &vm);
+	mb_fleet_publish(f, 1, &vm);
+	lock(s, &v);
+	assert_null(v->sets[0].inter_error);
+	assert_int_equal(v->sample_shift, 0);
+	for (uint32_t i = 0; i < SAMPLED; i++)
+		for (uint32_t j = 0; j < SAMPLED; j++)
+			if (i != j && i != 1 && j != 1)
+				assert_int_equal(v->sets[0].inter[i * SAMPLED + j],
+						 CONTENTS - APART * apart(i, j));
+	/* v2 is the closest. */
+	assert_int_equal(v->sets[0].any[0], CONTENTS - 2 * APART);
+	mb_sharing_unlock(s);
+	mb_sharing_destroy(s);
+	mb_fleet_destroy(f);
+}
+
 static void test_nobody_samples(void **state)
 {
 	static const uint32_t shifts[SAMPLED] = { 0 };
@@ -501,6 +579,8 @@ int main(void)
 		cmocka_unit_test(test_against_brute_force),
 		cmocka_unit_test(test_samples),
 		cmocka_unit_test(test_cut_digests),
+		cmocka_unit_test(test_samples_and_paged_out),
+		cmocka_unit_test(test_samples_no_more),
 		cmocka_unit_test(test_nobody_samples),
 		cmocka_unit_test(test_empty_fleet),
 		cmocka_unit_test(test_kept_until_the_fleet_changes),

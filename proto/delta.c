@@ -40,7 +40,8 @@ static struct multi multi_of(const struct mb_fingerprint *fp)
 	return (struct multi){ fp->multi, fp->multi + fp->n_multi };
 }
 
-static bool multi_at(const struct multi *m, uint32_t rank)
+/* 0 or 1, as a number: or-ed, so that nothing branches. */
+static int multi_at(const struct multi *m, uint32_t rank)
 {
 	return m->next < m->end && m->next->rank == rank;
 }
@@ -149,7 +150,7 @@ static bool removed_at(const struct apply *a, uint32_t rank)
 	return a->removed < a->removed_end && *a->removed == rank;
 }
 
-static bool copies_at(const struct apply *a, uint32_t rank)
+static int copies_at(const struct apply *a, uint32_t rank)
 {
 	return multi_at(&a->in_base, rank) | multi_at(&a->changed, rank);
 }

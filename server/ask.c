@@ -183,14 +183,18 @@ static int answer_consolidate(const struct asked *a, json_t **ret, struct mb_err
 static int answer_hotspot(const struct asked *a, json_t **ret, struct mb_err *err)
 {
 	const struct mb_fleet_view *v = &a->ask->fleet->view;
-	/* 1 MB/s of swapping is felt; that much free memory is soon used up. */
-	struct mb_hotspot_limits limits = { .swap_pages_s = 256, .free_mb = 1024 };
+	/* 1 MB/s of swapping is felt, and waiting a fifth of the time; that much free memory is
+	   soon used up. */
+	struct mb_hotspot_limits limits = {
+		.swap_pages_s = 256, .stall_percent = 20, .free_mb = 1024
+	};
 	mb_cleanup(mb_plan_deinit) struct mb_plan p = { 0 };
 	mb_autofree struct mb_hotspot *spots = NULL;
 	size_t n = 0;
 	int r;
 
 	if ((r = get_number(a, "swap_pages_s", UINT32_MAX, &limits.swap_pages_s, err)) < 0 ||
+	    (r = get_number(a, "stall_percent", UINT32_MAX, &limits.stall_percent, err)) < 0 ||
 	    (r = get_number(a, "free_mb", UINT32_MAX, &limits.free_mb, err)) < 0 ||
 	    (r = get_number(a, "lost_pages", UINT32_MAX, &limits.lost_pages, err)) < 0 ||
 	    (r = mb_plan_hotspot(&p, &spots, &n, a->planner, v, &a->options, &limits, err)) < 0 ||

@@ -60,6 +60,7 @@ static const struct field vm_fields[] = {
 	FIELD(vm, "disk_mb_s", load[MB_DISK_KB_S], LOAD, false, .scale = 1024),
 	FIELD(vm, "dirty_mb_s", dirty_kb_s, SCALED, false, .scale = 1024),
 	FIELD(vm, "swap_pages_s", swap_pages_s, WHOLE, false),
+	FIELD(vm, "stall_percent", stall_percent, WHOLE, false),
 	{ 0 },
 };
 

@@ -45,7 +45,7 @@ struct mb_fleet_file_vm {
 	struct mb_fleet_file_load {
 		uint64_t mean, peak;
 	} load[MB_RESOURCES]; /* 0: not given */
-	uint64_t dirty_kb_s, swap_pages_s;
+	uint64_t dirty_kb_s, swap_pages_s, stall_percent;
 };
 
 struct mb_fleet_file_rule {

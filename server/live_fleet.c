@@ -78,6 +78,7 @@ static void add_seen(struct joiner *j, const struct mb_seen_vm *vm)
 		.trust = number_of(&j->domains, &j->n_domains, vm->domain),
 		.settled_s = vm->settled_s,
 		.swap_pages_s = vm->swap_pages_s,
+		.stall_percent = vm->stall_percent,
 		.sample_shift = vm->sample_shift,
 	};
 	f->zero_pages[i] = vm->zero_pages;
@@ -123,6 +124,8 @@ static void add_from_file(struct joiner *j, const struct mb_fleet_file_vm *vm)
 	to->dirty_kb_s = vm->dirty_kb_s;
 	if (vm->swap_pages_s)
 		to->swap_pages_s = vm->swap_pages_s;
+	if (vm->stall_percent)
+		to->stall_percent = vm->stall_percent;
 }
 
 static int compare_u32(const void *a, const void *b)
@@ -223,6 +226,13 @@ static uint64_t swap_pages_s(const struct mb_vm *vm)
 	return (uint64_t)((double)g->swapped_bytes / MB_PAGE_BYTES * 1e9 / (double)g->swapped_ns);
 }
 
+static uint64_t stall_percent(const struct mb_vm *vm)
+{
+	const struct mb_guest *g = &vm->pass.guest;
+
+	return vm->session && g->known && g->has_stalls ? g->some_per_myriad / 100 : 0;
+}
+
 int mb_live_fleet_init(struct mb_live_fleet *ret, const struct mb_sharing_view *sharing,
 		       const struct mb_fleet_file *file, struct mb_err *err)
 {
@@ -248,6 +258,7 @@ int mb_live_fleet_init(struct mb_live_fleet *ret, const struct mb_sharing_view *
 			.settled_s = vm->moved_ns ? (now - vm->moved_ns) / 1000000000 : UINT64_MAX,
 			.moved_from = vm->moved_from,
 			.swap_pages_s = swap_pages_s(vm),
+			.stall_percent = stall_percent(vm),
 			.no_groups = vm->sample.cut_bits,
 		};
 	}

@@ -20,6 +20,7 @@ struct mb_seen_vm {
 	uint64_t settled_s;	/* on its host; UINT64_MAX: long ago */
 	const char *moved_from; /* the host before, or "" */
 	uint64_t swap_pages_s;	/* by its agent's word; 0: none, or not known */
+	uint64_t stall_percent; /* the same: of the last minute, some task waited for memory */
 	uint32_t sample_shift;	/* as in mb_plan_vm */
 	bool no_groups;		/* it sends cut digests (proto/cut.h): it is in no group */
 };

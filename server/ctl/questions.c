@@ -77,6 +77,9 @@ int mb_ctl_hotspot(int argc, char **argv)
 		{ "swap_pages_s", "N", NULL,
 		  "A host is hot when its guests together swap more pages a second (default 256; "
 		  "0: not looked at)" },
+		{ "stall_percent", "N", NULL,
+		  "A host is hot when the shares of the time in which its guests wait for memory "
+		  "add up to more (default 20; 0: not looked at)" },
 		{ "free_mb", "MB", NULL,
 		  "A host is hot when it has less free memory (default 1024; 0: not looked at)" },
 		{ "lost_pages", "N", NULL,
@@ -85,7 +88,7 @@ int mb_ctl_hotspot(int argc, char **argv)
 	};
 	static const struct mb_ctl_question q = {
 		.name = "hotspot",
-		.doc = "Which hosts are short of memory, by swapping or free memory, and the moves "
+		.doc = "Which hosts are short of memory, by swapping, waiting or free memory, and the moves "
 		       "that relieve them." DRY,
 		.explains = true,
 		.own = own,

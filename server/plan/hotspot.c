@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Hotspot mitigation (paper 4.4). What makes a host hot is measured by others: guests that swap,
- * little free memory, sharing that was lost. A VM that leaves takes its part of that with it.
+ * Hotspot mitigation (paper 4.4). What makes a host hot is measured by others: guests that swap or
+ * wait for memory, little free memory, sharing that was lost. A VM that leaves takes its part of
+ * that with it.
  */
 #include "server/plan/question.h"
 
@@ -22,7 +23,7 @@ struct mitigation {
 	struct mb_stage stage;
 	struct mb_tally tally; /* over the stage's units */
 	struct heat {
-		uint64_t swap_pages_s, free_mb, lost_pages;
+		uint64_t swap_pages_s, stall_percent, free_mb, lost_pages;
 	} * heat; /* [0, n_hosts) */
 	uint32_t *unit_host;
 	bool *moved; /* units */
@@ -50,6 +51,7 @@ static void measure(struct mitigation *m)
 		if (f->vms[v].host == MB_NOWHERE)
 			continue;
 		m->heat[f->vms[v].host].swap_pages_s += f->vms[v].swap_pages_s;
+		m->heat[f->vms[v].host].stall_percent += f->vms[v].stall_percent;
 		m->heat[f->vms[v].host].lost_pages += f->vms[v].lost_pages;
 	}
 }
@@ -69,6 +71,12 @@ static bool is_hot(const struct heat *heat, const struct mb_hotspot_limits *l, c
 			     "its guests swap %llu pages a second, more than %llu",
 			     (unsigned long long)heat->swap_pages_s,
 			     (unsigned long long)l->swap_pages_s);
+	} else if (l->stall_percent && heat->stall_percent > l->stall_percent) {
+		n = snprintf(reason, MB_REASON_BYTES,
+			     "its guests wait for memory, in all %llu %% of the time, more "
+			     "than %llu",
+			     (unsigned long long)heat->stall_percent,
+			     (unsigned long long)l->stall_percent);
 	} else if (l->lost_pages && heat->lost_pages > l->lost_pages) {
 		snprintf(reason, MB_REASON_BYTES,
 			 "its guests lost %llu shared pages, more than %llu",
@@ -92,6 +100,7 @@ static struct heat heat_of(const struct mitigation *m, uint32_t unit)
 	for (uint32_t i = m->stage.units.first_of[unit]; i < m->stage.units.first_of[unit + 1];
 	     i++) {
 		heat.swap_pages_s += m->stage.vms[m->stage.units.members[i]].swap_pages_s;
+		heat.stall_percent += m->stage.vms[m->stage.units.members[i]].stall_percent;
 		heat.lost_pages += m->stage.vms[m->stage.units.members[i]].lost_pages;
 	}
 	return heat;
@@ -106,6 +115,7 @@ static bool helps(struct mitigation *m, uint32_t host, uint32_t unit)
 	return (l->free_mb && heat->free_mb < l->free_mb &&
 		m->tally.fleet->vms[unit].distinct > mb_tally_own(&m->tally, unit)) ||
 	       (l->swap_pages_s && heat->swap_pages_s > l->swap_pages_s && own.swap_pages_s) ||
+	       (l->stall_percent && heat->stall_percent > l->stall_percent && own.stall_percent) ||
 	       (l->lost_pages && heat->lost_pages > l->lost_pages && own.lost_pages);
 }
 
@@ -118,6 +128,8 @@ static void carry_heat(struct mitigation *m, uint32_t unit, uint32_t from, uint3
 
 	a->swap_pages_s -= own.swap_pages_s;
 	b->swap_pages_s += own.swap_pages_s;
+	a->stall_percent -= own.stall_percent;
+	b->stall_percent += own.stall_percent;
 	a->lost_pages -= own.lost_pages;
 	b->lost_pages += own.lost_pages;
 	if (a->free_mb != UINT64_MAX)
@@ -140,6 +152,7 @@ static bool stays_cool(const struct mitigation *m, uint32_t unit, uint32_t host)
 		heat.free_mb -= own.free_mb;
 	}
 	heat.swap_pages_s += own.swap_pages_s;
+	heat.stall_percent += own.stall_percent;
 	heat.lost_pages += own.lost_pages;
 	return !is_hot(&heat, m->limits, reason);
 }

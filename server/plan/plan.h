@@ -61,6 +61,7 @@ struct mb_plan_vm {
 	uint64_t mean[MB_RESOURCES], peak[MB_RESOURCES]; /* 0: not given */
 	uint64_t dirty_kb_s;   /* memory that it rewrites, for the time of a migration */
 	uint64_t swap_pages_s; /* swapping in its guest: hotspots */
+	uint64_t stall_percent; /* of the time, tasks in its guest wait for memory: hotspots */
 	uint64_t lost_pages;   /* sharing that it lost of late: hotspots */
 	uint64_t settled_s;    /* since it came to its host; UINT64_MAX: long ago */
 	/* Of a unit of several (server/plan/unit.h), which sets these; else 0. */

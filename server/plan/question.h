@@ -52,9 +52,10 @@ int mb_plan_consolidate(struct mb_plan *ret, bool *ret_emptied, const struct mb_
 /* --- hotspot (paper 4.4) --- */
 
 struct mb_hotspot_limits {
-	uint64_t swap_pages_s; /* a host's guests together swap more; 0: not looked at */
-	uint64_t free_mb;      /* a host has less free memory; 0: not looked at */
-	uint64_t lost_pages;   /* a host's guests lost more sharing; 0: not looked at */
+	uint64_t swap_pages_s;	/* a host's guests together swap more; 0: not looked at */
+	uint64_t stall_percent; /* their waits for memory add up to more; 0: not looked at */
+	uint64_t free_mb;	/* a host has less free memory; 0: not looked at */
+	uint64_t lost_pages;	/* a host's guests lost more sharing; 0: not looked at */
 };
 
 struct mb_hotspot {

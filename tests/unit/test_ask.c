@@ -225,6 +225,7 @@ static void test_hotspot(void **state)
 	assert_int_equal(json_array_size(json_object_get(j, "hotspots")), 0);
 	json_decref(j);
 	refused("", "hotspot", "free_mb\0x\0", EINVAL, "free_mb");
+	refused("", "hotspot", "stall_percent\0-1\0", EINVAL, "stall_percent");
 	refused("", "hotspot", "swap_pages_s\0-1\0", EINVAL, "swap_pages_s");
 	refused("", "hotspot", "lost_pages\0004294967296\0", EINVAL, "lost_pages");
 }

@@ -262,7 +262,9 @@ static void test_swapping(void **state)
 {
 	const struct mb_guest swaps = { .known = true,
 					.swapped_bytes = 3 * MB_PAGE_BYTES,
-					.swapped_ns = 500000000 };
+					.swapped_ns = 500000000,
+					.has_stalls = true,
+					.some_per_myriad = 1290 };
 	struct mb_sharing_view view;
 	struct mb_fleet_file file;
 	struct mb_live_fleet f;
@@ -276,20 +278,26 @@ static void test_swapping(void **state)
 	}
 	vms[2].session = 0;
 	parse("{\"hosts\":[],\"vms\":[{\"name\":\"v0\",\"memory_mb\":1},"
-	      "{\"name\":\"v1\",\"memory_mb\":1,\"swap_pages_s\":99}]}",
+	      "{\"name\":\"v1\",\"memory_mb\":1,\"swap_pages_s\":99,"
+	      "\"stall_percent\":77}]}",
 	      &file);
 	assert_ok(mb_live_fleet_init(&f, &view, &file, &err), &err);
 	assert_int_equal(f.vms[0].swap_pages_s, 6);
 	assert_int_equal(f.vms[1].swap_pages_s, 99);
 	assert_int_equal(f.vms[2].swap_pages_s, 0);
+	assert_int_equal(f.vms[0].stall_percent, 12);
+	assert_int_equal(f.vms[1].stall_percent, 77);
+	assert_int_equal(f.vms[2].stall_percent, 0);
 	mb_live_fleet_deinit(&f);
 	/* Not known, or the first look. */
 	vms[0].pass.guest.swapped_ns = 0;
+	vms[0].pass.guest.has_stalls = false;
 	vms[1].pass.guest.known = false;
 	mb_fleet_file_deinit(&file);
 	mb_fleet_file_init(&file);
 	assert_ok(mb_live_fleet_init(&f, &view, &file, &err), &err);
 	assert_int_equal(f.vms[0].swap_pages_s + f.vms[1].swap_pages_s, 0);
+	assert_int_equal(f.vms[0].stall_percent + f.vms[1].stall_percent, 0);
 	mb_live_fleet_deinit(&f);
 	mb_fleet_file_deinit(&file);
 }

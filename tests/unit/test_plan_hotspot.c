@@ -4,7 +4,7 @@
 #include "server/plan/question.h"
 
 struct heat {
-	uint64_t swap, lost, used_pages;
+	uint64_t swap, stall, lost, used_pages;
 	int64_t free_mb; /* at full size for those that came */
 	bool known;
 };
@@ -24,6 +24,7 @@ static struct heat look(const struct model *m, const uint32_t *at, uint32_t host
 		if (at[v] != host)
 			continue;
 		heat.swap += m->f.vms[v].swap_pages_s;
+		heat.stall += m->f.vms[v].stall_percent;
 		heat.lost += m->f.vms[v].lost_pages;
 		if (now[v] != host)
 			heat.free_mb -= model_full(m, v) / (100 * MB_PLAN_PAGES_PER_MB);
@@ -38,6 +39,7 @@ static bool is_hot(const struct heat *h, const struct mb_hotspot_limits *l)
 {
 	return (l->free_mb && h->known && h->free_mb < (int64_t)l->free_mb) ||
 	       (l->swap_pages_s && h->swap > l->swap_pages_s) ||
+	       (l->stall_percent && h->stall > l->stall_percent) ||
 	       (l->lost_pages && h->lost > l->lost_pages);
 }
 
@@ -76,6 +78,8 @@ static struct choice choose(struct model *m, const struct mb_hotspot_limits *l, 
 		bool part = (l->free_mb && heat.known && heat.free_mb < (int64_t)l->free_mb &&
 			     (int64_t)vm->distinct > overlap(m, now, v, hot)) ||
 			    (l->swap_pages_s && heat.swap > l->swap_pages_s && vm->swap_pages_s) ||
+			    (l->stall_percent && heat.stall > l->stall_percent &&
+			     vm->stall_percent) ||
 			    (l->lost_pages && heat.lost > l->lost_pages && vm->lost_pages);
 
 		if (now[v] != hot || vm->pinned || !part)
@@ -137,12 +141,15 @@ static void set_heat(struct rng *r, struct model *m, struct mb_hotspot_limits *l
 	*l = (struct mb_hotspot_limits){ 0 };
 	if (rng_below(r, 2))
 		l->swap_pages_s = 50 + rng_below(r, 200);
+	if (rng_below(r, 3) == 0)
+		l->stall_percent = 5 + rng_below(r, 40);
 	if (rng_below(r, 2))
 		l->lost_pages = 50 + rng_below(r, 200);
 	if (rng_below(r, 2))
 		l->free_mb = 1 + rng_below(r, 500);
 	for (uint32_t v = 0; v < m->f.view.n_vms; v++) {
 		m->f.vms[v].swap_pages_s = rng_below(r, 2) ? 0 : rng_below(r, 150);
+		m->f.vms[v].stall_percent = rng_below(r, 2) ? 0 : rng_below(r, 30);
 		m->f.vms[v].lost_pages = rng_below(r, 2) ? 0 : rng_below(r, 150);
 		m->f.vms[v].pinned = m->f.vms[v].host != MB_NOWHERE && !rng_below(r, 15);
 	}
@@ -284,6 +291,12 @@ static void test_causes(void **state)
 	f.vms[0].swap_pages_s = 11;
 	f.vms[1].swap_pages_s = 0;
 	expect(&f, &l, "swap 11", MB_NOWHERE, MB_NOWHERE, MB_NOWHERE);
+	l = (struct mb_hotspot_limits){ .stall_percent = 20 };
+	f.vms[0].stall_percent = f.vms[1].stall_percent = 10;
+	expect(&f, &l, NULL, MB_NOWHERE, MB_NOWHERE, MB_NOWHERE);
+	f.vms[0].stall_percent = 11;
+	expect(&f, &l, "wait for memory, in all 21 % of the time, more than 20", 1, 1, MB_NOWHERE);
+	f.vms[0].stall_percent = f.vms[1].stall_percent = 0;
 	l = (struct mb_hotspot_limits){ .lost_pages = 3 };
 	f.vms[0].lost_pages = f.vms[1].lost_pages = 2;
 	expect(&f, &l, "lost 4 shared pages, more than 3", 1, 1, MB_NOWHERE);

@@ -310,10 +310,11 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *u
 		return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and POST are known here",
 			      allow);
 	/* Who restarts servers that do not answer has no token, and learns nothing else. */
-	if (!post && (strcmp(url, "/healthz") == 0 || strcmp(url, "/readyz") == 0))
+	if (!post && *request != &has_body &&
+	    (strcmp(url, "/healthz") == 0 || strcmp(url, "/readyz") == 0))
 		return answer_health(h, c, url);
 	/* It asks for the token itself, which it needs for all that it shows. */
-	if (!post && mb_web_find(url, &file))
+	if (!post && *request != &has_body && mb_web_find(url, &file))
 		return answer_file(c, &file);
 	find_caller(h, c, &caller);
 	refused = judge(&caller, method, url, &err);

@@ -88,8 +88,8 @@ int mb_ctl_hotspot(int argc, char **argv)
 	};
 	static const struct mb_ctl_question q = {
 		.name = "hotspot",
-		.doc = "Which hosts are short of memory, by swapping, waiting or free memory, and the moves "
-		       "that relieve them." DRY,
+		.doc = "Which hosts are short of memory, by swapping, waiting or free memory, and "
+		       "the moves that relieve them." DRY,
 		.explains = true,
 		.own = own,
 		.render = mb_render_plan,

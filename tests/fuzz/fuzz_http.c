@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "proto/base/cleanup.h"
+#include "proto/base/clock.h"
 #include "server/http.h"
 #include "tests/fuzz/util_fuzz.h"
 
@@ -41,6 +42,7 @@ struct MHD_Connection {
 
 struct MHD_Response {
 	char *text;
+	bool is_json;
 };
 
 struct MHD_Daemon *MHD_start_daemon(unsigned int flags, uint16_t port,
@@ -77,37 +79,64 @@ const char *MHD_lookup_connection_value(struct MHD_Connection *c, enum MHD_Value
 	return NULL;
 }
 
+int MHD_get_connection_values(struct MHD_Connection *c, enum MHD_ValueKind kind,
+			      MHD_KeyValueIterator take, void *ctx)
+{
+	must(kind == MHD_GET_ARGUMENT_KIND);
+	for (size_t i = 0; i < c->n; i++) {
+		char name[64];
+		size_t len = strcspn(c->lines[i], "=");
+
+		snprintf(name, sizeof(name), "%.*s", (int)len, c->lines[i]);
+		/* An argument may have no value. */
+		if (take(ctx, kind, name, c->lines[i][len] ? c->lines[i] + len + 1 : NULL) ==
+		    MHD_NO)
+			break;
+	}
+	return (int)c->n;
+}
+
 struct MHD_Response *MHD_create_response_from_buffer(size_t n, void *text,
 						     enum MHD_ResponseMemoryMode mode)
 {
 	struct MHD_Response *response = calloc(1, sizeof(*response));
 
-	must(response && n == strlen(text) && mode == MHD_RESPMEM_MUST_FREE);
-	response->text = text;
+	must(response && (mode == MHD_RESPMEM_MUST_FREE || mode == MHD_RESPMEM_PERSISTENT));
+	response->text = strndup(text, n);
+	/* All is text. */
+	must(response->text && strlen(response->text) == n);
+	if (mode == MHD_RESPMEM_MUST_FREE)
+		free(text);
 	return response;
 }
 
 enum MHD_Result MHD_add_response_header(struct MHD_Response *response, const char *name,
 					const char *value)
 {
-	(void)response;
 	must(*name && *value);
+	if (strcmp(name, MHD_HTTP_HEADER_CONTENT_TYPE) == 0)
+		response->is_json = strcmp(value, "application/json") == 0;
 	return MHD_YES;
 }
 
-/* An answer is JSON; one that says no has a reason. */
+/* An answer is JSON, but for the page and metrics; one that says no has a reason. */
 enum MHD_Result MHD_queue_response(struct MHD_Connection *c, unsigned int status,
 				   struct MHD_Response *response)
 {
-	json_t *json = json_loads(response->text, JSON_REJECT_DUPLICATES, NULL);
+	json_t *json;
 
+	c->answers++;
+	c->status = status;
+	if (!response->is_json) {
+		must(status == MHD_HTTP_OK && *response->text);
+		return MHD_YES;
+	}
+	json = json_loads(response->text, JSON_REJECT_DUPLICATES, NULL);
 	must(json_is_object(json));
-	must(json && (status == MHD_HTTP_OK || (status >= 400 && status <= 500)));
+	must(json && (status == MHD_HTTP_OK || (status >= 400 && status <= 503)));
 	must((status == MHD_HTTP_OK) == !json_object_get(json, "error"));
 	must(status == MHD_HTTP_OK || json_string_length(json_object_get(json, "error")) > 0);
 	json_decref(json);
-	c->answers++;
-	c->status = status;
 	return MHD_YES;
 }
 
@@ -127,6 +156,7 @@ void MHD_destroy_response(struct MHD_Response *response)
 
 static struct mb_fleet *fleet;
 static struct mb_api api;
+static struct mb_health health;
 static struct mb_http *http;
 
 /* `n` digests from `first` on, one of them twice. */
@@ -174,6 +204,9 @@ static void start(void)
 	must_ok(mb_store_open(api.db_path, &api.store, &err), &err);
 	must_ok(mb_fleet_create(&fleet, &err), &err);
 	must_ok(mb_sharing_create(fleet, &api.sharing, &err), &err);
+	mb_health_beat(&health, mb_now_ns());
+	api.fleet = fleet;
+	api.health = &health;
 	add_vm("web1", "h1", 100, 200);
 	add_vm("web2", "h1", 150, 200);
 	add_vm("db1", "far", 1000, 100);

@@ -2,12 +2,11 @@
 #include "server/health.h"
 
 #include <inttypes.h>
-#include <string.h>
 
-void mb_health_stored(struct mb_health *h, int r)
+void mb_health_stored(struct mb_health *h, bool durable)
 {
-	atomic_store(&h->failed, -r);
-	if (r < 0)
+	atomic_store(&h->failed, !durable);
+	if (!durable)
 		atomic_fetch_add(&h->failures, 1);
 }
 
@@ -31,5 +30,5 @@ int mb_health_ready(const struct mb_health *h, uint64_t now_ns, struct mb_err *e
 
 	if (r < 0 || !failed)
 		return r;
-	return mb_fail(err, EAGAIN, "the last epoch could not be kept: %s", strerror(failed));
+	return mb_fail(err, EAGAIN, "the last epoch could not be kept (the server's log says why)");
 }

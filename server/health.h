@@ -12,6 +12,7 @@
 #define MB_SERVER_HEALTH_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "proto/base/err.h"
@@ -20,7 +21,7 @@ enum { MB_HEALTH_BEAT_S = 1, MB_HEALTH_DEAD_S = 30 };
 
 struct mb_health {
 	_Atomic uint64_t beat_ns; /* monotonic; 0: the loop has not begun */
-	_Atomic int failed;	  /* of the last epoch: 0, or why it could not be kept (errno) */
+	_Atomic int failed;	  /* the last epoch could not be kept */
 	_Atomic uint64_t failures; /* epochs that could not be kept */
 };
 
@@ -29,8 +30,8 @@ static inline void mb_health_beat(struct mb_health *h, uint64_t now_ns)
 	atomic_store(&h->beat_ns, now_ns);
 }
 
-/* An epoch is durable (0), or could not be made so (negative errno). */
-void mb_health_stored(struct mb_health *h, int r);
+/* An epoch is durable, or could not be made so: the program's log says why. */
+void mb_health_stored(struct mb_health *h, bool durable);
 
 /* -ETIME: not alive; the reason says for how long. */
 int mb_health_alive(const struct mb_health *h, uint64_t now_ns, struct mb_err *err);

@@ -524,6 +524,7 @@ static int start(struct server *s, struct mb_err *err)
 		/* What of a sample is paged out would be a sample of a sample. */
 		.no_samples = o->no_samples || o->memory_budget_mb,
 		.refusals = &s->refusals,
+		.health = &s->health,
 		.say = on_say,
 	};
 	const struct mb_historian_config history = {

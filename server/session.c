@@ -382,6 +382,9 @@ static void take_result(struct mb_sessions *all, struct mb_ingest_job *job)
 	struct mb_session *s = job->session;
 	struct mb_msg msg = { 0 };
 
+	if (all->config.health &&
+	    (job->verdict == MB_INGEST_DURABLE || job->verdict == MB_INGEST_FAILED))
+		mb_health_stored(all->config.health, job->verdict == MB_INGEST_DURABLE);
 	if (*job->news)
 		all->config.say(all->config.ctx, false, job->news);
 	mb_session_release(s);

@@ -27,11 +27,16 @@ pids+=($!)
 wait_for 20 grep -q 'server refused for now: database' "$dir/agent.log"
 [ "$(curl -sf "$http/v1/status" | jq .refused.not_stored)" -ge 1 ] || fail "not counted"
 kill -0 "$server_pid" || fail "the server is gone"
+is "$(curl -s -o "$dir/body" -w '%{http_code}' "$http/readyz")" 503 "ready on a full disk"
+grep -q 'could not be kept' "$dir/body" || fail "readyz: $(cat "$dir/body")"
+is "$(curl -s -o "$dir/body" -w '%{http_code}' "$http/healthz")" 200 "alive on a full disk"
+curl -s "$http/metrics" | grep -q '^memory_buddies_failed_epochs_total [1-9]' || fail "metrics do not count"
 [ "$(query 'SELECT epoch FROM vm')" -ge "$(last_acked)" ] || fail "acked, but not held"
 stop_server
 mbserver=$unlimited
 server
 wait "$agent_pid" || fail "agent: $(tail -n 3 "$dir/agent.log")"
+is "$(curl -s -o "$dir/body" -w '%{http_code}' "$http/readyz")" 200 "ready again"
 is "$(query "SELECT epoch || ' ' || hex(hash) FROM vm")" "50 $hash" "the fingerprint"
 
 # Locked for a while: the ack waits, nobody is refused.

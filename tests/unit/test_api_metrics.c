@@ -164,7 +164,7 @@ static void test_failures(void **state)
 	assert_null(strstr(scrape(s), "refused"));
 	s->api.refusals = &s->refusals;
 	mb_refusals_count(&s->refusals, MB_FOR_REVOKED);
-	mb_health_stored(&s->health, -ENOSPC);
+	mb_health_stored(&s->health, false);
 	expect(scrape(s), "\nmemory_buddies_refused_connections_total{reason=\"revoked\"} 1\n");
 	expect(scrape(s), "\nmemory_buddies_failed_epochs_total 1\n");
 	/* A broken fleet file is told, not passed over. */

@@ -30,10 +30,10 @@ static void test_ready(void **state)
 	(void)state;
 	mb_health_beat(&h, S);
 	assert_ok(mb_health_ready(&h, S, &err), &err);
-	mb_health_stored(&h, -ENOSPC);
-	assert_fails(mb_health_ready(&h, S, &err), EAGAIN, &err, "No space");
+	mb_health_stored(&h, false);
+	assert_fails(mb_health_ready(&h, S, &err), EAGAIN, &err, "could not be kept");
 	assert_ok(mb_health_alive(&h, S, &err), &err);
-	mb_health_stored(&h, 0);
+	mb_health_stored(&h, true);
 	assert_ok(mb_health_ready(&h, S, &err), &err);
 	assert_int_equal(atomic_load(&h.failures), 1);
 }

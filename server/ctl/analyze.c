@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <argp.h>
 
+#include <string.h>
+
 #include "proto/base/cleanup.h"
 #include "proto/base/cli.h"
 #include "proto/base/reports.h"
@@ -55,20 +57,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static int load_all(const struct options *o, struct mb_loads *loads, struct mb_err *err)
-{
-	struct mb_load_progress progress = { .n_files = o->n_files };
-	int r = 0;
-
-	mb_progress_begin(&progress.bar, "reading traces");
-	for (size_t i = 0; i < o->n_files && r == 0; i++) {
-		progress.file = i;
-		r = mb_load_trace(loads, o->files[i], false, &progress, err);
-	}
-	mb_progress_end(&progress.bar);
-	return r;
-}
-
 /* Figures of benchmarks: each trace is a run. */
 static int add_metrics(const struct options *o, json_t *root, struct mb_err *err)
 {
@@ -85,6 +73,15 @@ static int add_metrics(const struct options *o, json_t *root, struct mb_err *err
 	return r;
 }
 
+/* Figures of benchmarks take a second reading. */
+static bool reads_stdin(const struct options *o)
+{
+	for (size_t i = 0; i < o->n_files; i++)
+		if (strcmp(o->files[i], "-") == 0)
+			return true;
+	return false;
+}
+
 static void print_gate(const json_t *root)
 {
 	const json_t *c;
@@ -98,12 +95,14 @@ static void print_gate(const json_t *root)
 static int report(const struct options *o, json_t *root, bool *ret_worse, struct mb_err *err)
 {
 	mb_cleanup(mb_ctl_json_unref) json_t *baseline = NULL;
-	bool wanted = o->json || o->reports.name || o->reports.github || o->reports.bencher ||
+	bool asked = o->reports.name || o->reports.github || o->reports.bencher ||
 		      o->reports.junit || o->reports.baseline;
 	int r = mb_reports_read_baseline(&o->reports, &baseline, err);
 
 	*ret_worse = false;
-	if (r == 0 && wanted)
+	if (r == 0 && asked && reads_stdin(o))
+		r = mb_fail(err, EINVAL, "-: a benchmark needs a file, which it reads twice");
+	if (r == 0 && (asked || (o->json && !reads_stdin(o))))
 		r = add_metrics(o, root, err);
 	if (r == 0)
 		r = mb_reports_hold(&o->reports, baseline, root, ret_worse, err);
@@ -157,7 +156,7 @@ int mb_ctl_analyze(int argc, char **argv)
 	int r;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
-	r = load_all(&o, &loads, &err);
+	r = mb_load_traces(&loads, o.files, o.n_files, &err);
 	if (r == 0)
 		r = mb_analysis_make(&loads, o.delta ? o.bits : 0, &root, &err);
 	if (r == 0)

@@ -185,6 +185,20 @@ int mb_load_trace(struct mb_loads *to, const char *path, bool only_last,
 	return r < 0 && !names_path(err->text, path) ? mb_fail_in(err, r, "%s", path) : r;
 }
 
+int mb_load_traces(struct mb_loads *to, char *const *paths, size_t n_paths, struct mb_err *err)
+{
+	struct mb_load_progress progress = { .n_files = n_paths };
+	int r = 0;
+
+	mb_progress_begin(&progress.bar, "reading traces");
+	for (size_t i = 0; i < n_paths && r == 0; i++) {
+		progress.file = i;
+		r = mb_load_trace(to, paths[i], false, &progress, err);
+	}
+	mb_progress_end(&progress.bar);
+	return r;
+}
+
 /* Keyed digests sort otherwise, and cut ones may fall together: built anew from all pages. */
 static int blind(const struct mb_fingerprint *from, const struct mb_digester *d,
 		 struct mb_fingerprint *ret, struct mb_err *err)

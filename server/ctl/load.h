@@ -41,6 +41,8 @@ struct mb_load_progress {
  */
 int mb_load_trace(struct mb_loads *to, const char *path, bool only_last,
 		  struct mb_load_progress *progress, struct mb_err *err);
+/* All epochs of all, with a bar of progress. */
+int mb_load_traces(struct mb_loads *to, char *const *paths, size_t n_paths, struct mb_err *err);
 void mb_loads_deinit(struct mb_loads *l);
 
 /*

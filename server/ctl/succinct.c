@@ -34,20 +34,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static int load_all(const struct options *o, struct mb_loads *loads, struct mb_err *err)
-{
-	struct mb_load_progress progress = { .n_files = o->n_files };
-	int r = 0;
-
-	mb_progress_begin(&progress.bar, "reading traces");
-	for (size_t i = 0; i < o->n_files && r == 0; i++) {
-		progress.file = i;
-		r = mb_load_trace(loads, o->files[i], false, &progress, err);
-	}
-	mb_progress_end(&progress.bar);
-	return r;
-}
-
 int mb_ctl_succinct(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
@@ -75,7 +61,7 @@ int mb_ctl_succinct(int argc, char **argv)
 	int r;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
-	r = load_all(&o, &loads, &err);
+	r = mb_load_traces(&loads, o.files, o.n_files, &err);
 	if (r == 0)
 		r = mb_succinct_measure(&loads, &root, &err);
 	if (r == 0)

@@ -83,3 +83,8 @@ commit 100
 step Build
 step 'Measure, and hold against the base' || fail "the third commit: $(cat "$dir/out")"
 grep -q 'ok .*dirtied' "$dir/out" || fail "was not held against the base: $(cat "$dir/out")"
+
+# Standard input cannot be read twice: without figures of benchmarks it need not be.
+seq 1 9 | tee "$dir/nine.txt" >"$dir/piped.txt"
+is "$("$mbctl" analyze --json "$dir/nine.txt" - <"$dir/piped.txt" | jq '.pairs[0].inter')" 9 "a trace from standard input"
+refuses 'a benchmark needs a file' "$mbctl" analyze --github "$dir/g.json" - <"$dir/piped.txt"

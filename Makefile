@@ -26,7 +26,7 @@ LDFLAGS_release := -Wl,-z,relro,-z,now
 LDFLAGS_asan := -fsanitize=address,undefined
 LDFLAGS_fuzz := -fsanitize=fuzzer,address,undefined
 # There are hundreds of test programs: gold, where there is one, links them in half the time.
-FAST_LD := $(if $(shell command -v ld.gold),-fuse-ld=gold)
+FAST_LD := $(if $(filter-out fuzz,$(MODE)),$(if $(shell command -v ld.gold),-fuse-ld=gold))
 ifeq ($(CFLAGS_$(MODE)),)
 $(error MODE=$(MODE): use release, debug or asan)
 endif

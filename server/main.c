@@ -80,8 +80,8 @@ enum {
 
 static const struct argp_option options[] = {
 	{ "config", OPT_CONFIG, "FILE", 0,
-	  "read options from there: one a line, its name without dashes, then its value. What comes "
-	  "after it on the command line counts more; addresses of both are listened on",
+	  "read options from there: one a line, its name without dashes, then its value. What "
+	  "comes after it on the command line counts more; addresses of both are listened on",
 	  0 },
 	{ "db", 'd', "FILE", 0, "the database (memory-buddies.db)", 0 },
 	{ "listen", 'l', "ADDRESS", 0,
@@ -161,7 +161,7 @@ static const struct argp_option options[] = {
 
 /* argp_error() that also says where in a file. Ends the program. */
 __attribute__((format(printf, 2, 3))) static void wrong(struct argp_state *state, const char *fmt,
-							 ...)
+							...)
 {
 	const struct options *o = state->input;
 	char text[600];
@@ -280,8 +280,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_MOVER:
 		o->rehearse = strcmp(arg, mb_mover_rehearsal.name) == 0;
 		if (!o->rehearse && strcmp(arg, mb_mover_dry.name) != 0)
-			wrong(state, "--mover: no mover \"%s\" (%s, %s)", arg,
-				   mb_mover_dry.name, mb_mover_rehearsal.name);
+			wrong(state, "--mover: no mover \"%s\" (%s, %s)", arg, mb_mover_dry.name,
+			      mb_mover_rehearsal.name);
 		break;
 	case OPT_CHECKPOINT:
 		r = mb_parse_u64(arg, 1, 1 << 20, "--checkpoint-pages", &o->checkpoint_pages, &err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A file of options: one a line, its name as on the command line but without dashes, then its value:
+ * A file of options: one a line, its name as on the command line without dashes, then its value:
  *
  *	# who may connect
  *	listen    tcp:127.0.0.1:9876

@@ -92,7 +92,8 @@ static void test_bad_files(void **state)
 	while (n < (MB_OPTION_LINES_MAX + 1) * strlen("insecure\n"))
 		n += (size_t)sprintf(large + n, "insecure\n");
 	write_bytes(large, n, 0600);
-	assert_fails(mb_option_file_read(path, known, &f, &err), E2BIG, &err, "line 257: more than");
+	assert_fails(mb_option_file_read(path, known, &f, &err), E2BIG, &err,
+		     "line 257: more than");
 	write_bytes(large, n - strlen("insecure\n"), 0600);
 	assert_ok(mb_option_file_read(path, known, &f, &err), &err);
 	assert_int_equal(f.n, MB_OPTION_LINES_MAX);

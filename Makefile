@@ -189,8 +189,8 @@ deb: ## Debian packages of what is committed, into build/deb (docs/install.md)
 	$(Q)ci/deps build deb
 	$(Q)ci/deb/build build/deb
 
-test-deb: ## install, upgrade, remove and purge them in a fresh root, boot it (needs root, minutes)
-	$(Q)ci/deps build deb test-deb
+test-deb: deb ## install, upgrade, remove and purge them in a fresh root, boot it (needs root, minutes)
+	$(Q)ci/deps test-deb
 	$(Q)ci/run-tests lines tests/deb/run
 
 clean: ## remove build/ (downloads included)

@@ -91,7 +91,7 @@ OBJECTS := $(call obj,$(PROTO_SRC) $(AGENT_SRC) $(SERVER_SRC) $(CTL_SRC) $(UNIT_
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: all kmod bench bench-server bench-memory bench-fleet help deps demo test test-vm test-kernels \
-	test-debug-kernel unit flow fuzz lint crash faults \
+	test-debug-kernel unit flow fuzz lint crash faults deb test-deb \
 	clean tests fuzzers vm-guest
 
 all: $(PROGRAMS) ## build mbagent, mbserver and mbctl into build/<mode>
@@ -187,6 +187,14 @@ bench-fleet: ## 1000 agents against a server that is killed every 20 s (S=600 se
 	$(Q)ci/deps build test
 	$(Q)$(MAKE) --no-print-directory all $(BENCHES)
 	$(Q)tests/bench/fleet --kill-every 20 --time $(or $(S),600)s
+
+deb: ## Debian packages of what is committed, into build/deb (docs/install.md)
+	$(Q)ci/deps build deb
+	$(Q)ci/deb/build build/deb
+
+test-deb: deb ## install, upgrade, remove and purge them in a fresh root, boot it (needs root, minutes)
+	$(Q)ci/deps test-deb
+	$(Q)ci/run-tests lines tests/deb/run
 
 clean: ## remove build/ (downloads included)
 	rm -rf build

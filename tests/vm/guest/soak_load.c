@@ -20,19 +20,19 @@
 #include "util_walk.h"
 
 enum {
-	DISK_MIB = 64,
-	HEAP_PAGES = 2048,
+	DISK_MIB = 32,
+	HEAP_PAGES = 1024,
 	WORKER_PAGES = 512,
 	WORKERS = 2,
 	WORKER_MINUTES = 25,
-	FILE_PAGES = 64,   /* of new page cache, a piece */
+	FILE_PAGES = 48,   /* of new page cache, a piece */
 	FILE_MINUTES = 30, /* that a file stays */
 	DB_KEYS = 20000,
 	PIECE_S = 60,
 };
 
-/* How busy each hour of a cycle is. */
-static const int level[SOAK_CYCLE_HOURS] = { 1, 2, 1, 0 };
+/* How busy each quarter of an hour is. */
+static const int level[4] = { 1, 2, 1, 0 };
 
 static uint64_t seed = 1;
 static char *heap;
@@ -139,7 +139,7 @@ static _Noreturn void work(uint64_t own_seed)
 	prctl(PR_SET_NAME, "soak-worker");
 	seed = own_seed;
 	for (int i = 0; i < WORKER_MINUTES; i++) {
-		use_heap(at, WORKER_PAGES, i ? 64 : WORKER_PAGES);
+		use_heap(at, WORKER_PAGES, i ? 32 : WORKER_PAGES);
 		nap(PIECE_S);
 	}
 	_exit(0);
@@ -187,13 +187,13 @@ static _Noreturn void go_on(void)
 	use_heap(heap, HEAP_PAGES, HEAP_PAGES);
 	open_db();
 	for (int minute = 0;; minute++) {
-		int busy = level[minute / 60 % SOAK_CYCLE_HOURS];
+		int busy = level[minute / 15 % 4];
 
 		keep_workers();
 		use_processes(busy);
 		use_files(minute, busy);
 		use_db(busy);
-		use_heap(heap, HEAP_PAGES, 16 + 128 * busy);
+		use_heap(heap, HEAP_PAGES, 16 + 64 * busy);
 		next += PIECE_S;
 		nap(next > now() ? next - now() : 0);
 	}

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a machine of an ordinary day does, in pieces of a minute each: programs that come and go, a
- * page cache that grows and is dropped, a database, long-lived processes that write to their heaps.
- * Busy and quiet hours alternate, in cycles of four, so that a day is of whole cycles. What is
- * kept is bounded: memory that grows is not this load's.
+ * What a machine of an ordinary day does, in pieces of a minute each: programs that come and go,
+ * a page cache that grows and is dropped, a database, long-lived processes that write to their
+ * heaps. Busy and quiet quarters of an hour alternate, so that all hours are alike. What is kept
+ * is bounded: memory that grows is not this load's.
  */
 #ifndef SOAK_LOAD_H
 #define SOAK_LOAD_H
 
 /* Below it files and the database are: an image of ext4. */
 #define SOAK_DISK "/tmp/soak.disk"
-
-enum { SOAK_CYCLE_HOURS = 4 };
 
 /* Makes and mounts the disk; fails where the guest cannot. */
 void soak_disk(void);

@@ -105,16 +105,16 @@ stop_server
 code=0
 "$mbagent" doctor --source process:999999999 2>"$dir/out" || code=$?
 is "$code" 2 "exit code for a process that is not there"
-[ -w $ksm/run ] && [ -r /proc/kpageflags ] || {
+if ! { [ -w $ksm/run ] && [ -r /proc/kpageflags ]; }; then
 	echo "all but KSM, which cannot be switched here"
 	exit 77
-}
+fi
 for file in pages_to_scan sleep_millisecs run; do
 	echo "$file $(cat $ksm/$file)"
 done >"$dir/ksm"
 "$BUILD/tests/tool_mergeable" 2048 100 >"$dir/ready" &
 pid=$!
-pids+=($pid)
+pids+=("$pid")
 wait_for 10 grep -q ready "$dir/ready"
 
 # 2048 pages of 100 contents, each page marked; then KSM is switched on, and has merged them.

@@ -10,7 +10,7 @@
 #include "proto/base/findings.h"
 #include "server/ctl/client.h"
 #include "server/ctl/ctl.h"
-#include "server/ctl/doctor_ksm.h"
+#include "server/ctl/ksm_gap.h"
 
 enum { KSM_MAX = 1024, NAME_MAX_BYTES = 128 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "server/ctl/doctor_ksm.h"
+#include "server/ctl/ksm_gap.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -3,8 +3,8 @@
  * What a host's VMs could save, as the server knows it, against what KSM has merged there, as
  * `mbagent doctor --json` on the host has written down.
  */
-#ifndef MB_CTL_DOCTOR_KSM_H
-#define MB_CTL_DOCTOR_KSM_H
+#ifndef MB_CTL_KSM_GAP_H
+#define MB_CTL_KSM_GAP_H
 
 #include <jansson.h>
 

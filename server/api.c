@@ -11,6 +11,7 @@
 #include "server/api_wish.h"
 #include "server/ask.h"
 #include "server/churn_answer.h"
+#include "server/doctor.h"
 #include "server/executions.h"
 #include "server/lost_sharing.h"
 #include "server/report_error.h"
@@ -526,6 +527,8 @@ int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *c
 	} else if (strcmp(path, "/v1/churn") == 0) {
 		r = mb_scene_open(api, query, ctx, &s, err);
 		r = r < 0 ? r : churn(api, &s, query, ctx, ret_json, err);
+	} else if (strcmp(path, "/v1/doctor") == 0) {
+		r = mb_doctor_answer(api, query, ctx, ret_json, err);
 	} else if (strncmp(path, "/v1/", 4) == 0 && mb_ask_knows(path + 4)) {
 		r = mb_scene_open(api, query, ctx, &s, err);
 		r = r < 0 ? r : ask(api, &s, path + 4, query, ctx, false, ret_json, err);
@@ -535,7 +538,7 @@ int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *c
 		r = mb_fail(err, ENOENT,
 			    "no %.100s (/v1/status, /v1/share, /v1/plan, /v1/history, /v1/place, "
 			    "/v1/drain, /v1/consolidate, /v1/hotspot, /v1/whatif, /v1/churn, "
-			    "/v1/executions)",
+			    "/v1/executions, /v1/doctor)",
 			    path);
 	}
 	if (r == 0 && !*ret_json)

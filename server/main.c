@@ -347,6 +347,7 @@ struct server {
 	struct mb_tls *tls; /* NULL: none */
 	struct mb_refusals refusals;
 	struct mb_health health;
+	struct mb_contacts *contacts;
 	struct mb_fleet *fleet;
 	struct mb_ingest *ingest;
 	struct mb_store *ingest_store;
@@ -602,6 +603,10 @@ static int start(struct server *s, struct mb_err *err)
 	s->base = event_base_new();
 	if (!s->base)
 		return mb_fail_mem(err, "the event loop");
+	r = mb_contacts_create(&s->contacts, err);
+	if (r < 0)
+		return r;
+	c.contacts = s->contacts;
 	if (o->tls.cert && (r = mb_tls_create(true, &o->tls, &s->tls, err)) < 0)
 		return r;
 	c.tls = s->tls;
@@ -618,6 +623,7 @@ static int start(struct server *s, struct mb_err *err)
 		return mb_fail_mem(err, "the event loop");
 	mb_health_beat(&s->health, mb_now_ns());
 	s->api.health = &s->health;
+	s->api.contacts = s->contacts;
 	s->api.fleet = s->fleet;
 	s->api.sharing = s->sharing;
 	s->api.db_path = o->db;
@@ -657,6 +663,7 @@ static void end(struct server *s)
 	if (s->beat)
 		event_free(s->beat);
 	mb_tls_destroy(s->tls);
+	mb_contacts_destroy(s->contacts);
 	mb_sharing_destroy(s->sharing);
 	mb_store_close(s->api.store);
 	mb_store_close(s->ingest_store);

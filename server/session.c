@@ -98,6 +98,7 @@ static void greet(struct mb_session *s, const struct mb_hello *h)
 	bool new_vm;
 	int r;
 
+	snprintf(s->wanted, sizeof(s->wanted), "%s", h->vm);
 	msg.welcome.version = mb_version_common(h->version, h->newest_version, MB_PROTOCOL_OLDEST,
 						MB_PROTOCOL_VERSION);
 	if (!msg.welcome.version) {
@@ -133,6 +134,7 @@ static void greet(struct mb_session *s, const struct mb_hello *h)
 	s->greeted = true;
 	s->named = true;
 	snprintf(s->name, sizeof(s->name), "%s", h->vm);
+	mb_contacts_greeted(s->all->config.contacts, h->vm, s->from, mb_unix_ns());
 	s->boot = h->boot;
 	s->identity = h->identity;
 	s->agreed.shift = msg.welcome.sample_shift;

@@ -26,6 +26,7 @@
 
 #include "proto/base/tls.h"
 #include "proto/base/uri.h"
+#include "server/contacts.h"
 #include "server/fleet.h"
 #include "server/health.h"
 #include "server/ingest.h"
@@ -52,6 +53,7 @@ struct mb_sessions_config {
 	bool insecure;		      /* ... or anywhere: the operator has a tunnel */
 	bool no_samples;	      /* agents that offer less are to send all */
 	struct mb_refusals *refusals; /* required */
+	struct mb_contacts *contacts; /* told who came, and who was refused; may be NULL */
 	struct mb_health *health;     /* told whether epochs can be kept; may be NULL */
 	struct mb_quota quota, quota_local; /* of each peer (peers.h); all zero: none */
 	struct mb_session_waits waits;	    /* all zero: the default */

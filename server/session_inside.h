@@ -54,6 +54,8 @@ struct mb_session {
 	struct mb_identity identity;
 	struct mb_sample_of agreed; /* shift and cut_bits */
 	char name[MB_NAME_MAX];	    /* of the VM; of the peer until it has greeted once */
+	char from[MB_NAME_MAX];	    /* where it came from */
+	char wanted[MB_NAME_MAX];   /* the VM of its last Hello, taken or not; "": none yet */
 	uint64_t reserved_bytes;    /* of the budget */
 	uint32_t frame_bytes;	    /* of the frame under way, header included */
 };

@@ -107,6 +107,7 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 		snprintf(s->name, sizeof(s->name), "(%.100s)", name);
 	else
 		mb_uri_format(&from, s->name, sizeof(s->name));
+	snprintf(s->from, sizeof(s->from), "%s", s->name);
 	mb_socket_tune(fd, address);
 	s->all = all;
 	s->id = ++all->last_id;

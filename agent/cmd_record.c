@@ -36,8 +36,7 @@ static const struct argp_option record_options[] = {
 	{ "force", 'f', 0, 0, "write over a file that is there", 0 },
 	{ "parts", OPT_PARTS, "N", 0,
 	  "hash each page in N equal parts, a power of two up to 32, each a digest of its own: "
-	  "what "
-	  "merging less than pages could save. Sources process: and elf: only (1)",
+	  "what merging less than pages could save (1)",
 	  0 },
 	{ 0 },
 };

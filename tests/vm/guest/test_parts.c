@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agent/source.h"
@@ -25,6 +26,10 @@
 #include "util_plant.h"
 #include "util_test.h"
 #include "util_walk.h"
+
+#ifndef SYS_memfd_secret
+#define SYS_memfd_secret 447
+#endif
 
 enum { RANDOM, HALVES, QUARTER, ZEROS, LAST_BYTE, ALL_ZERO, KINDS, COPIES = 4, MOST = 32 };
 
@@ -337,6 +342,55 @@ static void check_race(void)
 	say("%zu of 2000 looks at a page that is written to saw it half done", some);
 }
 
+/* --- all there is ----------------------------------------------------------------------------- */
+
+/* Frames that cannot be read, where the kernel has that, among those that can. */
+static void plant_secret(void)
+{
+	enum { N = 64 };
+	int secret = syscall(SYS_memfd_secret, 0);
+	unsigned char *at;
+
+	if (secret < 0 || ftruncate(secret, N * PAGE) < 0) {
+		say("no memfd_secret(): no frame is unreadable");
+		return;
+	}
+	at = mmap(NULL, N * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, secret, 0);
+	if (at == MAP_FAILED)
+		fail_errno("mmap of secret memory");
+	for (int i = 0; i < N; i++) {
+		unsigned char *zero = plant_memory(1);
+
+		at[i * PAGE] = 1;
+		memset(zero, 1, PAGE);
+		memset(zero, 0, PAGE);
+	}
+}
+
+/* Records and digests stay side by side, whatever has no record. */
+static void check_all(void)
+{
+	static const unsigned char none[PAGE];
+	uint64_t zero_digest = content_part(MBWALK_XXH64, none, PAGE / 8);
+	struct mbwalk_scan all = walk_args(fd, MBWALK_XXH64, 0);
+	struct walk w = { 0 };
+
+	all.parts = 8;
+	walk(fd, &all, false, &w);
+	CHECK(w.n + walk_counted(&w) == all.n);
+	for (size_t i = 0; i < w.n; i++)
+		for (int k = 0; k < 8; k++)
+			if ((w.digests[i * 8 + k] == zero_digest) !=
+			    (w.records[i].zero_parts >> k & 1))
+				fail("frame %llx: part %d has digest %llx, zero parts are %#x",
+				     w.records[i].frame, k,
+				     (unsigned long long)w.digests[i * 8 + k],
+				     w.records[i].zero_parts);
+	say("%zu pages of 8 parts, %llu unreadable", w.n,
+	    (unsigned long long)w.counts[MBWALK_COUNT_UNREADABLE]);
+	walk_release(&w);
+}
+
 /* --- the agent's source ----------------------------------------------------------------------- */
 
 static void check_source(uint32_t parts)
@@ -377,8 +431,6 @@ static void check_source(uint32_t parts)
 int main(void)
 {
 	struct mbwalk_info info;
-	struct walk w = { 0 };
-	struct mbwalk_scan all;
 
 	fd = walk_open();
 	walk_info(fd, &info);
@@ -394,13 +446,8 @@ int main(void)
 	check_gone();
 	check_bitmap();
 	check_race();
-	/* All there is, each record held against what must hold. */
-	all = walk_args(fd, MBWALK_XXH64, 0);
-	all.parts = 8;
-	walk(fd, &all, false, &w);
-	say("%zu pages of 8 parts", w.n);
-	CHECK(w.n + walk_counted(&w) == all.n);
-	walk_release(&w);
+	plant_secret();
+	check_all();
 	check_source(4);
 	return 0;
 }

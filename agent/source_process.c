@@ -326,7 +326,7 @@ static int open_proc(struct process *p, enum mode mode, const struct mb_source_o
 	if (p->dir < 0)
 		return errno == ENOENT ? mb_fail(err, ESRCH, "no process %d", (int)p->pid) :
 					 mb_fail(err, errno, "%s: %m", path);
-	r = mb_parts_init(&p->parts, options->algorithm, options->parts, err);
+	r = mb_parts_init(&p->parts, options->algorithm, MB_PAGE_BYTES, options->parts, err);
 	if (r < 0)
 		return r;
 	p->hashed = calloc((size_t)BATCH_PAGES * p->parts.n, sizeof(*p->hashed));

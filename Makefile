@@ -89,7 +89,7 @@ OBJECTS := $(call obj,$(PROTO_SRC) $(AGENT_SRC) $(SERVER_SRC) $(CTL_SRC) $(UNIT_
 .SUFFIXES:
 .PHONY: all kmod bench bench-server bench-memory bench-fleet help deps demo test test-vm test-kernels \
 	test-debug-kernel unit flow fuzz lint crash faults \
-	clean tests fuzzers vm-guest
+	clean tests fuzzers vm-guest man
 
 all: $(PROGRAMS) ## build mbagent, mbserver and mbctl into build/<mode>
 
@@ -153,6 +153,9 @@ crash: all tests ## kill -9 of server and agents at random points (N=1000)
 
 faults: all tests ## every single operation of the disk fails, the network is cut: takes minutes
 	$(Q)BUILD=$(BUILD) ci/run-tests faults
+
+man: all ## renew what pages of docs/man say of commands and options, from --help
+	$(Q)ci/man $(BUILD)
 
 lint: all tests ## the laws of the layout, shell scripts, SPDX lines
 	$(Q)ci/lint $(BUILD)

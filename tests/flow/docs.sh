@@ -23,7 +23,7 @@ ip link set lo up
 printf '127.0.0.1 localhost mb.example.org\n' >"$dir/hosts"
 mount --bind "$dir/hosts" /etc/hosts
 export PATH=$dir/bin:$top/$BUILD:$PATH
-unset MBCTL_SERVER MBCTL_PKI MBCTL_TOKEN_FILE MBCTL_CERT MBCTL_CACERT
+unset JOURNAL_STREAM MBCTL_SERVER MBCTL_PKI MBCTL_TOKEN_FILE MBCTL_CERT MBCTL_CACERT
 
 # --- what is there when an example begins --------------------------------------------------------
 
@@ -127,7 +127,7 @@ in_background() {
 		{
 			line = whole
 			whole = ""
-			serves = line ~ /^mbserver / && line !~ /--(backup|check|restore|forget-vm)/
+			serves = line ~ /^mbserver / && line !~ /--(backup|check|restore|forget-vm|version|help)/
 			reports = line ~ /^mbagent run / && line !~ /--epochs/
 			if (!serves && !reports) { print line; next }
 			said = serves ? "https* on" : "acked"
@@ -194,7 +194,7 @@ run_block() {
 		listed line "${where%%:*}" "$line" || printf '%s\n' "$line"
 	done <"$1" | as_here >"$dir/body"
 	if grep -qE '^mbserver .*--(restore|forget-vm)' "$dir/body" ||
-		grep '^mbserver ' "$dir/body" | grep -qvE -- '--(backup|check)'; then
+		grep '^mbserver ' "$dir/body" | grep -qvE -- '--(backup|check|version|help)'; then
 		no_server
 	elif grep -qE '^(mbctl|mbagent run|mbserver)' "$dir/body"; then
 		serve

@@ -91,7 +91,7 @@ OBJECTS := $(call obj,$(PROTO_SRC) $(AGENT_SRC) $(SERVER_SRC) $(CTL_SRC) $(UNIT_
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: all kmod bench bench-server bench-memory bench-fleet help deps demo test test-vm test-kernels \
-	test-debug-kernel unit flow fuzz lint crash faults soak deb test-deb \
+	test-debug-kernel unit flow fuzz lint crash faults soak deb test-deb man \
 	clean tests fuzzers vm-guest
 
 all: $(PROGRAMS) ## build mbagent, mbserver and mbctl into build/<mode>
@@ -162,6 +162,9 @@ soak: ## agent and server through H=24 hours in a guest that passes over idle ti
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)$(MAKE) --no-print-directory STATIC=1 all
 	$(Q)tests/bench/soak $(or $(H),24) $(K)
+
+man: all ## renew what pages of docs/man say of commands and options, from --help
+	$(Q)ci/man $(BUILD)
 
 lint: all tests ## the laws of the layout, shell scripts, SPDX lines
 	$(Q)ci/lint $(BUILD)

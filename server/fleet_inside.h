@@ -31,6 +31,7 @@ struct mb_fleet {
 	uint64_t budget_bytes, held_bytes; /* 0: no budget */
 	unsigned int shift;		   /* what samples must have at least (estimate.h) */
 	uint32_t n_paged_out;
+	uint64_t page_outs, page_ins; /* ever */
 	struct mb_key_rotations rotations;
 };
 

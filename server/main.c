@@ -20,6 +20,7 @@
 #include "proto/frame.h"
 #include "server/executions.h"
 #include "server/fleet_file.h"
+#include "server/heap.h"
 #include "server/historian.h"
 #include "server/http.h"
 #include "server/ingest.h"
@@ -771,6 +772,7 @@ int main(int argc, char **argv)
 		return MB_EXIT_OK;
 	}
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	mb_heap_init();
 	mb_log_init("mbserver", o.verbose ? MB_LOG_DEBUG : MB_LOG_INFO);
 	signal(SIGPIPE, SIG_IGN);
 	evthread_use_pthreads();

@@ -11,6 +11,14 @@
 
 #include <stdint.h>
 
+/*
+ * Of agents and their server. To knock in vain costs little, and a server that can be reached says
+ * itself when it wants to be left alone for longer: what a longer limit would save nobody lacks,
+ * but a VM whose agent met each of several short lives of a server at the wrong time would wait.
+ */
+#define MB_RETRY_MIN_NS ((uint64_t)500000000)
+#define MB_RETRY_MAX_NS ((uint64_t)15000000000)
+
 struct mb_backoff {
 	uint64_t min_ns, max_ns; /* the limit at first, and at most; min_ns > 0 */
 	uint64_t limit_ns;	 /* now */

@@ -191,15 +191,16 @@ static int judge(const struct run *r)
 		printf("%" PRIu64 " epochs acked (%" PRIu64
 		       " of them told by Welcome), as many as in "
 		       "%.1f hours of an epoch every %.0f min; %.1f MB sent; server started %d "
-		       "times, RSS %.1f MB first, %.1f last, %.1f most\n%zu ways back to it: p50 "
-		       "%.1f p99 %.1f max %.1f ms\n%" PRIu64 " acks lost, %" PRIu64
+		       "times, RSS %.1f MB first, %.1f last, %.1f most\n%" PRIu64
+		       " connections, %" PRIu64 " of them lost; %zu ways back: p50 %.1f p99 %.1f "
+		       "max %.1f ms\n%" PRIu64 " acks lost, %" PRIu64
 		       " resyncs; %" PRIu64 " of %" PRIu64
 		       " agents found just what they were acked: %s\n",
 		       c->acks, c->acks_in_welcome, hours, (double)r->o->epoch_ns / 60e9,
 		       (double)c->bytes_sent / 1e6, r->starts,
 		       (double)r->rss_first / 1048576, (double)r->rss_last / 1048576,
-		       (double)r->rss_most / 1048576, ways->n, back.p50_ms, back.p99_ms,
-		       back.max_ms, c->lost_acks, c->resyncs, c->verified, r->o->agents,
+		       (double)r->rss_most / 1048576, c->connects, c->losses_of_connection, ways->n,
+		       back.p50_ms, back.p99_ms, back.max_ms, c->lost_acks, c->resyncs, c->verified, r->o->agents,
 		       good	    ? "good" :
 		       r->timed_out ? "FAILED, and not all came back in time" :
 				      "FAILED");

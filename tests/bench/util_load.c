@@ -19,9 +19,6 @@
 #include "tests/bench/util_bench.h"
 
 enum { REPLY_RAW_MAX = 65536 };
-/* As mbagent has it. */
-#define RETRY_MIN_NS ((uint64_t)500000000)
-#define RETRY_MAX_NS ((uint64_t)60000000000)
 
 enum state { AWAY, GREETING, READY, SENT, DONE };
 
@@ -437,9 +434,9 @@ struct load *load_start(const struct load_config *config)
 		bench_hello(a->name, config->boot, config->n_pages, &a->hello);
 		a->timer = evtimer_new(config->base, on_timer, a);
 		bench_must(a->timer ? 0 : mb_fail_mem(&err, "an agent"), &err);
-		a->backoff = (struct mb_backoff){ .min_ns = RETRY_MIN_NS, .max_ns = RETRY_MAX_NS };
+		a->backoff = (struct mb_backoff){ .min_ns = MB_RETRY_MIN_NS, .max_ns = MB_RETRY_MAX_NS };
 		mb_backoff_reset(&a->backoff);
-		wait_ns(a, spread(l, RETRY_MIN_NS));
+		wait_ns(a, spread(l, MB_RETRY_MIN_NS));
 	}
 	return l;
 }

@@ -68,6 +68,7 @@ void mb_session_hang_up(struct mb_session *s)
 	bool busy = s->state == BUSY;
 
 	mb_session_wait_no_more(s);
+	mb_session_end_pace(s);
 	bufferevent_free(s->bev);
 	s->bev = NULL;
 	event_free(s->deadline);

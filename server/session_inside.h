@@ -45,6 +45,7 @@ struct mb_session {
 	uint32_t vm;
 	bool greeted, peer_done;
 	bool shaken;	 /* TLS stands */
+	bool paced;	 /* it does not yet, and others wait for it */
 	bool local;	 /* a unix socket: may be a line whose agent is not there yet */
 	bool silent;	 /* no word in time; it may take its time from now on */
 	bool line;	 /* began with a break: others may follow, anywhere */
@@ -68,7 +69,10 @@ struct mb_sessions {
 	struct event *results, *accept_again;
 	struct evconnlistener *listeners[LISTENERS_MAX];
 	char *socket_files[LISTENERS_MAX];
+	bool is_tls[LISTENERS_MAX]; /* what comes there shakes hands first */
 	int n_listeners;
+	uint32_t n_paced;
+	bool failing; /* accept() fails: not now */
 	struct mb_session *first;
 	uint32_t n;
 	uint64_t last_id, reserved_bytes;
@@ -116,6 +120,11 @@ void mb_sessions_wake_waiting(struct mb_sessions *all);
 /* Into the line of those who wait, where it is not in it yet; and out of it. */
 void mb_session_wait(struct mb_session *s);
 void mb_session_wait_no_more(struct mb_session *s);
+
+/* --- session_listen.c ------------------------------------------------------------------------- */
+
+/* Nobody waits for its handshake any more. */
+void mb_session_end_pace(struct mb_session *s);
 
 /* --- session_tls.c ---------------------------------------------------------------------------- */
 

@@ -54,6 +54,7 @@ void mb_session_fail_handshake(struct mb_session *s)
 	char text[300];
 	enum mb_tls_fault fault;
 
+	mb_session_end_pace(s);
 	/* Who only knocks: health checks do. */
 	if (!BIO_number_read(SSL_get_rbio(s->tls))) {
 		mb_session_hang_up(s);

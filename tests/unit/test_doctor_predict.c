@@ -13,7 +13,10 @@
 
 enum { PAGES = 8192, CONTENTS = 10, PAGE = 4096 };
 
-/* A child with PAGES pages of 10 contents, one of them zero, and nothing else of that size. */
+/*
+ * A child with PAGES pages of 10 contents, one of them zero, marked: so they are found beside what
+ * sanitizers map. 0: this kernel has no KSM.
+ */
 static pid_t start_child(void)
 {
 	int ready[2];
@@ -27,6 +30,8 @@ static pid_t start_child(void)
 			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		madvise(m, (size_t)PAGES * PAGE, MADV_NOHUGEPAGE);
+		if (madvise(m, (size_t)PAGES * PAGE, MADV_MERGEABLE) < 0)
+			_exit(1);
 		for (size_t i = 0; m != MAP_FAILED && i < PAGES; i++)
 			*(volatile char *)(m + i * PAGE) = (char)(i % CONTENTS);
 		if (write(ready[1], "r", 1) != 1)
@@ -35,9 +40,12 @@ static pid_t start_child(void)
 		_exit(0);
 	}
 	assert_true(pid > 0);
-	assert_int_equal(read(ready[0], &c, 1), 1);
-	close(ready[0]);
 	close(ready[1]);
+	if (read(ready[0], &c, 1) != 1) {
+		waitpid(pid, NULL, 0);
+		pid = 0;
+	}
+	close(ready[0]);
 	return pid;
 }
 
@@ -57,6 +65,8 @@ static void test_child(void **state)
 	int r;
 
 	(void)state;
+	if (!pid)
+		skip();
 	if (mb_ptrace_check(&err) < 0) {
 		end_child(pid);
 		print_message("%s\n", err.text);
@@ -71,10 +81,13 @@ static void test_child(void **state)
 	assert_int_equal(g.distinct, CONTENTS);
 	assert_int_equal(g.zero, PAGES / CONTENTS + 1);
 	assert_int_equal(g.predicted, PAGES - CONTENTS);
-	assert_int_equal(g.lost[MB_GAP_UNMARKED], g.predicted);
-	assert_int_equal(g.lost_zero[MB_GAP_UNMARKED], g.zero - 1);
-	assert_int_equal(p.list[0].lost[MB_GAP_UNMARKED], g.predicted);
-	assert_int_equal(p.list[0].resident[MB_GAP_UNMARKED], PAGES);
+	assert_int_equal(p.list[0].resident[MB_GAP_WAITING], PAGES);
+	/* KSM may be on here, and quick. */
+	assert_int_equal(g.by_ksm + g.otherwise + g.lost[MB_GAP_WAITING] + g.lost[MB_GAP_MERGED],
+			 g.predicted);
+	assert_int_equal(p.list[0].lost[MB_GAP_WAITING], g.lost[MB_GAP_WAITING]);
+	if (g.lost[MB_GAP_WAITING] == g.predicted)
+		assert_int_equal(g.lost_zero[MB_GAP_WAITING], g.zero - 1);
 }
 
 static void test_gone(void **state)

@@ -176,7 +176,8 @@ static void test_silent_in_tls(void **state)
 	close_tls(&s, client);
 }
 
-/* One handshake at a time: who comes next waits for one that may yet be, not for one that dawdles. */
+/* One handshake at a time: who comes next waits for one that may yet be, not for one that dawdles.
+ */
 static void test_handshakes_are_paced(void **state)
 {
 	(void)state;

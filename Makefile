@@ -196,7 +196,7 @@ bench-memory: ## what a server of 1000 VMs needs per page (needs 3 GB)
 bench-fleet: ## 1000 agents against a server that is killed every 20 s (S=600 seconds)
 	$(Q)ci/deps build test
 	$(Q)$(MAKE) --no-print-directory all $(BENCHES)
-	$(Q)tests/bench/fleet --kill-every 20 --time $(or $(S),600)s
+	$(Q)tests/bench/fleet --kill-every 20 --pages 1024 --changed day --epoch-is 30m --pause 4s --time $(or $(S),600)s
 
 deb: ## Debian packages of what is committed, into build/deb (docs/install.md)
 	$(Q)ci/deps build deb

@@ -32,9 +32,9 @@
 struct mb_uplink_config {
 	const char *uri;
 	struct mb_address address;
-	struct mb_tls *tls;    /* NULL: in clear */
-	const char *tls_name;  /* of the server, in its certificate; with `tls` */
-	struct mb_hello hello; /* strings borrowed */
+	struct mb_tls *tls;		     /* NULL: in clear */
+	const char *tls_name;		     /* of the server, in its certificate; with `tls` */
+	struct mb_hello hello;		     /* strings borrowed */
 	uint64_t retry_min_ns, retry_max_ns; /* proto/base/backoff.h */
 	/* How long an answer may take before the connection is given up; 0: 30 s and 10 min. */
 	uint64_t welcome_wait_ns, ack_wait_ns;

@@ -11,8 +11,7 @@ static json_t *ratio(double v)
 	return isnan(v) ? json_null() : json_real(v);
 }
 
-json_t *mb_audit_json(const struct mb_audit *a, double recall, double recall_all,
-		      double precision)
+json_t *mb_audit_json(const struct mb_audit *a, double recall, double recall_all, double precision)
 {
 	json_t *classes;
 
@@ -70,15 +69,14 @@ static json_t *entry_json(const struct entry *e)
 	const struct mb_last_audit *l = &e->last;
 	bool known = l->audit.audits;
 
-	return json_pack(
-		"{s:s, s:o, s:s, s:o, s:o, s:o, s:{s:I, s:I}}", "vm", e->vm->name, "host",
-		e->host ? json_string(e->host) : json_null(), "tracker", e->vm->tracker,
-		"at_unix_ms",
-		known ? json_integer((json_int_t)(l->at_unix_ns / 1000000)) : json_null(), "epoch",
-		known ? json_integer((json_int_t)l->epoch) : json_null(), "audit",
-		mb_audit_json(&l->audit, l->recall, l->recall_all, l->precision), "since_start",
-		"audits", (json_int_t)e->vm->totals.audit.audits, "doubted",
-		(json_int_t)e->vm->totals.audit.doubted);
+	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:{s:I, s:I}}", "vm", e->vm->name, "host",
+			 e->host ? json_string(e->host) : json_null(), "tracker", e->vm->tracker,
+			 "at_unix_ms",
+			 known ? json_integer((json_int_t)(l->at_unix_ns / 1000000)) : json_null(),
+			 "epoch", known ? json_integer((json_int_t)l->epoch) : json_null(), "audit",
+			 mb_audit_json(&l->audit, l->recall, l->recall_all, l->precision),
+			 "since_start", "audits", (json_int_t)e->vm->totals.audit.audits, "doubted",
+			 (json_int_t)e->vm->totals.audit.doubted);
 }
 
 int mb_audit_answer(struct mb_store *s, const struct mb_vm *vms, const char *const *hosts,

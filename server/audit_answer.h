@@ -11,8 +11,7 @@
 #include "server/store_audit.h"
 
 /* As in a row of history; null: there was no audit. The ratios: NAN is null. */
-json_t *mb_audit_json(const struct mb_audit *a, double recall, double recall_all,
-		      double precision);
+json_t *mb_audit_json(const struct mb_audit *a, double recall, double recall_all, double precision);
 
 /* `hosts`: of each of the n VMs; NULL: nowhere. *ret is a new reference. */
 int mb_audit_answer(struct mb_store *s, const struct mb_vm *vms, const char *const *hosts,

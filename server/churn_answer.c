@@ -5,6 +5,7 @@
 #include "proto/churn/bench.h"
 #include "proto/churn/churn_json.h"
 #include "proto/churn/put.h"
+#include "server/churn_pool.h"
 
 /* What a page scanner might take: as mbagent churn has it. */
 static const uint64_t windows_ns[] = { 60000000000, 300000000000, 900000000000 };
@@ -143,6 +144,30 @@ static int add_contents(struct mb_store *s, const struct mb_churn_question *q, j
 	return r == -ENOENT ? 0 : r;
 }
 
+/* null: no VM has two epochs. */
+static int add_pool(struct mb_store *s, const struct mb_churn_question *q, json_t *to,
+		    struct mb_err *err)
+{
+	const struct mb_churn_config config = { .windows_ns = { windows_ns[0], windows_ns[1],
+								windows_ns[2] },
+						.n_windows = MB_ARRAY_LEN(windows_ns) };
+	struct mb_churn_pool p;
+	json_t *o;
+	int r = mb_churn_pool(s, q->vms, q->n, q->since_unix_ns, &config, &p, err);
+
+	if (r < 0)
+		return r;
+	o = !p.n_vms ?
+		    json_null() :
+		    json_pack("{s:I, s:I, s:f, s:o, s:o}", "vms", (json_int_t)p.n_vms, "of_vms",
+			      (json_int_t)q->n, "duration_s", (double)p.duration_ns / 1e9, "self",
+			      mb_churn_kind_json(&config, &p.kinds[MB_CHURN_SELF]), "reference",
+			      p.has_reference ?
+				      mb_churn_kind_json(&config, &p.kinds[MB_CHURN_REFERENCE]) :
+				      json_null());
+	return json_object_set_new(to, "contents", o) < 0 ? mb_fail_mem(err, "an answer") : 0;
+}
+
 /* --- the answer ------------------------------------------------------------------------------- */
 
 int mb_churn_answer(struct mb_store *s, const struct mb_churn_question *q, json_t **ret,
@@ -167,6 +192,8 @@ int mb_churn_answer(struct mb_store *s, const struct mb_churn_question *q, json_
 	r = add_histories(s, q, history, err);
 	if (r == 0 && q->contents && q->n)
 		r = add_contents(s, q, runs, err);
+	else if (r == 0)
+		r = add_pool(s, q, *ret, err);
 	json_array_foreach(runs, i, run)
 	{
 		if (r == 0 && mb_churn_measure(json_object_get(run, "summary"), metrics) < 0)

@@ -267,8 +267,8 @@ static unsigned int judge(const struct mb_caller *caller, const char *method, co
 static enum MHD_Result answer_health(struct mb_http *h, struct MHD_Connection *c, const char *url)
 {
 	struct mb_err err = { 0 };
-	int r = (strcmp(url, "/readyz") == 0 ? mb_health_ready : mb_health_alive)(
-		h->api->health, mb_now_ns(), &err);
+	int r = (strcmp(url, "/readyz") == 0 ? mb_health_ready :
+					       mb_health_alive)(h->api->health, mb_now_ns(), &err);
 
 	return answer(c, r < 0 ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK,
 		      r < 0 ? reason(&err) : json_pack("{s:b}", "ok", 1), "GET");

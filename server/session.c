@@ -380,12 +380,13 @@ void mb_session_on_deadline(evutil_socket_t fd, short what, void *ctx)
 		const struct mb_session_waits *w = &s->all->config.waits;
 
 		mb_session_end_pace(s);
-		mb_session_set_deadline(s, w->handshake_ms - MB_MIN(w->pace_ms, w->handshake_ms - 1));
+		mb_session_set_deadline(s,
+					w->handshake_ms - MB_MIN(w->pace_ms, w->handshake_ms - 1));
 		return;
 	}
 	if (s->state != CLOSING)
 		mb_session_say(s, true,
-			       s->greeted	      ? "agent takes too long to send a frame" :
+			       s->greeted	    ? "agent takes too long to send a frame" :
 			       s->tls && !s->shaken ? "no TLS in time" :
 						      "no Hello in time");
 	mb_session_hang_up(s);

@@ -16,9 +16,9 @@
  * By TCP, where there is a `tls`, TLS comes first: a certificate of our CA, which must name the VM
  *of the Hello (vm_uri.h). Other ways are as safe as the machine itself and stay as they are.
  *
- * When a fleet comes back at once, hands are shaken with a few at a time, and the others stay in the
- *kernel's queue: all at once would end together, late, and be too late together. Who dawdles is not
- *waited for, so silence keeps nobody out.
+ * When a fleet comes back at once, hands are shaken with a few at a time, and the others stay in
+ *the kernel's queue: all at once would end together, late, and be too late together. Who dawdles is
+ *not waited for, so silence keeps nobody out.
  *
  * A connection that starts with a break is a line (FORMAT.md, 3.1): a further break ends what was
  * under way, and leads from any state but CLOSING back to HELLO; from BUSY when the result is told.
@@ -41,8 +41,8 @@
 struct mb_session_waits {
 	uint32_t handshake_ms; /* from the connection until TLS stands */
 	uint32_t pace_ms;      /* of this, while others wait for it (max_handshakes) */
-	uint32_t hello_ms;    /* from then, or in clear from the connection, to a whole Hello */
-	uint32_t frame_ms;    /* from a frame's first byte to its last, ... */
+	uint32_t hello_ms;     /* from then, or in clear from the connection, to a whole Hello */
+	uint32_t frame_ms;     /* from a frame's first byte to its last, ... */
 	uint32_t bytes_per_s; /* ... and a second for so many bytes: the slowest link that is served
 			       */
 	uint32_t write_ms;    /* without taking a byte of what it is told */

@@ -31,8 +31,10 @@ bool mb_web_find(const char *path, struct mb_web_file *ret)
 		{ "/order.js", "text/javascript; charset=utf-8", mb_web_order, mb_web_order_end },
 		{ "/draw.js", "text/javascript; charset=utf-8", mb_web_draw, mb_web_draw_end },
 		{ "/table.js", "text/javascript; charset=utf-8", mb_web_table, mb_web_table_end },
-		{ "/matrix.js", "text/javascript; charset=utf-8", mb_web_matrix, mb_web_matrix_end },
-		{ "/recall.js", "text/javascript; charset=utf-8", mb_web_recall, mb_web_recall_end },
+		{ "/matrix.js", "text/javascript; charset=utf-8", mb_web_matrix,
+		  mb_web_matrix_end },
+		{ "/recall.js", "text/javascript; charset=utf-8", mb_web_recall,
+		  mb_web_recall_end },
 		{ "/app.js", "text/javascript; charset=utf-8", mb_web_app, mb_web_app_end },
 	};
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * When to try again: exponential back-off with full jitter. Each wait is anything up to a limit that
- * doubles with each failure, so that a fleet which lost its server at once comes back spread over
- * all of that time, and the more thinly the longer the server cannot serve it.
+ * When to try again: exponential back-off with full jitter. Each wait is anything up to a limit
+ * that doubles with each failure, so that a fleet which lost its server at once comes back spread
+ * over all of that time, and the more thinly the longer the server cannot serve it.
  *
  * Pure: it is given its chance, 64 random bits.
  */

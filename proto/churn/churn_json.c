@@ -102,7 +102,7 @@ static json_t *half_life_json(const struct mb_half_life *h)
 			 known ? mb_json_real(h->ns / 1e9) : json_null());
 }
 
-static json_t *kind_json(const struct mb_churn_config *c, const struct mb_churn_kind_summary *k)
+json_t *mb_churn_kind_json(const struct mb_churn_config *c, const struct mb_churn_kind_summary *k)
 {
 	json_t *durable = json_array();
 
@@ -139,8 +139,8 @@ json_t *mb_churn_summary_json(const struct mb_churn_config *c, const struct mb_c
 		"went", mb_json_real(s->went), "gained", mb_json_real(s->gained), "lost",
 		mb_json_real(s->lost), "gained_digests", mb_json_real(s->gained_digests),
 		"lost_digests", mb_json_real(s->lost_digests), "classes", classes, "self",
-		kind_json(c, &s->kinds[MB_CHURN_SELF]), "reference",
-		c->reference ? kind_json(c, &s->kinds[MB_CHURN_REFERENCE]) : json_null());
+		mb_churn_kind_json(c, &s->kinds[MB_CHURN_SELF]), "reference",
+		c->reference ? mb_churn_kind_json(c, &s->kinds[MB_CHURN_REFERENCE]) : json_null());
 }
 
 int mb_churn_measure(const json_t *summary, json_t *metrics)

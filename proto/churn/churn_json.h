@@ -16,6 +16,9 @@ json_t *mb_churn_row_json(const struct mb_churn_config *config, const struct mb_
 			  const struct mb_who *who);
 json_t *mb_churn_summary_json(const struct mb_churn_config *config,
 			      const struct mb_churn_summary *summary);
+/* What of one kind lasts: "self" and "reference" of a summary. */
+json_t *mb_churn_kind_json(const struct mb_churn_config *config,
+			   const struct mb_churn_kind_summary *kind);
 /* Most first, the others last. */
 json_t *mb_churn_who_json(const struct mb_who *who);
 /* The figures of a run's "summary" that benchmarks follow, into `metrics` (bench.h). -ENOMEM. */

@@ -224,6 +224,20 @@ static void put_history(struct mb_buf *to, const json_t *history)
 		   "time the matrix was\n  computed, the first time, and the least\n");
 }
 
+/* Of a server's VMs together; null: none of them has epochs enough. */
+static void put_contents(struct mb_buf *to, const json_t *contents)
+{
+	if (!json_is_object(contents))
+		return;
+	mb_put(to, "Contents of ");
+	mb_put_number(to, contents, "vms", 0, "-");
+	mb_put(to, " of ");
+	mb_put_number(to, contents, "of_vms", 0, "-");
+	mb_put(to, " VMs, their last epochs together\n");
+	put_kind(to, contents, "self", "themselves");
+	put_kind(to, contents, "reference", "others of these VMs");
+}
+
 static void put_metrics(struct mb_buf *to, const json_t *root)
 {
 	json_t *m;
@@ -267,6 +281,7 @@ void mb_churn_text(const json_t *root, struct mb_buf *to)
 	put_name(to, text_of(root, "tracker", "-"));
 	mb_put(to, ")\n");
 	put_history(to, json_object_get(root, "history"));
+	put_contents(to, json_object_get(root, "contents"));
 	json_array_foreach(runs, i, run) put_run(to, run, i, json_array_size(runs),
 						 json_is_array(json_object_get(root, "history")));
 	if (json_array_size(runs) > 1)

@@ -78,10 +78,10 @@ int mb_ctl_churn(int argc, char **argv)
 		.parser = parse,
 		.children = children,
 		.args_doc = "[VM|HOST|fleet]",
-		.doc = "What changed in a VM, in those of a host or in all, and how much they had "
-		       "in common meanwhile. Of a VM alone also what of its sharing lasted, by its "
-		       "last epochs, as many as the server still has (64 at most), and who dirtied "
-		       "memory. docs/churn.md says what the figures mean.",
+		.doc = "What changed in a VM, in those of a host or in all, how much they had in "
+		       "common meanwhile, and what of their sharing lasted, by their last epochs, "
+		       "as many as the server still has (64 at most). Of a VM alone also who "
+		       "dirtied memory. docs/churn.md says what the figures mean.",
 	};
 	struct options o = { .since_ns = 3600000000000 };
 	mb_cleanup(mb_ctl_json_unref) json_t *root = NULL;

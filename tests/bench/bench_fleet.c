@@ -184,23 +184,21 @@ static int judge(const struct run *r)
 		       "\"rss_first_mb\":%.1f,\"rss_last_mb\":%.1f,\"rss_most_mb\":%.1f}\n",
 		       good ? "true" : "false", c->acks, c->acks_in_welcome, c->verified,
 		       c->lost_acks, c->resyncs, c->bytes_sent, r->starts, hours, ways->n,
-		       back.p50_ms, back.p99_ms, back.max_ms,
-		       (double)r->rss_first / 1048576, (double)r->rss_last / 1048576,
-		       (double)r->rss_most / 1048576);
+		       back.p50_ms, back.p99_ms, back.max_ms, (double)r->rss_first / 1048576,
+		       (double)r->rss_last / 1048576, (double)r->rss_most / 1048576);
 	else
 		printf("%" PRIu64 " epochs acked (%" PRIu64
 		       " of them told by Welcome), as many as in "
 		       "%.1f hours of an epoch every %.0f min; %.1f MB sent; server started %d "
 		       "times, RSS %.1f MB first, %.1f last, %.1f most\n%" PRIu64
 		       " connections, %" PRIu64 " of them lost; %zu ways back: p50 %.1f p99 %.1f "
-		       "max %.1f ms\n%" PRIu64 " acks lost, %" PRIu64
-		       " resyncs; %" PRIu64 " of %" PRIu64
-		       " agents found just what they were acked: %s\n",
+		       "max %.1f ms\n%" PRIu64 " acks lost, %" PRIu64 " resyncs; %" PRIu64
+		       " of %" PRIu64 " agents found just what they were acked: %s\n",
 		       c->acks, c->acks_in_welcome, hours, (double)r->o->epoch_ns / 60e9,
-		       (double)c->bytes_sent / 1e6, r->starts,
-		       (double)r->rss_first / 1048576, (double)r->rss_last / 1048576,
-		       (double)r->rss_most / 1048576, c->connects, c->losses_of_connection, ways->n,
-		       back.p50_ms, back.p99_ms, back.max_ms, c->lost_acks, c->resyncs, c->verified, r->o->agents,
+		       (double)c->bytes_sent / 1e6, r->starts, (double)r->rss_first / 1048576,
+		       (double)r->rss_last / 1048576, (double)r->rss_most / 1048576, c->connects,
+		       c->losses_of_connection, ways->n, back.p50_ms, back.p99_ms, back.max_ms,
+		       c->lost_acks, c->resyncs, c->verified, r->o->agents,
 		       good	    ? "good" :
 		       r->timed_out ? "FAILED, and not all came back in time" :
 				      "FAILED");
@@ -333,7 +331,8 @@ int main(int argc, char **argv)
 		{ "agents", OPT_AGENTS, "N", 0, "how many (1000)", 0 },
 		{ "pages", OPT_PAGES, "N", 0, "of each VM (16384)", 0 },
 		{ "changed", OPT_CHANGED, "N", 0,
-		  "pages of 1000 that change in an epoch (20), or \"day\": by the hour, from 20 to 250",
+		  "pages of 1000 that change in an epoch (20), or \"day\": by the hour, from 20 to "
+		  "250",
 		  0 },
 		{ "epoch-is", OPT_EPOCH_IS, "TIME", 0, "what an epoch is taken for (1m)", 0 },
 		{ "time", OPT_TIME, "TIME", 0, "how long (60s)", 0 },

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A real browser, driven by WebDriver: for tests/flow/web.sh and tests/bench/web. The caller has $dir for
 # what it leaves, and fail(); sets $driver_pid and $session.
+# shellcheck disable=SC2154 # $dir
 
 # browser_start: chromedriver, and a window of 1280 x 1000
 browser_start() {

@@ -34,8 +34,8 @@ struct agent {
 	uint64_t sent_ns;		  /* for the first time */
 	uint64_t lost_ns;		  /* when it lost the server; 0: it has it */
 	struct mb_backoff backoff;
-	uint32_t changed;		  /* pages, in what is sent */
-	bool done;			  /* has all its epochs */
+	uint32_t changed; /* pages, in what is sent */
+	bool done;	  /* has all its epochs */
 	bool verifying;
 	char name[24];
 };
@@ -214,8 +214,8 @@ static void send_sent(struct agent *a)
 }
 
 /*
- * A day of what the literature has of idle and of loaded VMs: 2 % by night, 8 % from 8 to 18 o'clock
- * of one of three time zones, and at every twelfth epoch a job that rewrites a quarter.
+ * A day of what the literature has of idle and of loaded VMs: 2 % by night, 8 % from 8 to 18
+ * o'clock of one of three time zones, and at every twelfth epoch a job that rewrites a quarter.
  */
 static uint32_t of_the_hour(const struct agent *a)
 {
@@ -434,7 +434,8 @@ struct load *load_start(const struct load_config *config)
 		bench_hello(a->name, config->boot, config->n_pages, &a->hello);
 		a->timer = evtimer_new(config->base, on_timer, a);
 		bench_must(a->timer ? 0 : mb_fail_mem(&err, "an agent"), &err);
-		a->backoff = (struct mb_backoff){ .min_ns = MB_RETRY_MIN_NS, .max_ns = MB_RETRY_MAX_NS };
+		a->backoff =
+			(struct mb_backoff){ .min_ns = MB_RETRY_MIN_NS, .max_ns = MB_RETRY_MAX_NS };
 		mb_backoff_reset(&a->backoff);
 		wait_ns(a, spread(l, MB_RETRY_MIN_NS));
 	}

@@ -25,9 +25,9 @@ struct load_config {
 	struct mb_tls *tls;			   /* NULL: in clear */
 	const char *tls_name;			   /* of the server, in its certificate */
 	uint32_t n_agents, n_pages, changed_pages; /* changed at each epoch */
-	bool by_the_hour;  /* changed pages follow the hour of a day, not the figure above ... */
-	uint64_t epoch_ns; /* ... where an epoch is taken for so long */
-	uint64_t pause_ns; /* from an ack to the next epoch */
+	bool by_the_hour;    /* changed pages follow the hour of a day, not the figure above ... */
+	uint64_t epoch_ns;   /* ... where an epoch is taken for so long */
+	uint64_t pause_ns;   /* from an ack to the next epoch */
 	uint64_t max_epochs; /* of each, then load_verify() by itself; 0: no end */
 	uint64_t boot;	     /* of all: another one at each run */
 };

@@ -93,6 +93,12 @@ is "$(jq -c '[.runs[0].epochs[].self | .pages, .kept, .survivors]' "$dir/s.json"
 is "$(jq '.history[0].changed * 7 | round' "$dir/s.json")" "$(jq '[.runs[0].epochs[].dirtied] | add' "$dir/t.json")" \
 	'changed pages of the history'
 exits 0 'web1' "$mbctl" churn h1 --server "$http"
+# A host of one VM: what lasts of all together is what lasts of it. It shares with nobody.
+"$mbctl" churn h1 --server "$http" --json >"$dir/h.json"
+is "$(jq -c '.contents.self | .kept, .pages, .digests, .durable' "$dir/h.json")" \
+	"$(jq -c '.runs[0].summary.self | .kept, .pages, .digests, .durable' "$dir/s.json")" 'contents of a host'
+has "$dir/h.json" '.contents | .vms == 1 and .of_vms == 1 and .reference == null and .self.half_life.how == "fitted"'
+exits 0 'Contents of 1 of 1 VMs' "$mbctl" churn h1 --server "$http"
 exits 0 'Churn of fleet' "$mbctl" churn --server "$http"
 exits 1 'no VM and no host "x"' "$mbctl" churn x --server "$http"
 # The fleet as a reference: all of the VM is in it, and all of it stays so.

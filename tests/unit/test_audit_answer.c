@@ -7,8 +7,8 @@ enum { N = 6 };
 
 static const char *vm_at(const json_t *answer, size_t i)
 {
-	return json_string_value(json_object_get(
-		json_array_get(json_object_get(answer, "vms"), i), "vm"));
+	return json_string_value(
+		json_object_get(json_array_get(json_object_get(answer, "vms"), i), "vm"));
 }
 
 /* Stale where it follows, doubts, stale where it does not, a clean one, no change, no audit. */
@@ -54,8 +54,8 @@ static void test_worst_first(void **state)
 	assert_int_equal(json_integer_value(json_object_get(worst, "epoch")), 60);
 	assert_true(json_real_value(json_object_get(json_object_get(worst, "audit"), "recall")) ==
 		    0.8);
-	assert_int_equal(json_integer_value(json_object_get(json_object_get(worst, "since_start"),
-							    "audits")),
+	assert_int_equal(json_integer_value(
+				 json_object_get(json_object_get(worst, "since_start"), "audits")),
 			 7);
 	worst = json_array_get(json_object_get(answer, "vms"), N - 1);
 	assert_true(json_is_null(json_object_get(worst, "audit")));

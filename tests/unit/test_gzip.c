@@ -10,8 +10,8 @@ static void test_who_takes_it(void **state)
 {
 	static const char *const yes[] = { "gzip", "deflate, gzip;q=0.5", "br,GZIP", "gzip ; q=1",
 					   " gzip , br" };
-	static const char *const no[] = { "", "identity", "gzipped", "x-gzip", "gzip;q=0",
-					  "br, gzip; q=0.000", ",,," };
+	static const char *const no[] = { "",	      "identity",	   "gzipped", "x-gzip",
+					  "gzip;q=0", "br, gzip; q=0.000", ",,," };
 
 	(void)state;
 	assert_false(mb_gzip_accepted(NULL));
@@ -59,7 +59,8 @@ static void test_there_and_back(void **state)
 	assert_true(small.len < sizeof(data) / 50);
 	mb_buf_deinit(&small);
 	/* What cannot be made smaller fits, too. */
-	for (size_t i = 0; i < sizeof(data); i++, v = v * 6364136223846793005u + 1442695040888963407u)
+	for (size_t i = 0; i < sizeof(data);
+	     i++, v = v * 6364136223846793005u + 1442695040888963407u)
 		data[i] = (uint8_t)(v >> 56);
 	expect_back(data, sizeof(data));
 }

@@ -17,8 +17,11 @@
 #include "ram.h"
 #include "walk.h"
 
+/* log2 of MBWALK_PARTS_MAX: old kernels' ilog2() is no constant to every compiler. */
+#define PARTS_LOG2_MAX 5
+
 /* By algorithm, and log2 of the parts. */
-static u64 zero_digest[MBWALK_SUPERFASTHASH32 + 1][ilog2(MBWALK_PARTS_MAX) + 1];
+static u64 zero_digest[MBWALK_SUPERFASTHASH32 + 1][PARTS_LOG2_MAX + 1];
 
 static void __user *user_pointer(u64 address)
 {
@@ -340,6 +343,7 @@ int mbwalk_dev_init(void)
 	BUILD_BUG_ON(sizeof(struct mbwalk_range) != 16);
 	BUILD_BUG_ON(sizeof(struct mbwalk_info) != 120);
 	BUILD_BUG_ON(sizeof(struct mbwalk_scan) != 240);
+	BUILD_BUG_ON(1 << PARTS_LOG2_MAX != MBWALK_PARTS_MAX);
 	if (!zero)
 		return -ENOMEM;
 	for (i = MBWALK_XXH64; i <= MBWALK_SUPERFASTHASH32; i++)

@@ -25,6 +25,8 @@ CFLAGS_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,
 LDFLAGS_release := -Wl,-z,relro,-z,now
 LDFLAGS_asan := -fsanitize=address,undefined
 LDFLAGS_fuzz := -fsanitize=fuzzer,address,undefined
+# There are hundreds of test programs: gold, where there is one, links them in half the time.
+FAST_LD := $(if $(filter-out fuzz,$(MODE)),$(if $(shell command -v ld.gold),-fuse-ld=gold))
 ifeq ($(CFLAGS_$(MODE)),)
 $(error MODE=$(MODE): use release, debug or asan)
 endif
@@ -45,11 +47,12 @@ ALL_LDFLAGS := -pthread $(LDFLAGS_$(MODE)) $(if $(filter 1,$(STATIC)),-static) $
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
 libs = $(shell $(PKG_CONFIG) $(if $(filter 1,$(STATIC)),--static) --libs $(1) 2>/dev/null)
-PROTO_LIBS = $(call libs,libprotobuf-c libzstd libxxhash libsodium jansson) -lm
-AGENT_LIBS = $(PROTO_LIBS) $(call libs,libbpf libelf jansson libcap openssl)
-SERVER_LIBS = $(PROTO_LIBS) $(call libs,sqlite3 libevent libevent_pthreads libevent_openssl \
-		libmicrohttpd gnutls jansson openssl libseccomp) -lm
-CTL_LIBS = $(SERVER_LIBS) $(call libs,libcurl)
+PROTO_LIBS := $(call libs,libprotobuf-c libzstd libxxhash libsodium jansson) -lm
+AGENT_LIBS := $(PROTO_LIBS) $(call libs,libbpf libelf jansson libcap openssl)
+SERVER_LIBS := $(PROTO_LIBS) $(call libs,sqlite3 libevent libevent_pthreads libevent_openssl \
+		libmicrohttpd gnutls jansson openssl libseccomp zlib) -lm
+CTL_LIBS := $(SERVER_LIBS) $(call libs,libcurl)
+CMOCKA_LIBS := $(call libs,cmocka)
 
 PROTO_SRC := $(wildcard proto/*.c proto/base/*.c proto/churn/*.c)
 AGENT_SRC := $(filter-out agent/main.c,$(wildcard agent/*.c))
@@ -88,8 +91,8 @@ OBJECTS := $(call obj,$(PROTO_SRC) $(AGENT_SRC) $(SERVER_SRC) $(CTL_SRC) $(UNIT_
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: all kmod bench bench-server bench-memory bench-fleet help deps demo test test-vm test-kernels \
-	test-debug-kernel unit flow fuzz lint crash faults \
-	clean tests fuzzers vm-guest man
+	test-debug-kernel unit flow fuzz lint crash faults soak deb test-deb man \
+	clean tests fuzzers vm-guest
 
 all: $(PROGRAMS) ## build mbagent, mbserver and mbctl into build/<mode>
 
@@ -154,6 +157,12 @@ crash: all tests ## kill -9 of server and agents at random points (N=1000)
 faults: all tests ## every single operation of the disk fails, the network is cut: takes minutes
 	$(Q)BUILD=$(BUILD) ci/run-tests faults
 
+soak: ## agent and server through H=24 hours in a guest that passes over idle time (K=6.1); takes long
+	$(Q)ci/deps build vm test
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory STATIC=1 all
+	$(Q)tests/bench/soak $(or $(H),24) $(K)
+
 man: all ## renew what pages of docs/man say of commands and options, from --help
 	$(Q)ci/man $(BUILD)
 
@@ -187,6 +196,14 @@ bench-fleet: ## 1000 agents against a server that is killed every 20 s (S=600 se
 	$(Q)ci/deps build test
 	$(Q)$(MAKE) --no-print-directory all $(BENCHES)
 	$(Q)tests/bench/fleet --kill-every 20 --time $(or $(S),600)s
+
+deb: ## Debian packages of what is committed, into build/deb (docs/install.md)
+	$(Q)ci/deps build deb
+	$(Q)ci/deb/build build/deb
+
+test-deb: deb ## install, upgrade, remove and purge them in a fresh root, boot it (needs root, minutes)
+	$(Q)ci/deps test-deb
+	$(Q)ci/run-tests lines tests/deb/run
 
 clean: ## remove build/ (downloads included)
 	rm -rf build
@@ -254,7 +271,8 @@ $(BENCH_LIB): $(call obj,$(BENCH_UTIL_SRC))
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-link = $(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(1)
+LINK_tests := $(FAST_LD)
+link = $(Q)$(CC) $(ALL_LDFLAGS) $(LINK_$(notdir $(@D))) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(1)
 $(BUILD)/mbagent: $(BUILD)/agent/main.o $(AGENT_LIB) $(PROTO_LIB)
 	$(call say,LINK,$@)
 	$(call link,$(AGENT_LIBS))
@@ -265,7 +283,7 @@ $(BUILD)/mbctl: $(BUILD)/server/ctl/main.o $(CTL_LIB) $(SERVER_LIB) $(PROTO_LIB)
 	$(call say,LINK,$@)
 	$(call link,$(CTL_LIBS))
 
-TEST_LIBS = $(call libs,cmocka) $(CTL_LIBS) $(AGENT_LIBS)
+TEST_LIBS = $(CMOCKA_LIBS) $(CTL_LIBS) $(AGENT_LIBS)
 $(UNIT): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(call obj,$(UTIL_SRC)) $(AGENT_LIB) $(CTL_LIB) \
 	 $(SERVER_LIB) $(PROTO_LIB)
 	$(call say,LINK,$@)
@@ -297,7 +315,10 @@ VM_GUEST := $(patsubst tests/vm/guest/%.c,build/vm/guest/%,$(VM_SRC))
 # Those that try the agent's own code are linked with it: made by STATIC=1, which tests/vm/run says.
 VM_AGENT := $(patsubst tests/vm/guest/%.c,build/vm/guest/%,$(shell grep -ls '"agent/' $(VM_SRC) /dev/null))
 vm-guest: $(VM_GUEST)
-build/vm/guest/bench_load: VM_LIBS = $(call libs,sqlite3)
+build/vm/guest/bench_load build/vm/guest/bench_soak: VM_LIBS = $(call libs,sqlite3)
+VM_SOAK := $(wildcard tests/vm/guest/soak_*.c)
+build/vm/guest/bench_soak: VM_UTIL += $(VM_SOAK)
+build/vm/guest/bench_soak: $(VM_SOAK)
 $(VM_AGENT): $(AGENT_LIB) $(PROTO_LIB)
 $(VM_GUEST): build/vm/guest/%: tests/vm/guest/%.c $(VM_UTIL) Makefile
 	$(call say,CC,$<)

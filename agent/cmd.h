@@ -7,6 +7,7 @@ int mb_cmd_run(int argc, char **argv);
 int mb_cmd_scan(int argc, char **argv);
 int mb_cmd_record(int argc, char **argv);
 int mb_cmd_check(int argc, char **argv);
+int mb_cmd_doctor(int argc, char **argv);
 int mb_cmd_dirty(int argc, char **argv);
 int mb_cmd_churn(int argc, char **argv);
 

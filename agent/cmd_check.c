@@ -71,36 +71,32 @@ static json_t *ksm_fact(void)
 	return ret;
 }
 
-/* In the order in which they are tried; nothing tells whether one works but to open it. */
-static void tracker_facts(json_t *facts, const struct mb_tracker_options *how)
+struct tracker_facts {
+	json_t *facts;
+	bool taken;
+};
+
+static void tracker_fact(void *ctx, const struct mb_tracker_ops *ops, bool works, const char *said)
 {
-	bool taken = false;
+	struct tracker_facts *to = ctx;
+	char what[MB_DESCRIBE_MAX] = "", text[1024];
 
-	for (size_t i = 0; mb_tracker_at(i); i++) {
-		const struct mb_tracker_ops *ops = mb_tracker_at(i);
-		struct mb_tracker *t;
-		struct mb_err err = { 0 };
-		char text[MB_DESCRIBE_MAX + 32], what[MB_DESCRIBE_MAX], why[1024];
-
-		if (ops->open(how, &t, &err) < 0) {
-			mb_privileges_missing(ops->needs, what, sizeof(what));
-			snprintf(why, sizeof(why), "%s%s%s", err.text, *what ? "; missing: " : "",
-				 what);
-			json_array_append_new(facts, fact("tracker", ops->name, false, why));
-			continue;
-		}
-		t->ops->describe(t, what);
-		snprintf(text, sizeof(text), "%s%s", what,
-			 taken ? "" : " (--tracker auto takes it)");
-		json_array_append_new(facts, fact("tracker", ops->name, true, text));
-		ops->close(t);
-		taken = true;
-	}
+	if (works)
+		snprintf(text, sizeof(text), "%s%s", said,
+			 to->taken ? "" : " (--tracker auto takes it)");
+	else
+		snprintf(text, sizeof(text), "%s%s%s", said,
+			 *mb_privileges_missing(ops->needs, what, sizeof(what)) ? "; missing: " :
+										  "",
+			 what);
+	json_array_append_new(to->facts, fact("tracker", ops->name, works, text));
+	to->taken |= works;
 }
 
 static json_t *gather(const struct mb_tracker_options *how)
 {
 	json_t *facts = json_array();
+	struct tracker_facts trackers = { .facts = facts };
 	struct utsname u;
 	char text[256];
 
@@ -120,7 +116,7 @@ static json_t *gather(const struct mb_tracker_options *how)
 						  *found ? found :
 							   s->summary));
 	}
-	tracker_facts(facts, how);
+	mb_trackers_try(how, tracker_fact, &trackers);
 	return facts;
 }
 

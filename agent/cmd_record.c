@@ -36,8 +36,7 @@ static const struct argp_option record_options[] = {
 	{ "force", 'f', 0, 0, "write over a file that is there", 0 },
 	{ "parts", OPT_PARTS, "N", 0,
 	  "hash each page in N equal parts, a power of two up to 32, each a digest of its own: "
-	  "what "
-	  "merging less than pages could save. Sources process: and elf: only (1)",
+	  "what merging less than pages could save (1)",
 	  0 },
 	{ 0 },
 };
@@ -245,8 +244,8 @@ int mb_cmd_record(int argc, char **argv)
 	r = start(&rec, &o, &err);
 	if (r == 0)
 		r = record_all(&rec, &o, &err);
-	/* Whatever happened: the file ends with a whole epoch. */
-	if (rec.fd >= 0 && rec.whole_bytes && ftruncate(rec.fd, rec.whole_bytes) < 0 && r == 0)
+	/* Whatever happened: the file ends with a whole epoch. (A port or a pipe has no end.) */
+	if (rec.fd >= 0 && rec.whole_bytes > 0 && ftruncate(rec.fd, rec.whole_bytes) < 0 && r == 0)
 		r = mb_fail(&err, errno, "%s: %m", o.path);
 	if (rec.fd >= 0 && close(rec.fd) < 0 && r == 0)
 		r = mb_fail(&err, errno, "%s: %m", o.path);

@@ -20,6 +20,7 @@
 #include "agent/tracking.h"
 #include "agent/guest_memory.h"
 #include "agent/uplink.h"
+#include "proto/base/backoff.h"
 #include "proto/base/cleanup.h"
 #include "proto/base/cli.h"
 #include "proto/base/clock.h"
@@ -40,8 +41,6 @@ struct options {
 /* Of the page frames that are dirtied so many stand for whom: few enough to cost nearly nothing. */
 enum { WHO_SAMPLE = 8 };
 
-#define RETRY_MAX_NS ((uint64_t)60000000000)
-
 enum { OPT_HOST = 1, OPT_RETRY, OPT_METRICS, OPT_SAMPLE, OPT_BLOOM };
 
 static const struct argp_option run_options[] = {
@@ -52,7 +51,7 @@ static const struct argp_option run_options[] = {
 	  0 },
 	{ "host", OPT_HOST, "NAME", 0, "the host that the VM runs on, where that is known", 0 },
 	{ "retry", OPT_RETRY, "TIME", 0,
-	  "first wait after a lost connection; doubles up to a minute, half of it random (500ms)",
+	  "after a lost connection wait up to that long, at random; doubles up to 15 s (500ms)",
 	  0 },
 	{ "metrics", OPT_METRICS, "FILE", 0,
 	  "keep metrics there for node_exporter's textfile collector (docs/metrics.md)", 0 },
@@ -103,7 +102,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_RETRY:
 		if (mb_parse_duration_ns(arg, "--retry", &o->retry_ns, &err) < 0)
 			argp_error(state, "%s", err.text);
-		o->retry_ns = MB_MIN(MB_MAX(o->retry_ns, 1000000u), RETRY_MAX_NS);
+		o->retry_ns = MB_MIN(MB_MAX(o->retry_ns, 1000000u), MB_RETRY_MAX_NS);
 		return 0;
 	case OPT_METRICS:
 		o->metrics = arg;
@@ -378,7 +377,7 @@ static int start(struct run *run, struct options *o, char *host_name, size_t siz
 	struct mb_uplink_config c = {
 		.uri = o->server,
 		.retry_min_ns = o->retry_ns,
-		.retry_max_ns = RETRY_MAX_NS,
+		.retry_max_ns = MB_RETRY_MAX_NS,
 		.who_rows = o->tracking.who,
 		.say = on_say,
 		.acked = on_acked,
@@ -463,7 +462,7 @@ int mb_cmd_run(int argc, char **argv)
 		.host = "",
 		.schedule.interval_ns = 60000000000,
 		.tracking = mb_tracking_default,
-		.retry_ns = 500000000,
+		.retry_ns = MB_RETRY_MIN_NS,
 	};
 	struct run run = { .ticker.fd = -1 };
 	struct mb_err err = { 0 };

@@ -11,6 +11,7 @@ static const struct mb_command commands[] = {
 	{ "record", "write epochs to a trace file", mb_cmd_record },
 	{ "dirty", "say who dirties how much of this machine's memory", mb_cmd_dirty },
 	{ "churn", "say what a workload does to pages and to what they share", mb_cmd_churn },
+	{ "doctor", "say why what could be merged is not, and what mends it", mb_cmd_doctor },
 	{ "check", "say what this machine can do, and why not", mb_cmd_check },
 	{ 0 },
 };

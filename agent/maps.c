@@ -75,6 +75,8 @@ static void parse_field(const char *line, struct mb_map *map)
 		map->rss_bytes = strtoull(line + 4, NULL, 10) << 10;
 	else if (strncmp(line, "Swap:", 5) == 0)
 		map->swap_bytes = strtoull(line + 5, NULL, 10) << 10;
+	else if (strncmp(line, "AnonHugePages:", 14) == 0)
+		map->huge_bytes = strtoull(line + 14, NULL, 10) << 10;
 	else if (strncmp(line, "VmFlags:", 8) == 0)
 		parse_flags(line + 8, map);
 }

@@ -150,6 +150,9 @@ static int ask(int fd, struct mbwalk_info *info, struct mbwalk_range *ranges, ui
 			       PATH ": the module has version %" PRIu32 ", this agent needs "
 				    "version %d",
 			       info->version, MBWALK_VERSION);
+	if (info->parts_max > MBWALK_PARTS_MAX)
+		/* A record of ours has room for no more of them. */
+		info->parts_max = MBWALK_PARTS_MAX;
 	if (info->n_ranges > RANGES_MAX)
 		return mb_fail(err, EPROTO, PATH ": %" PRIu64 " ranges of RAM are too many",
 			       (uint64_t)info->n_ranges);
@@ -228,6 +231,8 @@ static int check_scan(const struct mbwalk_scan *asked, const struct mbwalk_scan 
 		if (records[i].frame < frame || records[i].frame >= s->next)
 			return fail_scan(asked, "frames do not ascend", err);
 		frame = records[i].frame + 1;
+		if ((uint64_t)records[i].zero_parts >> asked->parts)
+			return fail_scan(asked, "zero parts that no page has", err);
 		/* That one is counted, too. */
 		if (records[i].cls == MBWALK_GONE && !asked->known)
 			return fail_scan(asked, "frames are gone that nobody knew", err);

@@ -29,13 +29,14 @@ int mb_mbwalk_open(int *ret_fd, struct mb_err *err);
 int mb_mbwalk_open_loaded(const char *module, int *ret_fd, struct mb_err *err);
 void mb_mbwalk_close(int fd);
 
-/* What there is, and the ranges of RAM (info.n_ranges; the caller's to free), checked. */
+/* What there is, and the ranges of RAM (info.n_ranges; the caller's to free), checked.
+ * info.parts_max is 0 with a module that knows no parts. */
 int mb_mbwalk_info(int fd, struct mbwalk_info *ret, struct mbwalk_range **ret_ranges,
 		   struct mb_err *err);
 /*
  * One MBWALK_SCAN; a signal is no error. scan->n >= 1. On return scan->next is in (first,
  * first + n], the records ascend in [first, next), and records that are not gone and counts are
- * next - first.
+ * next - first; no bit of zero_parts is above scan->parts.
  */
 int mb_mbwalk_scan(int fd, struct mbwalk_scan *scan, struct mb_err *err);
 

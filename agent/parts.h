@@ -11,6 +11,7 @@
 #ifndef MB_PARTS_H
 #define MB_PARTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,9 +27,13 @@ struct mb_parts {
 };
 
 /* `n` is a power of two; 0 is 1: whole pages. */
-int mb_parts_init(struct mb_parts *p, enum mb_algorithm algorithm, uint32_t n, struct mb_err *err);
+int mb_parts_init(struct mb_parts *p, enum mb_algorithm algorithm, uint32_t page_bytes, uint32_t n,
+		  struct mb_err *err);
 /* The page's n parts to ret[0, n): class and flags are the page's, zero is the part's own. */
 void mb_parts_hash(const struct mb_parts *p, const struct mb_page *page, const void *content,
 		   struct mb_page *ret);
+/* The same of one that was hashed elsewhere: its part i, and whether that is all zero. */
+struct mb_page mb_parts_page(const struct mb_parts *p, const struct mb_page *page, uint32_t i,
+			     uint64_t digest, bool zero);
 
 #endif

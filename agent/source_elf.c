@@ -89,7 +89,7 @@ static int open_file(struct elf *e, size_t i, struct mb_err *err)
 static int open_first(struct elf *e, const char *arg, const struct mb_source_options *options,
 		      struct mb_err *err)
 {
-	int r = mb_parts_init(&e->parts, options->algorithm, options->parts, err);
+	int r = mb_parts_init(&e->parts, options->algorithm, MB_PAGE_BYTES, options->parts, err);
 
 	if (r < 0)
 		return r;

@@ -8,10 +8,11 @@
 #include <string.h>
 
 #include "agent/mbwalk.h"
+#include "agent/parts.h"
 #include "proto/base/cleanup.h"
 
 enum {
-	RECORDS = 1 << 16,
+	DIGESTS = 1 << 16, /* of one call: so many records, or fewer with parts */
 	/* Looked at by one call: a GiB that has no records at all is soon done. */
 	SCAN_FRAMES = 1 << 18,
 };
@@ -41,7 +42,7 @@ struct kmod {
 	struct mb_source base;
 	int fd;
 	bool free_frames; /* those too that are nobody's */
-	struct mb_identity identity;
+	struct mb_parts parts;
 	struct mbwalk_info info;     /* as of begin() */
 	struct mbwalk_range *ranges; /* info.n_ranges; owned */
 
@@ -51,8 +52,10 @@ struct kmod {
 	uint64_t next; /* frame of that range, not looked at yet */
 	uint64_t passed_frames;
 	uint64_t unread[MB_UNREAD_REASONS];
-	struct mbwalk_record *records; /* RECORDS; owned */
+	struct mbwalk_record *records; /* DIGESTS / parts; owned */
+	uint64_t *digests;	       /* DIGESTS, beside the records; NULL: in them. Owned */
 	size_t i, n;
+	uint32_t part; /* of record i, the next one */
 };
 
 static struct kmod *to_kmod(struct mb_source *s)
@@ -121,6 +124,7 @@ static void kmod_close(struct mb_source *s)
 	mb_mbwalk_close(k->fd);
 	free(k->ranges);
 	free(k->records);
+	free(k->digests);
 	free(k);
 }
 
@@ -138,9 +142,21 @@ static int get_info(struct kmod *k, struct mb_err *err)
 	return 0;
 }
 
+static int check_parts(const struct kmod *k, uint32_t parts, struct mb_err *err)
+{
+	if (parts <= 1 || parts <= k->info.parts_max)
+		return 0;
+	if (!k->info.parts_max)
+		return mb_fail(err, ENOTSUP,
+			       "the module mbwalk that is loaded hashes whole pages, not parts of "
+			       "them: `rmmod mbwalk`, and load the one that came with the agent");
+	return mb_fail(err, ENOTSUP,
+		       "%" PRIu32 " parts per page: the module mbwalk hashes up to %" PRIu32, parts,
+		       (uint32_t)k->info.parts_max);
+}
+
 static int open_device(struct kmod *k, const struct mb_source_options *options, struct mb_err *err)
 {
-	struct mb_digester d;
 	int r = mb_mbwalk_open_loaded(options->module, &k->fd, err);
 
 	if (r < 0 || (r = get_info(k, err)) < 0)
@@ -148,13 +164,14 @@ static int open_device(struct kmod *k, const struct mb_source_options *options, 
 	if (!(k->info.algorithms >> options->algorithm & 1))
 		return mb_fail(err, ENOTSUP, "the module mbwalk has no %s",
 			       mb_algorithm_name(options->algorithm));
-	r = mb_digester_init(&d, options->algorithm, k->info.page_bytes,
-			     options->algorithm == MB_SUPERFASTHASH32 ? 32 : 64, "", NULL, err);
-	if (r < 0)
+	r = mb_parts_init(&k->parts, options->algorithm, k->info.page_bytes, options->parts, err);
+	if (r < 0 || (r = check_parts(k, k->parts.n, err)) < 0)
 		return r;
-	k->identity = d.identity;
-	k->records = calloc(RECORDS, sizeof(*k->records));
-	return k->records ? 0 : mb_fail_mem(err, "records of pages");
+	k->records = calloc(DIGESTS / k->parts.n, sizeof(*k->records));
+	if (k->parts.n > 1)
+		k->digests = calloc(DIGESTS, sizeof(*k->digests));
+	return k->records && (k->digests || k->parts.n == 1) ? 0 :
+							       mb_fail_mem(err, "records of pages");
 }
 
 static int kmod_open(const char *arg, const struct mb_source_options *options,
@@ -163,8 +180,6 @@ static int kmod_open(const char *arg, const struct mb_source_options *options,
 	struct kmod *k;
 	int r;
 
-	if (options->parts > 1)
-		return mb_fail(err, ENOTSUP, "the module hashes whole pages, not parts of them");
 	if (*arg && strcmp(arg, "free") != 0)
 		return mb_fail(err, EINVAL, "\"%.40s\" is not free", arg);
 	k = calloc(1, sizeof(*k));
@@ -190,9 +205,10 @@ static void kmod_describe(struct mb_source *s, struct mb_source_info *ret)
 	*ret = (struct mb_source_info){
 		.memory_bytes = k->info.ram_frames * k->info.page_bytes,
 		.stable_frames = true,
-		.this_machine = true,
+		/* Trackers know page frames, not parts of them. */
+		.this_machine = k->parts.n == 1,
 		.live = true,
-		.identity = k->identity,
+		.identity = k->parts.identity,
 	};
 	snprintf(ret->text, sizeof(ret->text), "this machine, %" PRIu64 " MiB%s",
 		 ret->memory_bytes >> 20, k->free_frames ? ", free memory included" : "");
@@ -208,13 +224,15 @@ static int kmod_begin(struct mb_source *s, const struct mb_frame_set *only, stru
 
 	k->only = only;
 	k->range = k->info.n_ranges;
-	k->i = k->n = 0;
+	k->i = k->n = k->part = 0;
 	k->passed_frames = 0;
 	memset(k->unread, 0, sizeof(k->unread));
 	r = get_info(k, err);
 	if (r < 0)
 		return r;
 	k->range = k->info.n_ranges;
+	if (only && k->parts.n > 1)
+		return mb_fail(err, EAGAIN, "parts of pages are read all at once");
 	/* What is plugged in the middle of an epoch is seen by the next one's begin. */
 	if (only && k->info.generation != generation)
 		return mb_fail(err, EAGAIN, "memory was plugged or unplugged");
@@ -258,10 +276,12 @@ static int scan(struct kmod *k, struct mb_err *err)
 	uint64_t end = MB_MIN(range->first + range->n, k->next + SCAN_FRAMES);
 	struct mbwalk_scan args = {
 		.flags = k->free_frames ? MBWALK_SCAN_FREE : 0,
-		.algorithm = k->identity.algorithm,
+		.algorithm = k->parts.identity.algorithm,
+		.parts = k->digests ? k->parts.n : 0,
 		.first = k->next,
 		.records = (uintptr_t)k->records,
-		.cap_records = RECORDS,
+		.cap_records = DIGESTS / k->parts.n,
+		.digests = (uintptr_t)k->digests,
 	};
 	bool mapped;
 	int r;
@@ -285,9 +305,9 @@ static int scan(struct kmod *k, struct mb_err *err)
 	return 0;
 }
 
-static void take(const struct mbwalk_record *from, struct mb_page *to)
+static struct mb_page page_of(const struct mbwalk_record *from)
 {
-	*to = (struct mb_page){
+	return (struct mb_page){
 		.frame = from->frame,
 		.digest = from->digest,
 		/* A newer module may tell more than we know. */
@@ -295,6 +315,23 @@ static void take(const struct mbwalk_record *from, struct mb_page *to)
 		.flags = from->flags & FLAGS_KNOWN,
 		.gone = from->cls == MBWALK_GONE,
 	};
+}
+
+/* The next page, or part of one. */
+static struct mb_page take(struct kmod *k)
+{
+	const struct mbwalk_record *record = &k->records[k->i];
+	struct mb_page page = page_of(record);
+	uint32_t part = k->part;
+
+	if (k->digests)
+		page = mb_parts_page(&k->parts, &page, part, k->digests[k->i * k->parts.n + part],
+				     record->zero_parts >> part & 1);
+	if (++k->part == k->parts.n) {
+		k->part = 0;
+		k->i++;
+	}
+	return page;
 }
 
 static int kmod_read(struct mb_source *s, struct mb_page *pages, size_t cap, size_t *ret_n,
@@ -312,7 +349,7 @@ static int kmod_read(struct mb_source *s, struct mb_page *pages, size_t cap, siz
 			return r;
 	}
 	while (k->i < k->n && *ret_n < cap)
-		take(&k->records[k->i++], &pages[(*ret_n)++]);
+		pages[(*ret_n)++] = take(k);
 	return 0;
 }
 

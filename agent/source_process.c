@@ -37,6 +37,7 @@ struct process {
 	struct mb_source base;
 	pid_t pid;
 	int dir;       /* /proc/PID: this very process, whoever gets its number later */
+	int mem;       /* /proc/PID/mem; -1: not read by it */
 	char comm[16]; /* printable */
 	bool ram;      /* guest RAM only */
 	struct mb_parts parts;
@@ -265,6 +266,7 @@ static void process_close(struct mb_source *s)
 	struct process *p = to_process(s);
 
 	mb_closep(&p->dir);
+	mb_closep(&p->mem);
 	mb_pagemap_close(&p->pagemap);
 	mb_maps_deinit(&p->maps);
 	mb_maps_deinit(&p->chosen);
@@ -324,7 +326,7 @@ static int open_proc(struct process *p, enum mode mode, const struct mb_source_o
 	if (p->dir < 0)
 		return errno == ENOENT ? mb_fail(err, ESRCH, "no process %d", (int)p->pid) :
 					 mb_fail(err, errno, "%s: %m", path);
-	r = mb_parts_init(&p->parts, options->algorithm, options->parts, err);
+	r = mb_parts_init(&p->parts, options->algorithm, MB_PAGE_BYTES, options->parts, err);
 	if (r < 0)
 		return r;
 	p->hashed = calloc((size_t)BATCH_PAGES * p->parts.n, sizeof(*p->hashed));
@@ -357,7 +359,7 @@ static int process_open(const char *arg, const struct mb_source_options *options
 		return mb_fail_mem(err, "a source");
 	p->base.ops = &mb_source_process;
 	p->pid = pid;
-	p->dir = p->pagemap.fd = -1;
+	p->dir = p->mem = p->pagemap.fd = -1;
 	r = open_proc(p, mode, options, err);
 	if (r < 0) {
 		process_close(&p->base);
@@ -399,6 +401,23 @@ static void seek_block(struct process *p)
 	mb_pagemap_seek(&p->pagemap, b->start, b->end);
 }
 
+/*
+ * From 5.19 on process_vm_readv() pins what it reads, and for that takes pages that KSM has merged
+ * apart. /proc/PID/mem leaves them as they are, at half the speed.
+ */
+static void choose_way(struct process *p)
+{
+	char text[24];
+	mb_autoclose int fd = openat(p->dir, "ksm_merging_pages", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+
+	mb_closep(&p->mem);
+	p->mem = -1;
+	/* Before 5.18 there is no such file. */
+	if (n > 0 && text[0] != '0')
+		p->mem = openat(p->dir, "mem", O_RDONLY | O_CLOEXEC);
+}
+
 static int process_begin(struct mb_source *s, const struct mb_frame_set *only, struct mb_err *err)
 {
 	struct process *p = to_process(s);
@@ -417,6 +436,7 @@ static int process_begin(struct mb_source *s, const struct mb_frame_set *only, s
 	r = mb_pagemap_open(&p->pagemap, p->dir, err);
 	if (r < 0)
 		return fail_access(p, -r, "pagemap", err);
+	choose_way(p);
 	p->block = 0;
 	seek_block(p);
 	return 0;
@@ -474,6 +494,29 @@ static int collect(struct process *p, size_t *ret_n, struct mb_err *err)
 	return 0;
 }
 
+/* The same as read_some() by /proc/PID/mem: a call for each piece that is in one. */
+static int read_mem(struct process *p, size_t i, size_t n)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		size_t k = 1;
+		ssize_t got;
+
+		while (done + k < n &&
+		       p->addr[i + done + k] == p->addr[i + done + k - 1] + MB_PAGE_BYTES)
+			k++;
+		got = pread(p->mem, p->content + (i + done) * MB_PAGE_BYTES, k * MB_PAGE_BYTES,
+			    (off_t)p->addr[i + done]);
+		if (got < MB_PAGE_BYTES)
+			break;
+		done += (size_t)got / MB_PAGE_BYTES;
+		if ((size_t)got < k * MB_PAGE_BYTES)
+			break;
+	}
+	return done ? (int)done : -EFAULT;
+}
+
 /* Reads `n` pages of the batch, starting with page `i`; returns how many, or -errno. */
 static int read_some(struct process *p, size_t i, size_t n)
 {
@@ -482,6 +525,8 @@ static int read_some(struct process *p, size_t i, size_t n)
 	size_t n_remote = 0;
 	ssize_t got;
 
+	if (p->mem >= 0)
+		return read_mem(p, i, n);
 	for (size_t k = i; k < i + n; k++) {
 		if (k > i && p->addr[k] == p->addr[k - 1] + MB_PAGE_BYTES)
 			remote[n_remote - 1].iov_len += MB_PAGE_BYTES;

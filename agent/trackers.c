@@ -61,6 +61,26 @@ int mb_tracker_choose(const struct mb_tracker_wish *wish, const struct mb_source
 	return mb_fail(err, EINVAL, "no tracker \"%.40s\", but: %s", wish->name, names);
 }
 
+void mb_trackers_try(const struct mb_tracker_options *options,
+		     void (*each)(void *ctx, const struct mb_tracker_ops *ops, bool works,
+				  const char *text),
+		     void *ctx)
+{
+	for (size_t i = 0; i < MB_ARRAY_LEN(trackers); i++) {
+		char text[MB_DESCRIBE_MAX];
+		struct mb_err err = { 0 };
+		struct mb_tracker *t;
+
+		if (trackers[i]->open(options, &t, &err) < 0) {
+			each(ctx, trackers[i], false, err.text);
+			continue;
+		}
+		t->ops->describe(t, text);
+		each(ctx, trackers[i], true, text);
+		trackers[i]->close(t);
+	}
+}
+
 const char *mb_strength_name(enum mb_strength s)
 {
 	static const char *const names[] = { "none", "hint", "proof" };

@@ -26,6 +26,15 @@ struct mb_tracker_wish {
 int mb_tracker_choose(const struct mb_tracker_wish *wish, const struct mb_source_info *source,
 		      struct mb_tracker **ret, struct mb_err *err);
 
+/*
+ * Opens each in the order in which they are tried, and closes it again: nothing else tells whether
+ * it works. `text`: what it is made of here, or why it does not work.
+ */
+void mb_trackers_try(const struct mb_tracker_options *options,
+		     void (*each)(void *ctx, const struct mb_tracker_ops *ops, bool works,
+				  const char *text),
+		     void *ctx);
+
 /* "proof" */
 const char *mb_strength_name(enum mb_strength s);
 

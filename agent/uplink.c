@@ -8,6 +8,7 @@
 #include <sys/random.h>
 
 #include "agent/line.h"
+#include "proto/base/backoff.h"
 #include "proto/base/cleanup.h"
 #include "proto/base/clock.h"
 #include "proto/break.h"
@@ -49,7 +50,8 @@ struct mb_uplink {
 	bool heard;			/* the server has echoed it: what comes now is for us */
 	struct held base, sent, newest; /* sent and newest: epoch 0 = none */
 	uint64_t last_epoch;
-	uint64_t retry_ns, backoff_ns, deadline_ns;
+	uint64_t retry_ns, deadline_ns;
+	struct mb_backoff backoff;
 	bool greeted; /* since the last loss of connection */
 	char last_failure[512];
 	uint32_t max_raw_bytes;
@@ -88,7 +90,9 @@ int mb_uplink_create(const struct mb_uplink_config *config, struct mb_uplink **r
 	if (!u->config.ack_wait_ns)
 		u->config.ack_wait_ns = ACK_WAIT_NS;
 	u->line.fd = -1;
-	u->backoff_ns = config->retry_min_ns;
+	u->backoff = (struct mb_backoff){ .min_ns = config->retry_min_ns,
+					  .max_ns = config->retry_max_ns };
+	mb_backoff_reset(&u->backoff);
 	*ret = u;
 	return 0;
 }
@@ -187,31 +191,26 @@ static void acked(struct mb_uplink *u)
 	u->base.who = (struct mb_who){ 0 };
 	u->sent = (struct held){ 0 };
 	u->state = READY;
-	u->backoff_ns = u->config.retry_min_ns;
+	mb_backoff_reset(&u->backoff);
 	u->last_failure[0] = 0;
 	u->config.acked(u->config.ctx, epoch, u->sent_bytes);
 }
 
 /* --- the connection --------------------------------------------------------------------------- */
 
-/* Half of the wait is random, so that a fleet does not come back all at once. */
-static uint64_t jitter(uint64_t ns)
+static uint64_t chance(void)
 {
 	uint64_t v = 0;
 
 	if (getrandom(&v, sizeof(v), GRND_NONBLOCK) != sizeof(v))
 		v = mb_now_ns();
-	return ns / 2 + v % (ns / 2 + 1);
+	return v;
 }
 
 /* For `pause_ns` at least, when the server has said so. */
 static void go_away_for(struct mb_uplink *u, const char *why, uint64_t pause_ns)
 {
-	uint64_t wait_ns = jitter(u->backoff_ns);
-
-	/* A fleet that was told the same should not come back all at once either. */
-	if (pause_ns)
-		wait_ns = MB_MAX(wait_ns, pause_ns + jitter(pause_ns / 4));
+	uint64_t wait_ns = mb_backoff_next(&u->backoff, pause_ns, chance());
 
 	/* A failure is news, the same one again is not. */
 	say(u, u->greeted || strcmp(u->last_failure, why) != 0 ? MB_LOG_WARNING : MB_LOG_DEBUG,
@@ -221,7 +220,6 @@ static void go_away_for(struct mb_uplink *u, const char *why, uint64_t pause_ns)
 	u->state = AWAY;
 	u->greeted = false;
 	u->retry_ns = mb_now_ns() + wait_ns;
-	u->backoff_ns = MB_MIN(u->backoff_ns * 2, u->config.retry_max_ns);
 }
 
 void mb_uplink_begin_anew(struct mb_uplink *u, const struct mb_boot *boot,
@@ -250,10 +248,8 @@ static void wait_for_answer(struct mb_uplink *u, uint64_t wait_ns)
 
 static uint64_t make_token(void)
 {
-	uint64_t v = 0;
+	uint64_t v = chance();
 
-	if (getrandom(&v, sizeof(v), GRND_NONBLOCK) != sizeof(v))
-		v = mb_now_ns();
 	return v ? v : 1; /* 0 is the server's */
 }
 
@@ -436,7 +432,7 @@ static void take_welcome(struct mb_uplink *u, const struct mb_welcome *w)
 	u->greeted = true;
 	/* With something to send, the server has yet to show that it takes it. */
 	if (mb_uplink_idle(u))
-		u->backoff_ns = u->config.retry_min_ns;
+		mb_backoff_reset(&u->backoff);
 	u->max_raw_bytes = w->max_frame_bytes;
 	u->state = READY;
 	if (same_boot && w->epoch == u->base.epoch && mb_small_alike(&u->base.sample, &u->agreed) &&

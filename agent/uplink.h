@@ -35,7 +35,7 @@ struct mb_uplink_config {
 	struct mb_tls *tls;    /* NULL: in clear */
 	const char *tls_name;  /* of the server, in its certificate; with `tls` */
 	struct mb_hello hello; /* strings borrowed */
-	uint64_t retry_min_ns, retry_max_ns;
+	uint64_t retry_min_ns, retry_max_ns; /* proto/base/backoff.h */
 	/* How long an answer may take before the connection is given up; 0: 30 s and 10 min. */
 	uint64_t welcome_wait_ns, ack_wait_ns;
 	uint32_t who_rows; /* of who dirtied frames so many names go out, the rest in one */

@@ -4,6 +4,7 @@
 
 #include <linux/capability.h>
 #include <linux/compat.h>
+#include <linux/log2.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/sched.h>
@@ -16,7 +17,8 @@
 #include "ram.h"
 #include "walk.h"
 
-static u64 zero_digest[MBWALK_SUPERFASTHASH32 + 1];
+/* By algorithm, and log2 of the parts. */
+static u64 zero_digest[MBWALK_SUPERFASTHASH32 + 1][ilog2(MBWALK_PARTS_MAX) + 1];
 
 static void __user *user_pointer(u64 address)
 {
@@ -56,6 +58,7 @@ static void fill_info(struct mbwalk_info *info, const struct mbwalk_ram *ram)
 #endif
 	info->page_offset_base = (unsigned long)__va(0);
 	info->n_ranges = ram->n;
+	info->parts_max = MBWALK_PARTS_MAX;
 }
 
 static long do_info(struct mbwalk_info __user *to)
@@ -67,7 +70,8 @@ static long do_info(struct mbwalk_info __user *to)
 
 	if (copy_from_user(&info, to, sizeof(info)))
 		return -EFAULT;
-	if (info.size != sizeof(info) || !all_zero(info.reserved, ARRAY_SIZE(info.reserved)))
+	if (info.size != sizeof(info) || info.reserved0 ||
+	    !all_zero(info.reserved, ARRAY_SIZE(info.reserved)))
 		return -EINVAL;
 	r = mbwalk_ram_snapshot(&ram);
 	if (r < 0)
@@ -92,10 +96,18 @@ struct scan {
 	struct mbwalk_chunk chunk;
 };
 
+static bool are_parts_valid(const struct mbwalk_scan *args)
+{
+	if (!args->parts)
+		return !args->digests;
+	return args->digests && args->parts > 1 && args->parts <= MBWALK_PARTS_MAX &&
+	       is_power_of_2(args->parts);
+}
+
 static int check_scan(const struct mbwalk_scan *args)
 {
-	if (args->size != sizeof(*args) || !all_zero(args->reserved, ARRAY_SIZE(args->reserved)) ||
-	    args->flags & ~(u32)MBWALK_SCAN_FREE || args->reserved0 ||
+	if (args->size != sizeof(*args) || args->reserved || !are_parts_valid(args) ||
+	    args->flags & ~(u32)MBWALK_SCAN_FREE ||
 	    (args->algorithm != MBWALK_XXH64 && args->algorithm != MBWALK_SUPERFASTHASH32) ||
 	    args->first + args->n < args->first || !args->records || !args->cap_records ||
 	    (args->bitmap ? args->bitmap_first > args->first : args->known))
@@ -140,13 +152,28 @@ static bool is_clean(const struct mbwalk_chunk *c)
 	return all_zero(c->dirty, ARRAY_SIZE(c->dirty)) && !c->has_known;
 }
 
+static int put_records(const struct scan *s)
+{
+	const struct mbwalk_scan *args = &s->args;
+	const struct mbwalk_chunk *c = &s->chunk;
+	const size_t record_bytes = sizeof(c->records[0]);
+	const size_t digest_bytes = c->parts * sizeof(c->digests[0]);
+
+	if (copy_to_user(user_pointer(args->records + args->n_records * record_bytes), c->records,
+			 c->n_records * record_bytes))
+		return -EFAULT;
+	if (c->digests && copy_to_user(user_pointer(args->digests + args->n_records * digest_bytes),
+				       c->digests, c->n_records * digest_bytes))
+		return -EFAULT;
+	return 0;
+}
+
 /* RAM from args.next, `most` frames at most. */
 static int scan_ram(struct scan *s, u64 most)
 {
 	struct mbwalk_scan *args = &s->args;
 	struct mbwalk_chunk *c = &s->chunk;
 	u64 room = args->cap_records - args->n_records;
-	void __user *to;
 
 	c->first = args->next;
 	/* No more frames than could all need a record: then none has to be done twice. */
@@ -164,8 +191,7 @@ static int scan_ram(struct scan *s, u64 most)
 		mbwalk_chunk(c);
 		mbwalk_ram_unlock();
 	}
-	to = user_pointer(args->records + args->n_records * sizeof(c->records[0]));
-	if (copy_to_user(to, c->records, c->n_records * sizeof(c->records[0])))
+	if (put_records(s) < 0)
 		return -EFAULT;
 	args->n_records += c->n_records;
 	args->next += c->n;
@@ -209,6 +235,22 @@ static int scan(struct scan *s)
 	return r;
 }
 
+/* What the arguments, which are checked, say of a chunk. */
+static int begin_chunks(struct scan *s)
+{
+	struct mbwalk_chunk *c = &s->chunk;
+
+	c->algorithm = s->args.algorithm;
+	c->flags = s->args.flags;
+	c->parts = s->args.parts ? s->args.parts : 1;
+	c->zero_digest = zero_digest[c->algorithm][ilog2(c->parts)];
+	c->counts = s->args.counts;
+	if (!s->args.parts)
+		return 0;
+	c->digests = kcalloc(MBWALK_CHUNK_FRAMES * c->parts, sizeof(*c->digests), GFP_KERNEL);
+	return c->digests ? 0 : -ENOMEM;
+}
+
 static long do_scan(struct mbwalk_scan __user *to)
 {
 	struct scan *s = kzalloc(sizeof(*s), GFP_KERNEL);
@@ -223,12 +265,10 @@ static long do_scan(struct mbwalk_scan __user *to)
 	if (copy_from_user(&s->args, to, sizeof(s->args)))
 		goto out;
 	r = check_scan(&s->args);
+	if (r == 0)
+		r = begin_chunks(s);
 	if (r < 0)
 		goto out;
-	s->chunk.algorithm = s->args.algorithm;
-	s->chunk.flags = s->args.flags;
-	s->chunk.zero_digest = zero_digest[s->args.algorithm];
-	s->chunk.counts = s->args.counts;
 	r = mbwalk_ram_snapshot(&s->ram);
 	if (r == 0)
 		r = scan(s);
@@ -238,6 +278,7 @@ static long do_scan(struct mbwalk_scan __user *to)
 	mbwalk_ram_release(&s->ram);
 out:
 	free_page((unsigned long)s->chunk.bounce);
+	kfree(s->chunk.digests);
 	kfree(s);
 	return r;
 }
@@ -293,7 +334,7 @@ static struct miscdevice dev = {
 int mbwalk_dev_init(void)
 {
 	void *zero = (void *)get_zeroed_page(GFP_KERNEL);
-	u32 i;
+	u32 i, n;
 
 	BUILD_BUG_ON(sizeof(struct mbwalk_record) != 24);
 	BUILD_BUG_ON(sizeof(struct mbwalk_range) != 16);
@@ -302,7 +343,8 @@ int mbwalk_dev_init(void)
 	if (!zero)
 		return -ENOMEM;
 	for (i = MBWALK_XXH64; i <= MBWALK_SUPERFASTHASH32; i++)
-		zero_digest[i] = mbwalk_hash(i, zero);
+		for (n = 1; n <= MBWALK_PARTS_MAX; n *= 2)
+			zero_digest[i][ilog2(n)] = mbwalk_hash(i, zero, PAGE_SIZE / n);
 	free_page((unsigned long)zero);
 	return misc_register(&dev);
 }

@@ -5,6 +5,9 @@
 #include "ram.h"
 
 #include <linux/module.h>
+#include <linux/stringify.h>
+
+#include "mbwalk.h"
 
 static int __init mbwalk_init(void)
 {
@@ -35,4 +38,4 @@ module_exit(mbwalk_exit);
 MODULE_DESCRIPTION("Memory Buddies: digests of all physical pages");
 MODULE_AUTHOR("Memory Buddies");
 MODULE_LICENSE("GPL v2");
-MODULE_VERSION("1");
+MODULE_VERSION(__stringify(MBWALK_VERSION)); /* what sysfs tells an agent of another version */

@@ -24,12 +24,20 @@
  * Nothing is locked, pinned or referenced: a page may change while it is read. Where that can be
  * seen its record has MBWALK_UNSTABLE.
  *
+ * With `parts` = n a page has n digests instead of one, each of an n-th of it, all of the same
+ * bytes (it is copied once). They come in an array of their own beside the records:
+ *
+ *	records	| page 5		| page 9		|
+ *	digests | part 0, 1, ... n - 1	| part 0, 1, ... n - 1	|
+ *
  * Any number of callers may scan at once, through one file descriptor or many. A scan gives way to
  * other tasks every MBWALK_CHUNK_FRAMES frames and ends on SIGKILL.
  *
  * Versions: `size` is sizeof() of the struct as its caller knows it; only the size of this version
  * is taken (-EINVAL else). Reserved fields and unknown flags must be 0. Structs have the same
- * layout for 32- and 64-bit callers; pointers are __u64.
+ * layout for 32- and 64-bit callers; pointers are __u64. What came later within a version takes the
+ * place of reserved fields, so that 0 means: as before. A caller asks first (`parts_max`): a module
+ * of before answers 0, and refuses the rest.
  */
 #ifndef MBWALK_H
 #define MBWALK_H
@@ -42,6 +50,9 @@
 
 /* A scan yields, and looks for signals, after this many. */
 #define MBWALK_CHUNK_FRAMES 128
+
+/* Parts of a page that a record has room for; what a module can do is in `parts_max`. */
+#define MBWALK_PARTS_MAX 32
 
 /* Numbers of proto/digest.h. */
 enum mbwalk_algorithm {
@@ -80,10 +91,11 @@ enum mbwalk_flag {
 
 struct mbwalk_record {
 	__u64 frame;
-	__u64 digest; /* 0 of one that is gone */
+	__u64 digest; /* 0 of one that is gone, and with `parts` */
 	__u16 flags;  /* enum mbwalk_flag */
 	__u8 cls;     /* enum mbwalk_class */
-	__u8 reserved[5];
+	__u8 reserved;
+	__u32 zero_parts; /* with `parts` only; bit i: all bytes of part i are zero */
 };
 
 /* Why a frame has no record. */
@@ -132,8 +144,10 @@ struct mbwalk_info {
 	/* in: struct mbwalk_range[cap_ranges] for the ranges of RAM, ascending, apart; or 0 */
 	__u64 ranges;
 	__u64 cap_ranges;
-	__u64 n_ranges; /* that there are, also if fewer were asked for */
-	__u64 reserved[4];
+	__u64 n_ranges;	 /* that there are, also if fewer were asked for */
+	__u32 parts_max; /* the most `parts` of a scan; 0: this module knows none, and wants 0 */
+	__u32 reserved0;
+	__u64 reserved[3];
 };
 
 enum mbwalk_scan_flag {
@@ -145,8 +159,8 @@ struct mbwalk_scan {
 	__u32 size;	 /* in: sizeof(struct mbwalk_scan) */
 	__u32 flags;	 /* in: enum mbwalk_scan_flag */
 	__u32 algorithm; /* in: enum mbwalk_algorithm */
-	__u32 reserved0;
-	__u64 first, n; /* in: frames; first + n must not overflow */
+	__u32 parts;	 /* in: a power of two from 2 to parts_max, with `digests`; or 0: none */
+	__u64 first, n;	 /* in: frames; first + n must not overflow */
 	/*
 	 * in: __u64 words, or 0 for "hash all". Bit i % 64 of word i / 64 says whether to hash
 	 * frame bitmap_first + i. Must reach from bitmap_first (at most `first`) to first + n.
@@ -167,13 +181,19 @@ struct mbwalk_scan {
 	__u64 n_records;	     /* out: ascending by frame */
 	__u64 counts[MBWALK_COUNTS]; /* out: of this call */
 	__u64 generation;	     /* out: of the map of RAM that was used last, as in INFO */
-	__u64 reserved[2];
+	/*
+	 * in: __u64[cap_records * parts], or 0 without parts. Part k of records[i]'s page is
+	 * digests[i * parts + k]; 0 of one that is gone.
+	 */
+	__u64 digests;
+	__u64 reserved;
 };
 
 /*
  * INFO and SCAN: -EFAULT a pointer that cannot be used; -EINVAL a size, flag, reserved
- * field, algorithm or range that is not as above; -ENOMEM; -EAGAIN the kernel's map of RAM is
- * changing. SCAN: -EINTR on a signal before the first chunk was done. -ENOTTY: another number.
+ * field, algorithm, range or number of parts that is not as above; -ENOMEM; -EAGAIN the kernel's
+ * map of RAM is changing. SCAN: -EINTR on a signal before the first chunk was done. -ENOTTY:
+ * another number.
  */
 #define MBWALK_GET_VERSION _IO(0xbd, 0)
 #define MBWALK_INFO	   _IOWR(0xbd, 1, struct mbwalk_info)

@@ -5,7 +5,7 @@
  *
  *	- by the kernel's no-fault copy, since any frame may be missing from the direct map (secret
  *	  memory, debug_pagealloc, passing holes on new kernels);
- *	- once, so that digest and zero flag speak of the same bytes;
+ *	- once, so that digests of all parts and the zero flag speak of the same bytes;
  *	- while the next page is on its way to the cache.
  */
 #include "compat.h"
@@ -21,10 +21,10 @@
 #include "superfasthash.h"
 #include "xxh64.h"
 
-u64 mbwalk_hash(u32 algorithm, const void *page)
+u64 mbwalk_hash(u32 algorithm, const void *data, size_t bytes)
 {
-	return algorithm == MBWALK_XXH64 ? mbwalk_xxh64(page, PAGE_SIZE) :
-					   mb_superfasthash(page, PAGE_SIZE);
+	return algorithm == MBWALK_XXH64 ? mbwalk_xxh64(data, bytes) :
+					   mb_superfasthash(data, bytes);
 }
 
 static void add_record(struct mbwalk_chunk *c, unsigned int i, u8 cls, u16 flags)
@@ -99,12 +99,37 @@ static int look_again(struct page *page, struct mbwalk_record *record)
 	return r;
 }
 
-/* False: it has been counted instead, and is gone if the caller knew it. */
-static bool hash_frame(struct mbwalk_chunk *c, unsigned int i)
+/* What is in the bounce page. Bit i: part i is all zero. */
+static u32 hash_parts(const struct mbwalk_chunk *c, u64 *digests)
+{
+	const size_t bytes = PAGE_SIZE / c->parts;
+	unsigned int i;
+	u32 zero = 0;
+
+	for (i = 0; i < c->parts; i++) {
+		const void *part = c->bounce + i * bytes;
+
+		digests[i] = mbwalk_hash(c->algorithm, part, bytes);
+		/* Others have the digest of zeros, too, when it is SuperFastHash's. */
+		if (digests[i] == c->zero_digest && !memchr_inv(part, 0, bytes))
+			zero |= BIT(i);
+	}
+	return zero;
+}
+
+static u64 *digests_of(const struct mbwalk_chunk *c, unsigned int i)
+{
+	return c->digests + (size_t)i * c->parts;
+}
+
+/* Its digests go to `digests`. False: it has been counted instead, and is gone if the caller knew
+ * it. */
+static bool hash_frame(struct mbwalk_chunk *c, unsigned int i, u64 *digests)
 {
 	struct mbwalk_record *record = &c->records[i];
 	struct page *page = pfn_to_page(record->frame);
 	int r = look_again(page, record);
+	u32 zero;
 
 	if (r < 0) {
 		c->counts[-1 - r]++;
@@ -118,10 +143,11 @@ static bool hash_frame(struct mbwalk_chunk *c, unsigned int i)
 		return false;
 	}
 	prefetch_frame(c, i + 1);
-	record->digest = mbwalk_hash(c->algorithm, c->bounce);
-	/* Others have the digest of zeros, too, when it is SuperFastHash's. */
-	if (record->digest == c->zero_digest && !memchr_inv(c->bounce, 0, PAGE_SIZE))
+	zero = hash_parts(c, digests ? digests : &record->digest);
+	if (zero == GENMASK(c->parts - 1, 0))
 		record->flags |= MBWALK_ZERO;
+	if (digests)
+		record->zero_parts = zero;
 	look_again(page, record);
 	return true;
 }
@@ -136,13 +162,16 @@ void mbwalk_chunk(struct mbwalk_chunk *c)
 	prefetch_frame(c, 0);
 	for (i = 0; i < c->n_records; i++) {
 		struct mbwalk_record *record = &c->records[i];
+		u64 *digests = c->digests ? digests_of(c, kept) : NULL;
 
-		if (record->cls != MBWALK_GONE && !hash_frame(c, i)) {
+		if (record->cls != MBWALK_GONE && !hash_frame(c, i, digests)) {
 			if (!c->has_known || !c->known[record->frame - c->first])
 				continue;
 			record->cls = MBWALK_GONE;
 			record->flags = 0;
 		}
+		if (record->cls == MBWALK_GONE && digests)
+			memset(digests, 0, c->parts * sizeof(*digests));
 		if (kept != i)
 			c->records[kept] = *record;
 		kept++;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * XXH64 with seed 0, for pages only. Our own port of Yann Collet's algorithm
+ * XXH64 with seed 0, for pages and parts of them only. Our own port of Yann Collet's algorithm
  * (https://github.com/Cyan4973/xxHash, doc/xxhash_spec.md), since Linux 4.1 has no lib/xxhash and
  * later kernels need not have it built. Compiles in user space, too: that is where it is tested.
  */

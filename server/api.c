@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "server/api.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "proto/base/cleanup.h"
@@ -10,7 +9,9 @@
 #include "proto/base/version.h"
 #include "server/api_wish.h"
 #include "server/ask.h"
+#include "server/audit_answer.h"
 #include "server/churn_answer.h"
+#include "server/doctor.h"
 #include "server/executions.h"
 #include "server/lost_sharing.h"
 #include "server/report_error.h"
@@ -294,33 +295,6 @@ static json_t *inter_of(const struct history *h, const struct mb_history_row *ro
 	return json_null();
 }
 
-static json_t *ratio(double v)
-{
-	return isnan(v) ? json_null() : json_real(v);
-}
-
-static json_t *audit_of(const struct mb_history_row *row)
-{
-	const struct mb_audit *a = &row->audit;
-	json_t *classes;
-
-	if (!a->audits)
-		return json_null();
-	classes = json_object();
-	for (unsigned int i = 0; i < MB_CLASS_END; i++)
-		if (a->follows >> i & 1 || a->changed[i])
-			json_object_set_new(classes, mb_class_name(i),
-					    json_pack("{s:b, s:I, s:I}", "followed",
-						      (int)(a->follows >> i & 1), "changed",
-						      (json_int_t)a->changed[i], "stale",
-						      (json_int_t)a->stale[i]));
-	return json_pack("{s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:o}", "audits",
-			 (json_int_t)a->audits, "doubted", (json_int_t)a->doubted, "recall",
-			 ratio(row->recall), "recall_all", ratio(row->recall_all), "precision",
-			 ratio(row->precision), "flagged", (json_int_t)a->flagged,
-			 "flagged_changed", (json_int_t)a->flagged_changed, "classes", classes);
-}
-
 static int history_row(void *ctx, const struct mb_history_row *row)
 {
 	const struct history *h = ctx;
@@ -339,7 +313,9 @@ static int history_row(void *ctx, const struct mb_history_row *row)
 	if (error)
 		json_object_set_new(o, "inter_error", number(error));
 	json_object_set_new(o, "read", row->has_read ? number(row->read) : json_null());
-	json_object_set_new(o, "audit", audit_of(row));
+	json_object_set_new(
+		o, "audit",
+		mb_audit_json(&row->audit, row->recall, row->recall_all, row->precision));
 	return json_array_append_new(h->rows, o) < 0 ? -ENOMEM : 0;
 }
 
@@ -471,6 +447,21 @@ static int churn(struct mb_api *api, const struct mb_scene *s, mb_api_query quer
 	return mb_churn_answer(api->store, &q, ret, err);
 }
 
+/* --- /v1/audits ------------------------------------------------------------------------------- */
+
+static int audits(struct mb_api *api, const struct mb_scene *s, json_t **ret, struct mb_err *err)
+{
+	uint32_t n = s->view->fleet.n;
+	mb_autofree const char **hosts = calloc(n + 1, sizeof(*hosts));
+
+	if (!hosts)
+		return mb_fail_mem(err, "an answer");
+	for (uint32_t i = 0; i < n; i++)
+		if (s->fleet.vms[i].host != MB_NOWHERE)
+			hosts[i] = s->fleet.hosts[s->fleet.vms[i].host].name;
+	return mb_audit_answer(api->store, s->view->fleet.vms, hosts, n, ret, err);
+}
+
 /* --- /v1/executions --------------------------------------------------------------------------- */
 
 static int executions(struct mb_api *api, mb_api_query query, void *ctx, json_t **ret,
@@ -526,6 +517,11 @@ int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *c
 	} else if (strcmp(path, "/v1/churn") == 0) {
 		r = mb_scene_open(api, query, ctx, &s, err);
 		r = r < 0 ? r : churn(api, &s, query, ctx, ret_json, err);
+	} else if (strcmp(path, "/v1/doctor") == 0) {
+		r = mb_doctor_answer(api, query, ctx, ret_json, err);
+	} else if (strcmp(path, "/v1/audits") == 0) {
+		r = mb_scene_open(api, query, ctx, &s, err);
+		r = r < 0 ? r : audits(api, &s, ret_json, err);
 	} else if (strncmp(path, "/v1/", 4) == 0 && mb_ask_knows(path + 4)) {
 		r = mb_scene_open(api, query, ctx, &s, err);
 		r = r < 0 ? r : ask(api, &s, path + 4, query, ctx, false, ret_json, err);
@@ -535,7 +531,7 @@ int mb_api_get(struct mb_api *api, const char *path, mb_api_query query, void *c
 		r = mb_fail(err, ENOENT,
 			    "no %.100s (/v1/status, /v1/share, /v1/plan, /v1/history, /v1/place, "
 			    "/v1/drain, /v1/consolidate, /v1/hotspot, /v1/whatif, /v1/churn, "
-			    "/v1/executions)",
+			    "/v1/audits, /v1/executions, /v1/doctor)",
 			    path);
 	}
 	if (r == 0 && !*ret_json)

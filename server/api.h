@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "server/ask.h"
+#include "server/contacts.h"
 #include "server/executor.h"
 #include "server/health.h"
 #include "server/refusals.h"
@@ -19,6 +20,7 @@ struct mb_api {
 	const char *db_path;
 	const char *fleet_path; /* read at every question, so that it can be edited; NULL: none */
 	const struct mb_refusals *refusals; /* NULL: nothing is counted */
+	struct mb_contacts *contacts; /* NULL: nobody knows who came */
 	const struct mb_health *health;
 	struct mb_executor *executor; /* NULL: plans are carried out by the dry mover, at once */
 	uint64_t start_ns;

@@ -216,6 +216,25 @@ static int put_hosts(struct mb_metrics *m, const struct mb_scene *s, struct mb_e
 
 /* --- the server ------------------------------------------------------------------------------- */
 
+static void put_memory(struct mb_metrics *m, struct mb_fleet *fleet)
+{
+	struct mb_fleet_memory memory;
+
+	mb_fleet_memory(fleet, &memory);
+	mb_metrics_one(m, "memory_buddies_fingerprint_bytes", MB_GAUGE,
+		       "Memory that fingerprints take.", (double)memory.held_bytes);
+	mb_metrics_one(m, "memory_buddies_fingerprint_budget_bytes", MB_GAUGE,
+		       "What they may take (--memory-budget); 0: no limit.",
+		       (double)memory.budget_bytes);
+	mb_metrics_one(m, "memory_buddies_paged_out_vms", MB_GAUGE,
+		       "VMs of whose fingerprints only a sample is in memory.", memory.n_paged_out);
+	mb_metrics_one(m, "memory_buddies_page_outs_total", MB_COUNTER,
+		       "Fingerprints that were paged out.", (double)memory.page_outs);
+	mb_metrics_one(m, "memory_buddies_page_ins_total", MB_COUNTER,
+		       "Fingerprints that were read from the database for a delta.",
+		       (double)memory.page_ins);
+}
+
 static void put_server(struct mb_metrics *m, const struct mb_api *api,
 		       const struct mb_fleet_snapshot *fleet)
 {
@@ -249,6 +268,7 @@ int mb_api_metrics(struct mb_api *api, struct mb_buf *ret, struct mb_err *err)
 	if (r < 0)
 		return r;
 	put_server(&m, api, &fleet);
+	put_memory(&m, api->fleet);
 	put_vms(&m, &fleet);
 	r = mb_scene_peek(api, &scene, err);
 	if (r == 0) {

@@ -43,6 +43,7 @@ void mb_fleet_destroy(struct mb_fleet *f)
 		mb_change_deinit(&f->slots[i]->lasting_changed);
 		free(f->slots[i]);
 	}
+	mb_names_deinit(&f->names);
 	free(f->slots);
 	free(f->stamps);
 	mb_key_rotations_deinit(&f->rotations);
@@ -67,10 +68,18 @@ static int grow(struct mb_fleet *f, struct mb_err *err)
 	void *slots = reallocarray(f->slots, cap, sizeof(struct mb_fleet_slot *));
 	void *stamps = reallocarray(f->stamps, cap, sizeof(*f->stamps));
 
+	struct mb_names names = { 0 };
+
 	f->slots = slots ? slots : f->slots;
 	f->stamps = stamps ? stamps : f->stamps;
 	if (!slots || !stamps)
 		return mb_fail_mem(err, "the fleet");
+	if (mb_names_init(&names, cap, err) < 0)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < f->n; i++)
+		mb_names_put(&names, f->slots[i]->vm.name, i);
+	mb_names_deinit(&f->names);
+	f->names = names;
 	f->cap = cap;
 	return 0;
 }
@@ -93,6 +102,7 @@ static int add(struct mb_fleet *f, const struct mb_vm *vm, struct mb_err *err)
 	slot->changed.all = slot->lasting_changed.all = true;
 	if (slot->vm.fp)
 		slot->vm.fp->seen_ns = mb_now_ns();
+	mb_names_put(&f->names, slot->vm.name, f->n);
 	f->stamps[f->n] = ++f->generation;
 	f->slots[f->n++] = slot;
 	mb_fleet_account(f, slot);
@@ -174,12 +184,10 @@ static int greet(struct mb_fleet *f, const struct mb_hello *h, uint64_t session,
 {
 	struct mb_vm *vm = NULL;
 	struct mb_err no;
-	uint32_t i;
+	uint32_t i = f->n ? mb_names_find(&f->names, h->vm) : MB_NO_NAME;
 	int r;
 
-	for (i = 0; i < f->n && strcmp(f->slots[i]->vm.name, h->vm) != 0;)
-		i++;
-	if (i < f->n)
+	if (i != MB_NO_NAME)
 		vm = &f->slots[i]->vm;
 	if (vm && vm->session)
 		return mb_fail(err, EBUSY, "VM \"%s\" has a connected agent", h->vm);
@@ -190,6 +198,7 @@ static int greet(struct mb_fleet *f, const struct mb_hello *h, uint64_t session,
 		struct mb_vm new = { .identity = h->identity };
 
 		copy_hello(&new, h);
+		i = f->n;
 		r = add(f, &new, err);
 		if (r < 0)
 			return r;

@@ -156,6 +156,8 @@ struct mb_fleet_memory {
 	uint64_t held_bytes, budget_bytes; /* 0: no budget */
 	uint32_t n_paged_out;
 	unsigned int sample_shift; /* samples are one in 2^shift: all VMs have as much at least */
+	/* VMs that were paged out, and those that a delta needed again, since the server started. */
+	uint64_t page_outs, page_ins;
 };
 void mb_fleet_memory(struct mb_fleet *f, struct mb_fleet_memory *ret);
 

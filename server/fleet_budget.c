@@ -16,7 +16,12 @@ void mb_fleet_set_budget(struct mb_fleet *f, uint64_t bytes)
 void mb_fleet_memory(struct mb_fleet *f, struct mb_fleet_memory *ret)
 {
 	pthread_mutex_lock(&f->lock);
-	*ret = (struct mb_fleet_memory){ f->held_bytes, f->budget_bytes, f->n_paged_out, f->shift };
+	*ret = (struct mb_fleet_memory){ .held_bytes = f->held_bytes,
+					 .budget_bytes = f->budget_bytes,
+					 .n_paged_out = f->n_paged_out,
+					 .sample_shift = f->shift,
+					 .page_outs = f->page_outs,
+					 .page_ins = f->page_ins };
 	pthread_mutex_unlock(&f->lock);
 }
 
@@ -49,6 +54,7 @@ static bool replace(struct mb_fleet *f, struct mb_fleet_slot *slot, struct mb_fp
 	if (!out)
 		return false;
 	f->n_paged_out += !slot->vm.fp->paged_out;
+	f->page_outs += !slot->vm.fp->paged_out;
 	*ret_old = slot->vm.fp;
 	slot->vm.fp = out;
 	mb_fleet_account(f, slot);
@@ -158,6 +164,7 @@ int mb_fleet_page_in(struct mb_fleet *f, uint32_t index, struct mb_fingerprint *
 		mb_fpref_put(slot->vm.fp);
 		slot->vm.fp = in;
 		f->n_paged_out--;
+		f->page_ins++;
 		mb_fleet_account(f, slot);
 	}
 	pthread_mutex_unlock(&f->lock);

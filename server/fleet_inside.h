@@ -8,6 +8,7 @@
 #include "server/fleet.h"
 #include "server/fpref_inside.h"
 #include "server/key_rotation.h"
+#include "server/names.h"
 
 /* A VM, at an address of its own, so that the array may move. */
 struct mb_fleet_slot {
@@ -27,10 +28,12 @@ struct mb_fleet {
 	struct mb_fleet_slot **slots;
 	uint64_t *stamps; /* of each VM: the generation in which it changed last */
 	uint32_t n, cap;
+	struct mb_names names; /* of all slots; room for `cap` */
 	uint64_t generation;
 	uint64_t budget_bytes, held_bytes; /* 0: no budget */
 	unsigned int shift;		   /* what samples must have at least (estimate.h) */
 	uint32_t n_paged_out;
+	uint64_t page_outs, page_ins; /* ever */
 	struct mb_key_rotations rotations;
 };
 

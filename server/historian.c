@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "server/historian.h"
 
-#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/base/cleanup.h"
 #include "proto/base/clock.h"
+#include "server/heap.h"
 #include "server/history_clock.h"
 #include "server/live_fleet.h"
 
@@ -158,7 +158,7 @@ static void *work(void *arg)
 		if (keep(h, &err) < 0 || forget(h, &err) < 0)
 			h->config.warn(h->config.ctx, err.text);
 		/* Or the busiest minute of all would be held for ever. */
-		malloc_trim(0);
+		mb_heap_trim();
 	}
 	return NULL;
 }

@@ -9,10 +9,14 @@
 #include "proto/base/cleanup.h"
 #include "proto/base/clock.h"
 #include "proto/frame.h"
+#include "server/heap.h"
 #include "server/store_key.h"
 
 /* A commit holds so many jobs or bytes at most: memory, and the first agent's patience. */
 enum { BATCH_JOBS = 64, BATCH_BYTES = 64 << 20, LOG_BYTES_MIN = 65536, LOG_FRAMES_MAX = 64 };
+/* What replaced fingerprints leave free goes back so long after the last, or at most so often. */
+#define TRIM_IDLE_NS ((uint64_t)1000000000)
+#define TRIM_BUSY_NS ((uint64_t)10000000000)
 
 struct queue {
 	struct mb_ingest_job *first, **end;
@@ -37,6 +41,8 @@ struct mb_ingest {
 	int fd;
 	struct mb_buf raw, scratch, snapshot;
 	struct batch batch;
+	bool untrimmed; /* since trimmed_ns */
+	uint64_t trimmed_ns;
 };
 
 static void queue_init(struct queue *q)
@@ -320,6 +326,29 @@ static int ingest(struct mb_ingest *in, struct mb_ingest_job *job, struct mb_vm 
 
 /* --- many jobs, one commit -------------------------------------------------------------------- */
 
+static void trim_heap(struct mb_ingest *in)
+{
+	mb_heap_trim();
+	in->untrimmed = false;
+	in->trimmed_ns = mb_now_ns();
+}
+
+/* Under the lock, which is let go of meanwhile. */
+static void wait_for_work(struct mb_ingest *in)
+{
+	uint64_t until_ns = mb_now_ns() + TRIM_IDLE_NS;
+	const struct timespec until = { .tv_sec = (time_t)(until_ns / 1000000000),
+					.tv_nsec = (long)(until_ns % 1000000000) };
+
+	if (!in->untrimmed) {
+		pthread_cond_wait(&in->wake, &in->lock);
+	} else if (pthread_cond_timedwait(&in->wake, &in->lock, &until) == ETIMEDOUT) {
+		pthread_mutex_unlock(&in->lock);
+		trim_heap(in);
+		pthread_mutex_lock(&in->lock);
+	}
+}
+
 /* Waits for work; false: there is none and there will be none. */
 static bool gather(struct mb_ingest *in, struct batch *b)
 {
@@ -328,7 +357,7 @@ static bool gather(struct mb_ingest *in, struct batch *b)
 	b->n = 0;
 	pthread_mutex_lock(&in->lock);
 	while (!in->jobs.first && !in->stop)
-		pthread_cond_wait(&in->wake, &in->lock);
+		wait_for_work(in);
 	while (in->jobs.first && b->n < BATCH_JOBS && bytes < BATCH_BYTES) {
 		/* The next epoch of one VM must see this one published. */
 		for (int i = 0; i < b->n; i++)
@@ -432,6 +461,9 @@ static void *work(void *arg)
 		/* No ack waits for it. */
 		mb_fleet_settle(in->fleet);
 		mb_fleet_trim(in->fleet);
+		in->untrimmed = true;
+		if (mb_now_ns() - in->trimmed_ns >= TRIM_BUSY_NS)
+			trim_heap(in);
 	}
 	return NULL;
 }
@@ -442,17 +474,22 @@ int mb_ingest_create(struct mb_fleet *fleet, struct mb_store *store, uint32_t ra
 		     struct mb_ingest **ret, struct mb_err *err)
 {
 	struct mb_ingest *in = calloc(1, sizeof(*in));
+	pthread_condattr_t attr;
 	int r;
 
 	if (!in)
 		return mb_fail_mem(err, "ingest");
+	in->trimmed_ns = mb_now_ns();
 	in->fleet = fleet;
 	in->store = store;
 	in->raw_max_bytes = raw_max_bytes;
 	queue_init(&in->jobs);
 	queue_init(&in->results);
 	pthread_mutex_init(&in->lock, NULL);
-	pthread_cond_init(&in->wake, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&in->wake, &attr);
+	pthread_condattr_destroy(&attr);
 	in->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = in->fd < 0 ? errno : pthread_create(&in->thread, NULL, work, in);
 	if (r) {

@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +20,11 @@
 #include "proto/frame.h"
 #include "server/executions.h"
 #include "server/fleet_file.h"
+#include "server/heap.h"
 #include "server/historian.h"
 #include "server/http.h"
 #include "server/ingest.h"
+#include "server/option_file.h"
 #include "server/rotations.h"
 #include "server/sandbox.h"
 #include "server/session.h"
@@ -43,6 +46,9 @@ struct options {
 	enum mb_sandbox sandbox;
 	gid_t http_group;
 	bool insecure, no_samples, verbose, check, rehearse;
+	struct mb_option_file *file; /* owns what was read from it */
+	const char *file_path;
+	unsigned int file_line; /* whose option is being read; 0: the command line's */
 };
 
 enum {
@@ -69,10 +75,15 @@ enum {
 	OPT_INSECURE,
 	OPT_USER,
 	OPT_SECCOMP,
-	OPT_NO_SAMPLES
+	OPT_NO_SAMPLES,
+	OPT_CONFIG
 };
 
 static const struct argp_option options[] = {
+	{ "config", OPT_CONFIG, "FILE", 0,
+	  "read options from there: one a line, its name without dashes, then its value. What "
+	  "comes after it on the command line counts more; addresses of both are listened on",
+	  0 },
 	{ "db", 'd', "FILE", 0, "the database (memory-buddies.db)", 0 },
 	{ "listen", 'l', "ADDRESS", 0,
 	  "where agents connect: tcp:HOST:PORT, unix:PATH (QEMU's end of a guest's serial line, "
@@ -149,6 +160,23 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
+/* argp_error() that also says where in a file. Ends the program. */
+__attribute__((format(printf, 2, 3))) static void wrong(struct argp_state *state, const char *fmt,
+							...)
+{
+	const struct options *o = state->input;
+	char text[600];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (o->file_line)
+		argp_failure(state, MB_EXIT_USAGE, 0, "%s: line %u: %s", o->file_path, o->file_line,
+			     text);
+	argp_error(state, "%s", text);
+}
+
 static enum mb_sandbox parse_seccomp(const char *how, struct argp_state *state)
 {
 	if (strcmp(how, "refuse") == 0)
@@ -156,8 +184,40 @@ static enum mb_sandbox parse_seccomp(const char *how, struct argp_state *state)
 	if (strcmp(how, "kill") == 0)
 		return MB_SANDBOX_KILL;
 	if (strcmp(how, "off") != 0)
-		argp_error(state, "--seccomp %s: refuse, kill or off", how);
+		wrong(state, "--seccomp %s: refuse, kill or off", how);
 	return MB_SANDBOX_OFF;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state);
+
+static void parse_file(const char *path, struct argp_state *state)
+{
+	struct options *o = state->input;
+	struct mb_err err = { 0 };
+
+	if (o->file_path)
+		wrong(state, "--config: one file only");
+	if (mb_option_file_read(path, options, o->file, &err) < 0)
+		argp_failure(state, MB_EXIT_USAGE, 0, "--config: %s", err.text);
+	o->file_path = path;
+	for (size_t i = 0; i < o->file->n; i++) {
+		const struct mb_option_line *l = &o->file->list[i];
+
+		o->file_line = l->line;
+		switch (l->option->key) {
+		case OPT_CONFIG:
+		case OPT_FORGET:
+		case OPT_BACKUP:
+		case OPT_RESTORE:
+		case OPT_CHECK:
+			/* What is done once must not be done by every start. */
+			wrong(state, "%s: on the command line only", l->option->name);
+			break;
+		default:
+			parse(l->option->key, l->value, state);
+		}
+	}
+	o->file_line = 0;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -172,7 +232,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case 'l':
 		if (o->n_listen == LISTEN_MAX)
-			argp_error(state, "--listen: more than %d addresses", LISTEN_MAX);
+			wrong(state, "--listen: more than %d addresses", LISTEN_MAX);
 		o->listen[o->n_listen++] = arg;
 		break;
 	case OPT_HTTP:
@@ -221,8 +281,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_MOVER:
 		o->rehearse = strcmp(arg, mb_mover_rehearsal.name) == 0;
 		if (!o->rehearse && strcmp(arg, mb_mover_dry.name) != 0)
-			argp_error(state, "--mover: no mover \"%s\" (%s, %s)", arg,
-				   mb_mover_dry.name, mb_mover_rehearsal.name);
+			wrong(state, "--mover: no mover \"%s\" (%s, %s)", arg, mb_mover_dry.name,
+			      mb_mover_rehearsal.name);
 		break;
 	case OPT_CHECKPOINT:
 		r = mb_parse_u64(arg, 1, 1 << 20, "--checkpoint-pages", &o->checkpoint_pages, &err);
@@ -232,7 +292,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_GROUP:
 		if (!getgrnam(arg))
-			argp_error(state, "--http-group: no group \"%s\"", arg);
+			wrong(state, "--http-group: no group \"%s\"", arg);
 		o->http_group = getgrnam(arg)->gr_gid;
 		break;
 	case OPT_ACCESS_LOG:
@@ -253,6 +313,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_INSECURE:
 		o->insecure = true;
 		break;
+	case OPT_CONFIG:
+		parse_file(arg, state);
+		break;
 	case OPT_USER:
 		o->user = arg;
 		break;
@@ -264,7 +327,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_END:
 		if (!o->tls.cert && (o->tls.key || o->tls.ca || o->tls.crl))
-			argp_error(state, "--tls-key, --tls-ca, --tls-crl: need --tls-cert");
+			wrong(state, "--tls-key, --tls-ca, --tls-crl: need --tls-cert");
 		if (!o->n_listen)
 			o->listen[o->n_listen++] = "tcp:127.0.0.1:9876";
 		break;
@@ -272,7 +335,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return ARGP_ERR_UNKNOWN;
 	}
 	if (r < 0)
-		argp_error(state, "%s", err.text);
+		wrong(state, "%s", err.text);
 	return 0;
 }
 
@@ -285,6 +348,7 @@ struct server {
 	struct mb_tls *tls; /* NULL: none */
 	struct mb_refusals refusals;
 	struct mb_health health;
+	struct mb_contacts *contacts;
 	struct mb_fleet *fleet;
 	struct mb_ingest *ingest;
 	struct mb_store *ingest_store;
@@ -540,6 +604,10 @@ static int start(struct server *s, struct mb_err *err)
 	s->base = event_base_new();
 	if (!s->base)
 		return mb_fail_mem(err, "the event loop");
+	r = mb_contacts_create(&s->contacts, err);
+	if (r < 0)
+		return r;
+	c.contacts = s->contacts;
 	if (o->tls.cert && (r = mb_tls_create(true, &o->tls, &s->tls, err)) < 0)
 		return r;
 	c.tls = s->tls;
@@ -556,6 +624,7 @@ static int start(struct server *s, struct mb_err *err)
 		return mb_fail_mem(err, "the event loop");
 	mb_health_beat(&s->health, mb_now_ns());
 	s->api.health = &s->health;
+	s->api.contacts = s->contacts;
 	s->api.fleet = s->fleet;
 	s->api.sharing = s->sharing;
 	s->api.db_path = o->db;
@@ -595,6 +664,7 @@ static void end(struct server *s)
 	if (s->beat)
 		event_free(s->beat);
 	mb_tls_destroy(s->tls);
+	mb_contacts_destroy(s->contacts);
 	mb_sharing_destroy(s->sharing);
 	mb_store_close(s->api.store);
 	mb_store_close(s->ingest_store);
@@ -678,7 +748,9 @@ int main(int argc, char **argv)
 		NULL,
 		NULL,
 	};
+	mb_cleanup(mb_option_file_deinit) struct mb_option_file file = { 0 };
 	struct options o = {
+		.file = &file,
 		.db = "memory-buddies.db",
 		.http = "127.0.0.1:9877",
 		.sharing_ns = 60000000000,
@@ -700,6 +772,7 @@ int main(int argc, char **argv)
 		return MB_EXIT_OK;
 	}
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	mb_heap_init();
 	mb_log_init("mbserver", o.verbose ? MB_LOG_DEBUG : MB_LOG_INFO);
 	signal(SIGPIPE, SIG_IGN);
 	evthread_use_pthreads();

@@ -19,6 +19,8 @@ enum { HELLO_RAW_MAX = 65536, UNREAD_MAX = 65536 };
 #define SESSIONS_PAUSE_NS ((uint64_t)30000000000)
 
 const struct mb_session_waits mb_session_waits_default = {
+	.handshake_ms = 30000,
+	.pace_ms = 1000,
 	.hello_ms = 10000,
 	.frame_ms = 60000,
 	.bytes_per_s = 65536,
@@ -98,6 +100,7 @@ static void greet(struct mb_session *s, const struct mb_hello *h)
 	bool new_vm;
 	int r;
 
+	snprintf(s->wanted, sizeof(s->wanted), "%s", h->vm);
 	msg.welcome.version = mb_version_common(h->version, h->newest_version, MB_PROTOCOL_OLDEST,
 						MB_PROTOCOL_VERSION);
 	if (!msg.welcome.version) {
@@ -133,6 +136,7 @@ static void greet(struct mb_session *s, const struct mb_hello *h)
 	s->greeted = true;
 	s->named = true;
 	snprintf(s->name, sizeof(s->name), "%s", h->vm);
+	mb_contacts_greeted(s->all->config.contacts, h->vm, s->from, mb_unix_ns());
 	s->boot = h->boot;
 	s->identity = h->identity;
 	s->agreed.shift = msg.welcome.sample_shift;
@@ -332,6 +336,8 @@ void mb_session_on_event(struct bufferevent *bev, short what, void *ctx)
 
 	if (what & BEV_EVENT_CONNECTED) {
 		s->shaken = true;
+		mb_session_end_pace(s);
+		mb_session_set_deadline(s, s->all->config.waits.hello_ms);
 		return;
 	}
 	if (s->tls && !s->shaken && !(what & BEV_EVENT_EOF)) {
@@ -370,10 +376,18 @@ void mb_session_on_deadline(evutil_socket_t fd, short what, void *ctx)
 		mb_session_send_break(s, 0);
 		return;
 	}
+	if (s->paced) {
+		const struct mb_session_waits *w = &s->all->config.waits;
+
+		mb_session_end_pace(s);
+		mb_session_set_deadline(s, w->handshake_ms - MB_MIN(w->pace_ms, w->handshake_ms - 1));
+		return;
+	}
 	if (s->state != CLOSING)
 		mb_session_say(s, true,
-			       s->greeted ? "agent takes too long to send a frame" :
-					    "no Hello in time");
+			       s->greeted	      ? "agent takes too long to send a frame" :
+			       s->tls && !s->shaken ? "no TLS in time" :
+						      "no Hello in time");
 	mb_session_hang_up(s);
 }
 

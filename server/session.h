@@ -16,6 +16,10 @@
  * By TCP, where there is a `tls`, TLS comes first: a certificate of our CA, which must name the VM
  *of the Hello (vm_uri.h). Other ways are as safe as the machine itself and stay as they are.
  *
+ * When a fleet comes back at once, hands are shaken with a few at a time, and the others stay in the
+ *kernel's queue: all at once would end together, late, and be too late together. Who dawdles is not
+ *waited for, so silence keeps nobody out.
+ *
  * A connection that starts with a break is a line (FORMAT.md, 3.1): a further break ends what was
  * under way, and leads from any state but CLOSING back to HELLO; from BUSY when the result is told.
  */
@@ -26,6 +30,7 @@
 
 #include "proto/base/tls.h"
 #include "proto/base/uri.h"
+#include "server/contacts.h"
 #include "server/fleet.h"
 #include "server/health.h"
 #include "server/ingest.h"
@@ -34,7 +39,9 @@
 
 /* How long a peer may take; single bytes do not buy time. */
 struct mb_session_waits {
-	uint32_t hello_ms;    /* from the connection to a whole Hello, TLS included */
+	uint32_t handshake_ms; /* from the connection until TLS stands */
+	uint32_t pace_ms;      /* of this, while others wait for it (max_handshakes) */
+	uint32_t hello_ms;    /* from then, or in clear from the connection, to a whole Hello */
 	uint32_t frame_ms;    /* from a frame's first byte to its last, ... */
 	uint32_t bytes_per_s; /* ... and a second for so many bytes: the slowest link that is served
 			       */
@@ -45,6 +52,7 @@ extern const struct mb_session_waits mb_session_waits_default;
 
 struct mb_sessions_config {
 	uint32_t max_sessions;
+	uint32_t max_handshakes;      /* of TLS, under way at a time; 0: the default */
 	uint32_t max_frame_bytes;     /* raw */
 	uint64_t frame_budget_bytes;  /* compressed, all sessions together; at least max_frame_bytes
 				       */
@@ -52,6 +60,7 @@ struct mb_sessions_config {
 	bool insecure;		      /* ... or anywhere: the operator has a tunnel */
 	bool no_samples;	      /* agents that offer less are to send all */
 	struct mb_refusals *refusals; /* required */
+	struct mb_contacts *contacts; /* told who came, and who was refused; may be NULL */
 	struct mb_health *health;     /* told whether epochs can be kept; may be NULL */
 	struct mb_quota quota, quota_local; /* of each peer (peers.h); all zero: none */
 	struct mb_session_waits waits;	    /* all zero: the default */

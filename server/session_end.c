@@ -68,6 +68,7 @@ void mb_session_hang_up(struct mb_session *s)
 	bool busy = s->state == BUSY;
 
 	mb_session_wait_no_more(s);
+	mb_session_end_pace(s);
 	bufferevent_free(s->bev);
 	s->bev = NULL;
 	event_free(s->deadline);
@@ -134,8 +135,17 @@ void mb_session_turn_away(struct mb_session *s, enum mb_refusal code, const char
 	mb_session_set_deadline(s, s->all->config.waits.linger_ms);
 }
 
+static void remember_refusal(struct mb_session *s, enum mb_refusal code, int why,
+			     const char *reason)
+{
+	/* Of who names no VM without the port: else each try would be another peer. */
+	mb_contacts_refused(s->all->config.contacts, s->wanted,
+			    *s->wanted ? s->from : s->peer->name, code, why, reason, mb_unix_ns());
+}
+
 void mb_session_refuse(struct mb_session *s, enum mb_refusal code, const char *reason)
 {
+	remember_refusal(s, code, -1, reason);
 	mb_session_say(s, true, "refused: %s", reason);
 	mb_session_turn_away(s, code, reason, 0);
 }
@@ -161,6 +171,7 @@ void mb_session_count_refusal(struct mb_session *s, enum mb_refused_for why, con
 {
 	char others[64];
 
+	remember_refusal(s, 0, (int)why, reason);
 	/* A VM's name stays; of a peer, the port is another one every time. */
 	if (told_before(s->all, s->named ? s->name : s->peer->name, why, others))
 		mb_session_say(s, true, "refused: %s%s", reason, others);
@@ -171,6 +182,7 @@ void mb_sessions_count_refusal(struct mb_sessions *all, const char *peer, enum m
 {
 	char others[64], text[600];
 
+	mb_contacts_refused(all->config.contacts, "", peer, 0, (int)why, reason, mb_unix_ns());
 	if (!told_before(all, peer, why, others))
 		return;
 	snprintf(text, sizeof(text), "agent %s: turned away: %s%s", peer, reason, others);

@@ -45,6 +45,7 @@ struct mb_session {
 	uint32_t vm;
 	bool greeted, peer_done;
 	bool shaken;	 /* TLS stands */
+	bool paced;	 /* it does not yet, and others wait for it */
 	bool local;	 /* a unix socket: may be a line whose agent is not there yet */
 	bool silent;	 /* no word in time; it may take its time from now on */
 	bool line;	 /* began with a break: others may follow, anywhere */
@@ -54,6 +55,8 @@ struct mb_session {
 	struct mb_identity identity;
 	struct mb_sample_of agreed; /* shift and cut_bits */
 	char name[MB_NAME_MAX];	    /* of the VM; of the peer until it has greeted once */
+	char from[MB_NAME_MAX];	    /* where it came from */
+	char wanted[MB_NAME_MAX];   /* the VM of its last Hello, taken or not; "": none yet */
 	uint64_t reserved_bytes;    /* of the budget */
 	uint32_t frame_bytes;	    /* of the frame under way, header included */
 };
@@ -66,7 +69,10 @@ struct mb_sessions {
 	struct event *results, *accept_again;
 	struct evconnlistener *listeners[LISTENERS_MAX];
 	char *socket_files[LISTENERS_MAX];
+	bool is_tls[LISTENERS_MAX]; /* what comes there shakes hands first */
 	int n_listeners;
+	uint32_t n_paced;
+	bool failing; /* accept() fails: not now */
 	struct mb_session *first;
 	uint32_t n;
 	uint64_t last_id, reserved_bytes;
@@ -114,6 +120,11 @@ void mb_sessions_wake_waiting(struct mb_sessions *all);
 /* Into the line of those who wait, where it is not in it yet; and out of it. */
 void mb_session_wait(struct mb_session *s);
 void mb_session_wait_no_more(struct mb_session *s);
+
+/* --- session_listen.c ------------------------------------------------------------------------- */
+
+/* Nobody waits for its handshake any more. */
+void mb_session_end_pace(struct mb_session *s);
 
 /* --- session_tls.c ---------------------------------------------------------------------------- */
 

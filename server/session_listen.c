@@ -12,11 +12,45 @@
 #include "proto/base/clock.h"
 #include "server/socket_file.h"
 
-enum { ACCEPT_PAUSE_S = 1, TOO_MANY_PAUSE_MS = 30000 };
+enum {
+	ACCEPT_PAUSE_S = 1,
+	TOO_MANY_PAUSE_MS = 30000,
+	HANDSHAKES_DEFAULT = 32,
+	BACKLOG = 4096, /* a fleet that waits; the kernel's somaxconn may allow less */
+};
 
 static bool is_tcp(const struct sockaddr *a)
 {
 	return a->sa_family == AF_INET || a->sa_family == AF_INET6;
+}
+
+/* Whom to listen to just now. */
+static void choose_listeners(struct mb_sessions *all)
+{
+	bool full = all->n_paced >= all->config.max_handshakes;
+
+	for (int i = 0; i < all->n_listeners; i++) {
+		if (all->failing || (full && all->is_tls[i]))
+			evconnlistener_disable(all->listeners[i]);
+		else
+			evconnlistener_enable(all->listeners[i]);
+	}
+}
+
+static void begin_pace(struct mb_session *s)
+{
+	s->paced = true;
+	if (++s->all->n_paced == s->all->config.max_handshakes)
+		choose_listeners(s->all);
+}
+
+void mb_session_end_pace(struct mb_session *s)
+{
+	if (!s->paced)
+		return;
+	s->paced = false;
+	if (s->all->n_paced-- == s->all->config.max_handshakes)
+		choose_listeners(s->all);
 }
 
 static struct bufferevent *new_bufferevent(struct mb_sessions *all, evutil_socket_t fd,
@@ -76,8 +110,9 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 		      int len, void *ctx)
 {
 	struct mb_sessions *all = ctx;
-	const struct timeval write_wait = { .tv_sec = all->config.waits.write_ms / 1000,
-					    .tv_usec = all->config.waits.write_ms % 1000 * 1000 };
+	const struct mb_session_waits *waits = &all->config.waits;
+	const struct timeval write_wait = { .tv_sec = waits->write_ms / 1000,
+					    .tv_usec = waits->write_ms % 1000 * 1000 };
 	struct mb_address from = { .len = (socklen_t)len };
 	char name[MB_PEER_NAME_MAX];
 	bool local = mb_peer_name(fd, address, (socklen_t)len, name, sizeof(name));
@@ -107,6 +142,7 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 		snprintf(s->name, sizeof(s->name), "(%.100s)", name);
 	else
 		mb_uri_format(&from, s->name, sizeof(s->name));
+	snprintf(s->from, sizeof(s->from), "%s", s->name);
 	mb_socket_tune(fd, address);
 	s->all = all;
 	s->id = ++all->last_id;
@@ -120,7 +156,10 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 			  s);
 	mb_session_read_ahead(s, 0, AHEAD_BYTES);
 	bufferevent_set_timeouts(s->bev, NULL, &write_wait);
-	mb_session_set_deadline(s, all->config.waits.hello_ms);
+	if (s->tls)
+		begin_pace(s);
+	mb_session_set_deadline(s, s->tls ? MB_MIN(waits->pace_ms, waits->handshake_ms) :
+					    waits->hello_ms);
 	bufferevent_enable(s->bev, EV_READ | EV_WRITE);
 }
 
@@ -134,7 +173,9 @@ static void on_accept_error(struct evconnlistener *l, void *ctx)
 		 evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()), ACCEPT_PAUSE_S);
 	all->config.say(all->config.ctx, true, text);
 	/* Out of descriptors or memory: the next try would fail at once, and the next, ... */
-	evconnlistener_disable(l);
+	(void)l;
+	all->failing = true;
+	choose_listeners(all);
 	event_add(all->accept_again, &pause);
 }
 
@@ -144,8 +185,8 @@ static void on_accept_again(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	for (int i = 0; i < all->n_listeners; i++)
-		evconnlistener_enable(all->listeners[i]);
+	all->failing = false;
+	choose_listeners(all);
 }
 
 int mb_sessions_create(struct event_base *base, struct mb_fleet *fleet, struct mb_ingest *ingest,
@@ -162,6 +203,8 @@ int mb_sessions_create(struct event_base *base, struct mb_fleet *fleet, struct m
 	s->config = *config;
 	if (!s->config.waits.hello_ms)
 		s->config.waits = mb_session_waits_default;
+	if (!s->config.max_handshakes)
+		s->config.max_handshakes = HANDSHAKES_DEFAULT;
 	TAILQ_INIT(&s->waiting);
 	if (mb_peers_create(&config->quota_local, &config->quota, &s->peers, err) < 0) {
 		mb_sessions_destroy(s);
@@ -231,7 +274,7 @@ int mb_sessions_listen(struct mb_sessions *s, const struct mb_address *address,
 	s->listeners[i] = evconnlistener_new_bind(s->base, on_accept, s,
 						  LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC |
 							  LEV_OPT_REUSEABLE,
-						  -1, &address->sa, (int)address->len);
+						  BACKLOG, &address->sa, (int)address->len);
 	r = errno;
 	umask(old);
 	if (!s->listeners[i]) {
@@ -246,6 +289,7 @@ int mb_sessions_listen(struct mb_sessions *s, const struct mb_address *address,
 	getsockname(evconnlistener_get_fd(s->listeners[i]), &ret_bound->sa, &ret_bound->len);
 	if (address->sa.sa_family == AF_UNIX)
 		s->socket_files[i] = strdup(address->un.sun_path);
+	s->is_tls[i] = s->config.tls && is_tcp(&address->sa);
 	s->n_listeners++;
 	return 0;
 }

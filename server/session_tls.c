@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 #include <unistd.h>
 
+#include "proto/base/clock.h"
 #include "server/vm_uri.h"
 
 bool mb_session_may_write(struct mb_session *s, const char *vm)
@@ -53,6 +54,7 @@ void mb_session_fail_handshake(struct mb_session *s)
 	char text[300];
 	enum mb_tls_fault fault;
 
+	mb_session_end_pace(s);
 	/* Who only knocks: health checks do. */
 	if (!BIO_number_read(SSL_get_rbio(s->tls))) {
 		mb_session_hang_up(s);
@@ -77,6 +79,8 @@ unsigned int mb_sessions_recheck(struct mb_sessions *all)
 		n++;
 		mb_fail_in(&err, -EACCES, "its certificate, by the files read now");
 		mb_refusals_count(all->config.refusals, MB_FOR_REVOKED);
+		mb_contacts_refused(all->config.contacts, s->wanted, s->from, MB_REFUSED_RIGHT,
+				    MB_FOR_REVOKED, err.text, mb_unix_ns());
 		mb_session_say(s, true, "cut: %s", err.text);
 		/* What is under way is not acked any more. */
 		if (s->state == BUSY)

@@ -47,8 +47,6 @@ static void view_deinit(struct mb_sharing_view *v)
 		free(v->sets[i].any);
 		free(v->sets[i].inter_error);
 		free(v->sets[i].any_error);
-		mb_groups_deinit(&v->sets[i].groups);
-		mb_groups_deinit(&v->sets[i].durable_groups);
 	}
 	free(v->sets);
 	mb_groups_deinit(&v->groups);
@@ -85,27 +83,67 @@ static int make_sets(struct mb_sharing_view *v, struct mb_err *err)
 	return 0;
 }
 
-/* `from` counts VMs by their position in the set; the view counts them in the snapshot. */
-static int append_groups(struct mb_groups *to, const struct mb_groups *from,
-			 const struct mb_comparable *set, struct mb_err *err)
+struct mb_groups mb_comparable_groups(const struct mb_sharing_view *view,
+				      const struct mb_comparable *set, bool lasting)
 {
-	void *groups =
-		reallocarray(to->groups, to->n_groups + from->n_groups + 1, sizeof(*to->groups));
-	void *vms = reallocarray(to->vms, to->n_vms + from->n_vms + 1, sizeof(*to->vms));
+	bool apart = lasting && view->has_durable;
+	const struct mb_groups *all = apart ? &view->durable_groups : &view->groups;
+	const struct mb_group_range *own = apart ? &set->durable_groups : &set->groups;
 
+	return (struct mb_groups){ .groups = all->groups ? all->groups + own->first : NULL,
+				   .n_groups = own->n,
+				   .vms = all->vms,
+				   .n_vms = own->n_vms };
+}
+
+static int append_copy(struct mb_groups *to, const struct mb_groups *from,
+		       struct mb_group_range *ret, struct mb_err *err)
+{
+	void *groups, *vms;
+
+	if (to->n_vms + from->n_vms > UINT32_MAX)
+		return mb_fail(err, EOVERFLOW, "the VM sets of all sharing groups exceed 2^32");
+	groups = reallocarray(to->groups, to->n_groups + from->n_groups + 1, sizeof(*to->groups));
+	vms = reallocarray(to->vms, to->n_vms + from->n_vms + 1, sizeof(*to->vms));
 	to->groups = groups ? groups : to->groups;
 	to->vms = vms ? vms : to->vms;
 	if (!groups || !vms)
 		return mb_fail_mem(err, "sharing groups");
+	*ret = (struct mb_group_range){ to->n_groups, from->n_groups, from->n_vms };
 	for (size_t i = 0; i < from->n_groups; i++) {
 		struct mb_group g = from->groups[i];
 
-		g.first_vm += (uint32_t)to->n_vms;
+		memcpy(to->vms + to->n_vms, from->vms + g.first_vm, g.n_vms * sizeof(*to->vms));
+		g.first_vm = (uint32_t)to->n_vms;
+		to->n_vms += g.n_vms;
 		to->groups[to->n_groups++] = g;
 	}
-	for (size_t i = 0; i < from->n_vms; i++)
-		to->vms[to->n_vms++] = set->vms[from->vms[i]];
 	return 0;
+}
+
+/*
+ * Takes `from` over, which counts VMs by their position in the set; the view counts them in the
+ * snapshot. Of large fleets these sets of VMs are what takes most after the fingerprints: the
+ * first ones, in most fleets all, are not copied.
+ */
+static int append_groups(struct mb_groups *to, struct mb_groups *from,
+			 const struct mb_comparable *set, struct mb_group_range *ret,
+			 struct mb_err *err)
+{
+	int r;
+
+	for (size_t i = 0; i < from->n_vms; i++)
+		from->vms[i] = set->vms[from->vms[i]];
+	if (!to->n_groups) {
+		*ret = (struct mb_group_range){ 0, from->n_groups, from->n_vms };
+		mb_groups_deinit(to);
+		*to = *from;
+		*from = (struct mb_groups){ 0 };
+		return 0;
+	}
+	r = append_copy(to, from, ret, err);
+	mb_groups_deinit(from);
+	return r;
 }
 
 /* How this computation comes to its groups. */
@@ -117,23 +155,24 @@ struct how {
 
 /* Groups, durable groups, matrix and `any` of the set. */
 static int count_set(const struct mb_counting *c, struct mb_comparable *set, const struct how *how,
-		     struct mb_err *err)
+		     struct mb_counted *ret, struct mb_err *err)
 {
 	int r;
 
 	if (mb_sharing_is_small(c, set))
-		return mb_sharing_estimate_small(c, set, err);
-	r = how->estimate ? mb_sharing_estimate(c, set, err) :
+		return mb_sharing_estimate_small(c, set, ret, err);
+	r = how->estimate ? mb_sharing_estimate(c, set, ret, err) :
 	    c->fleet->n_paged_out ?
-			    mb_sharing_count_paged(c, set, how->from, how->room_bytes, err) :
-			    mb_sharing_count(c, set, err);
+			    mb_sharing_count_paged(c, set, how->from, how->room_bytes, ret, err) :
+			    mb_sharing_count(c, set, ret, err);
 	if (r == 0)
-		mb_groups_any(&set->groups, set->n, set->any);
+		mb_groups_any(&ret->groups, set->n, set->any);
 	return r;
 }
 
 static int compute_set(struct mb_sharing_view *v, struct mb_comparable *set,
-		       const struct mb_counting *c, const struct how *how, struct mb_err *err)
+		       const struct mb_counting *c, const struct how *how, struct mb_counted *ret,
+		       struct mb_err *err)
 {
 	int r;
 
@@ -141,15 +180,33 @@ static int compute_set(struct mb_sharing_view *v, struct mb_comparable *set,
 	set->any = calloc(set->n, sizeof(*set->any));
 	if (!set->inter || !set->any)
 		return mb_fail_mem(err, "the sharing matrix");
-	r = count_set(c, set, how, err);
-	if (r < 0)
-		return r;
+	r = count_set(c, set, how, ret, err);
 	v->sample_shift = MB_MAX(v->sample_shift, set->shift);
 	v->has_durable |= !set->all_last;
-	r = append_groups(&v->groups, &set->groups, set, err);
-	if (r == 0)
-		r = append_groups(&v->durable_groups,
-				  set->all_last ? &set->groups : &set->durable_groups, set, err);
+	return r;
+}
+
+static int append_durable(struct mb_sharing_view *v, struct mb_comparable *set,
+			  struct mb_counted *counted, struct mb_err *err)
+{
+	struct mb_groups all = mb_comparable_groups(v, set, false);
+
+	if (set->all_last)
+		return append_copy(&v->durable_groups, &all, &set->durable_groups, err);
+	return append_groups(&v->durable_groups, &counted->durable_groups, set,
+			     &set->durable_groups, err);
+}
+
+/* Takes over what was counted of each set. */
+static int join_groups(struct mb_sharing_view *v, struct mb_counted *counted, struct mb_err *err)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < v->n_sets; i++)
+		r = append_groups(&v->groups, &counted[i].groups, &v->sets[i], &v->sets[i].groups,
+				  err);
+	for (uint32_t i = 0; r == 0 && v->has_durable && i < v->n_sets; i++)
+		r = append_durable(v, &v->sets[i], &counted[i], err);
 	return r;
 }
 
@@ -161,14 +218,24 @@ static int compute_sets(struct mb_sharing *s, const struct mb_fleet_changes *cha
 	const struct mb_counting c = {
 		.fleet = &v->fleet, .changes = changes, .before = before, .stats = &s->stats
 	};
+	struct mb_counted *counted = NULL;
 	int r = make_sets(v, err);
 
 	if (s->on_compute)
 		s->on_compute(s->on_compute_ctx);
+	if (r == 0) {
+		counted = calloc((size_t)v->n_sets + 1, sizeof(*counted));
+		r = counted ? 0 : mb_fail_mem(err, "sharing groups");
+	}
 	for (uint32_t i = 0; r == 0 && i < v->n_sets; i++)
-		r = compute_set(v, &v->sets[i], &c, how, err);
-	if (!v->has_durable)
-		mb_groups_deinit(&v->durable_groups);
+		r = compute_set(v, &v->sets[i], &c, how, &counted[i], err);
+	if (r == 0)
+		r = join_groups(v, counted, err);
+	for (uint32_t i = 0; counted && i < v->n_sets; i++) {
+		mb_groups_deinit(&counted[i].groups);
+		mb_groups_deinit(&counted[i].durable_groups);
+	}
+	free(counted);
 	return r;
 }
 

@@ -15,6 +15,12 @@
 #include "server/fleet.h"
 #include "server/groups.h"
 
+/* Some of a view's groups, one after the other. */
+struct mb_group_range {
+	size_t first, n; /* groups */
+	size_t n_vms;	 /* in their sets, all together */
+};
+
 /*
  * VMs that may be compared: one hash identity. Of two of which one has sent a sample
  * (proto/sample.h) the figure is an estimate, at the coarser one's rate; what is of all, `any` and
@@ -28,9 +34,9 @@ struct mb_comparable {
 	uint32_t n;
 	uint64_t *inter; /* n x n, by position in vms[] */
 	uint64_t *any;	 /* [0, n): digests that at least one other has */
-	/* By position in vms[]: what is counted from when it changes; scaled where estimated. */
-	struct mb_groups groups, durable_groups;
-	bool all_last;	/* then durable_groups is empty: they are the same */
+	/* Which of the view's groups are its own: what is counted from when it changes. */
+	struct mb_group_range groups, durable_groups;
+	bool all_last;	/* then its groups and its durable ones are the same */
 	uint32_t shift; /* of the coarsest sample, sent or left in memory; 0: there is none */
 	uint32_t n_cut; /* VMs that have sent cut digests (proto/cut.h) */
 	/* How far those may be off; NULL: as mb_estimate_error() says at that shift. */
@@ -47,7 +53,8 @@ static inline bool mb_comparable_is_estimate(const struct mb_comparable *set)
 
 struct mb_sharing_view {
 	struct mb_fleet_snapshot fleet; /* without the fingerprints */
-	struct mb_groups groups;	/* over the snapshot's indices, all identities together */
+	/* Over the snapshot's indices, set by set; estimated ones are scaled. */
+	struct mb_groups groups;
 	/* The same of the contents that last (server/durable.h); not there where all do. */
 	struct mb_groups durable_groups;
 	bool has_durable;
@@ -57,6 +64,10 @@ struct mb_sharing_view {
 	 */
 	unsigned int sample_shift;
 };
+
+/* The set's groups, borrowed: over the snapshot's indices, too. */
+struct mb_groups mb_comparable_groups(const struct mb_sharing_view *view,
+				      const struct mb_comparable *set, bool lasting);
 
 struct mb_sharing;
 int mb_sharing_create(struct mb_fleet *fleet, struct mb_sharing **ret, struct mb_err *err);

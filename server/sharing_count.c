@@ -34,7 +34,10 @@ static const struct mb_comparable *find_before(const struct mb_counting *c,
 	return NULL;
 }
 
-/* Where the VMs of the set before are in this one: names are in the same order in both. */
+/*
+ * Where the VMs of the set before, as the snapshot before counts them, are in this one: names are
+ * in the same order in both.
+ */
 static int rename_vms(const struct mb_counting *c, const struct mb_comparable *before,
 		      const struct mb_comparable *set, uint32_t *renamed, struct mb_err *err)
 {
@@ -45,13 +48,15 @@ static int rename_vms(const struct mb_counting *c, const struct mb_comparable *b
 	memset(at, 0xff, ((size_t)c->fleet->n + 1) * sizeof(*at));
 	for (uint32_t i = 0; i < set->n; i++)
 		at[c->fleet->vms[set->vms[i]].index] = i;
+	for (uint32_t i = 0; i < c->before->fleet.n; i++)
+		renamed[i] = MB_RECOUNT_GONE;
 	for (uint32_t i = 0; i < before->n; i++)
-		renamed[i] = at[c->before->fleet.vms[before->vms[i]].index];
+		renamed[before->vms[i]] = at[c->before->fleet.vms[before->vms[i]].index];
 	return 0;
 }
 
 struct family {
-	const struct mb_groups *before;
+	struct mb_groups before; /* borrowed */
 	const struct mb_change *changes; /* by the snapshot */
 	bool lasting;
 	uint64_t *inter; /* or NULL */
@@ -59,8 +64,7 @@ struct family {
 };
 
 static int recount(const struct mb_counting *c, const struct mb_comparable *set,
-		   const struct family *f, const uint32_t *renamed, uint32_t n_before,
-		   struct mb_err *err)
+		   const struct family *f, const uint32_t *renamed, struct mb_err *err)
 {
 	mb_autofree struct mb_recount_vm *vms = calloc((size_t)set->n + 1, sizeof(*vms));
 
@@ -68,7 +72,7 @@ static int recount(const struct mb_counting *c, const struct mb_comparable *set,
 		return mb_fail_mem(err, "the sharing matrix");
 	for (uint32_t i = 0; i < set->n; i++)
 		vms[i].is_new = true;
-	for (uint32_t i = 0; i < n_before; i++)
+	for (uint32_t i = 0; i < c->before->fleet.n; i++)
 		if (renamed[i] != MB_RECOUNT_GONE)
 			vms[renamed[i]].is_new = false;
 	for (uint32_t i = 0; i < set->n; i++) {
@@ -81,7 +85,7 @@ static int recount(const struct mb_counting *c, const struct mb_comparable *set,
 		vms[i].changed = (struct mb_digest_list){ change->digests, change->n };
 		vms[i].is_new |= change->all;
 	}
-	return mb_groups_recount(f->ret, f->before, renamed, vms, set->n, f->inter, err);
+	return mb_groups_recount(f->ret, &f->before, renamed, vms, set->n, f->inter, err);
 }
 
 static int count_anew(const struct mb_counting *c, const struct mb_comparable *set,
@@ -111,12 +115,12 @@ static void rename_inter(const struct mb_counting *c, const struct mb_comparable
 			 const struct mb_comparable *set, const uint32_t *renamed)
 {
 	for (uint32_t i = 0; i < before->n; i++) {
-		uint32_t a = renamed[i];
+		uint32_t a = renamed[before->vms[i]];
 
 		if (a == MB_RECOUNT_GONE || c->changes->changed[set->vms[a]].all)
 			continue;
 		for (uint32_t k = 0; k < before->n; k++) {
-			uint32_t b = renamed[k];
+			uint32_t b = renamed[before->vms[k]];
 
 			if (b != MB_RECOUNT_GONE && !c->changes->changed[set->vms[b]].all)
 				set->inter[(size_t)a * set->n + b] =
@@ -125,12 +129,18 @@ static void rename_inter(const struct mb_counting *c, const struct mb_comparable
 	}
 }
 
-int mb_sharing_count(const struct mb_counting *c, struct mb_comparable *set, struct mb_err *err)
+int mb_sharing_count(const struct mb_counting *c, struct mb_comparable *set, struct mb_counted *ret,
+		     struct mb_err *err)
 {
 	const struct mb_comparable *before = find_before(c, set);
-	mb_autofree uint32_t *renamed = calloc(before ? before->n + 1 : 1, sizeof(*renamed));
-	struct family plain = { NULL, c->changes->changed, false, set->inter, &set->groups };
-	struct family lasting = { NULL, c->changes->lasting, true, NULL, &set->durable_groups };
+	size_t n_before = before ? c->before->fleet.n : 0;
+	mb_autofree uint32_t *renamed = calloc(n_before + 1, sizeof(*renamed));
+	struct family plain = { .changes = c->changes->changed,
+				.inter = set->inter,
+				.ret = &ret->groups };
+	struct family lasting = { .changes = c->changes->lasting,
+				  .lasting = true,
+				  .ret = &ret->durable_groups };
 	int r = renamed ? 0 : mb_fail_mem(err, "the sharing matrix");
 	bool again = before;
 
@@ -140,10 +150,10 @@ int mb_sharing_count(const struct mb_counting *c, struct mb_comparable *set, str
 		return r;
 	set->all_last = mb_sharing_all_last(c, set);
 	if (before) {
-		plain.before = &before->groups;
-		lasting.before = before->all_last ? &before->groups : &before->durable_groups;
+		plain.before = mb_comparable_groups(c->before, before, false);
+		lasting.before = mb_comparable_groups(c->before, before, true);
 		rename_inter(c, before, set, renamed);
-		r = recount(c, set, &plain, renamed, before->n, err);
+		r = recount(c, set, &plain, renamed, err);
 		again = r == 0;
 	}
 	/* Whatever went wrong with the groups before, there is another way than they. */
@@ -152,6 +162,6 @@ int mb_sharing_count(const struct mb_counting *c, struct mb_comparable *set, str
 	*(again ? &c->stats->recounted : &c->stats->anew) += 1;
 	if (r < 0 || set->all_last)
 		return r;
-	again = before && recount(c, set, &lasting, renamed, before->n, err) == 0;
+	again = before && recount(c, set, &lasting, renamed, err) == 0;
 	return again ? 0 : count_anew(c, set, &lasting, err);
 }

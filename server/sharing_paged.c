@@ -75,18 +75,19 @@ static int estimate(const struct mb_counting *c, const struct mb_comparable *set
  * off here. The zero page has a group of its own in both.
  */
 static void cap_lasting(const struct mb_counting *c, const struct mb_comparable *set,
-			uint64_t *caps)
+			const struct mb_groups *groups, uint64_t *caps)
 {
 	uint32_t n_zero = 0;
 
 	for (uint32_t i = 0; i < set->n; i++)
 		n_zero += c->fleet->vms[set->vms[i]].sharing.zero != 0;
-	mb_groups_any(&set->groups, set->n, caps);
+	mb_groups_any(groups, set->n, caps);
 	for (uint32_t i = 0; i < set->n; i++)
 		caps[i] -= n_zero > 1 && c->fleet->vms[set->vms[i]].sharing.zero;
 }
 
-int mb_sharing_estimate(const struct mb_counting *c, struct mb_comparable *set, struct mb_err *err)
+int mb_sharing_estimate(const struct mb_counting *c, struct mb_comparable *set,
+			struct mb_counted *ret, struct mb_err *err)
 {
 	mb_autofree uint64_t *distinct = calloc((size_t)set->n + 1, sizeof(*distinct));
 	int r;
@@ -100,14 +101,14 @@ int mb_sharing_estimate(const struct mb_counting *c, struct mb_comparable *set, 
 	}
 	set->shift = c->fleet->sample_shift;
 	set->all_last = mb_sharing_all_last(c, set);
-	r = estimate(c, set, false, distinct, &set->groups, err);
+	r = estimate(c, set, false, distinct, &ret->groups, err);
 	if (r == 0 && !set->all_last) {
-		cap_lasting(c, set, distinct);
-		r = estimate(c, set, true, distinct, &set->durable_groups, err);
+		cap_lasting(c, set, &ret->groups, distinct);
+		r = estimate(c, set, true, distinct, &ret->durable_groups, err);
 	}
 	if (r < 0)
 		return r;
-	mb_groups_matrix(&set->groups, set->n, set->inter);
+	mb_groups_matrix(&ret->groups, set->n, set->inter);
 	c->stats->estimated++;
 	return 0;
 }
@@ -222,7 +223,7 @@ static uint64_t paged_bytes(const struct mb_counting *c, const struct mb_compara
 
 static int count_slices(const struct mb_counting *c, struct mb_comparable *set,
 			const struct mb_page_source *from, struct slice *s, uint64_t n_slices,
-			struct mb_err *err)
+			struct mb_counted *ret, struct mb_err *err)
 {
 	uint64_t max = mb_sample_last(set->identity.bits, 0), step = max / n_slices;
 	int r = 0;
@@ -232,9 +233,9 @@ static int count_slices(const struct mb_counting *c, struct mb_comparable *set,
 		s->last = i + 1 < n_slices ? (i + 1) * step : max;
 		r = fill_slice(c, set, from, s, err);
 		if (r == 0)
-			r = add_slice(s, NULL, set->n, &set->groups, err);
+			r = add_slice(s, NULL, set->n, &ret->groups, err);
 		if (r == 0 && !set->all_last)
-			r = add_slice(s, s->keep, set->n, &set->durable_groups, err);
+			r = add_slice(s, s->keep, set->n, &ret->durable_groups, err);
 		slice_clear(s, set->n);
 	}
 	return r;
@@ -242,7 +243,7 @@ static int count_slices(const struct mb_counting *c, struct mb_comparable *set,
 
 int mb_sharing_count_paged(const struct mb_counting *c, struct mb_comparable *set,
 			   const struct mb_page_source *from, uint64_t room_bytes,
-			   struct mb_err *err)
+			   struct mb_counted *ret, struct mb_err *err)
 {
 	uint64_t n_slices = paged_bytes(c, set) / MB_MAX(room_bytes, 1u) + 1;
 	size_t n = (size_t)set->n + 1;
@@ -255,10 +256,10 @@ int mb_sharing_count_paged(const struct mb_counting *c, struct mb_comparable *se
 	if (!lists || !keep || !owned)
 		return mb_fail_mem(err, "the sharing matrix");
 	set->all_last = mb_sharing_all_last(c, set);
-	r = count_slices(c, set, from, &s, n_slices, err);
+	r = count_slices(c, set, from, &s, n_slices, ret, err);
 	if (r < 0)
 		return r;
-	mb_groups_matrix(&set->groups, set->n, set->inter);
+	mb_groups_matrix(&ret->groups, set->n, set->inter);
 	c->stats->anew++;
 	return 0;
 }

@@ -14,6 +14,7 @@
 struct work {
 	const struct mb_counting *c;
 	struct mb_comparable *set;
+	struct mb_counted *ret;
 	struct mb_digest_list *lists; /* the digests that are looked at; owned, as all below */
 	const uint64_t **keep;	      /* which of them last */
 	struct mb_sample_size *sizes; /* their number, and the VM's */
@@ -191,16 +192,15 @@ static int compute_groups(struct work *w, struct mb_err *err)
 	for (uint32_t shift = 0; shift <= set->shift; shift++) {
 		if (!has_rate(w, shift))
 			continue;
-		mb_groups_deinit(&set->groups);
-		set->groups = (struct mb_groups){ 0 };
-		r = compute_at(w, shift, false, &set->groups, err);
+		mb_groups_deinit(&w->ret->groups);
+		r = compute_at(w, shift, false, &w->ret->groups, err);
 		if (r < 0)
 			return r;
-		mb_groups_matrix(&set->groups, set->n, set->shift ? w->counts : set->inter);
+		mb_groups_matrix(&w->ret->groups, set->n, set->shift ? w->counts : set->inter);
 		if (set->shift)
 			estimate_pairs(w, shift);
 	}
-	mb_groups_any(&set->groups, set->n, set->any);
+	mb_groups_any(&w->ret->groups, set->n, set->any);
 	if (set->shift)
 		estimate_any(w);
 	if (w->cut) {
@@ -209,7 +209,7 @@ static int compute_groups(struct work *w, struct mb_err *err)
 			return r;
 		estimate_any_of_cut(w);
 	}
-	return set->shift ? mb_groups_scale(&set->groups, w->sizes, set->n, err) : 0;
+	return set->shift ? mb_groups_scale(&w->ret->groups, w->sizes, set->n, err) : 0;
 }
 
 bool mb_sharing_is_small(const struct mb_counting *c, const struct mb_comparable *set)
@@ -221,9 +221,9 @@ bool mb_sharing_is_small(const struct mb_counting *c, const struct mb_comparable
 }
 
 int mb_sharing_estimate_small(const struct mb_counting *c, struct mb_comparable *set,
-			      struct mb_err *err)
+			      struct mb_counted *ret, struct mb_err *err)
 {
-	mb_cleanup(work_deinit) struct work w = { .c = c, .set = set };
+	mb_cleanup(work_deinit) struct work w = { .c = c, .set = set, .ret = ret };
 	int r;
 
 	if ((r = work_init(&w, err)) < 0 || (r = compute_groups(&w, err)) < 0)
@@ -232,7 +232,7 @@ int mb_sharing_estimate_small(const struct mb_counting *c, struct mb_comparable 
 	set->all_last = mb_sharing_all_last(c, set);
 	if (set->all_last)
 		return 0;
-	r = compute_at(&w, set->shift, true, &set->durable_groups, err);
-	return r == 0 && set->shift ? mb_groups_scale(&set->durable_groups, w.sizes, set->n, err) :
+	r = compute_at(&w, set->shift, true, &ret->durable_groups, err);
+	return r == 0 && set->shift ? mb_groups_scale(&ret->durable_groups, w.sizes, set->n, err) :
 				      r;
 }

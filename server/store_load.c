@@ -180,40 +180,6 @@ int mb_store_newest(struct mb_store *s, uint64_t *ret_unix_ns, struct mb_err *er
 	return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : mb_sql_fail(s, err);
 }
 
-static double column_ratio(sqlite3_stmt *st, int at)
-{
-	return sqlite3_column_type(st, at) == SQLITE_NULL ? NAN : sqlite3_column_double(st, at);
-}
-
-/* By its name; one that is not known is that, too. */
-static unsigned int column_class(sqlite3_stmt *st, int at)
-{
-	const char *name = (const char *)sqlite3_column_text(st, at);
-
-	for (unsigned int i = 0; name && i < MB_CLASS_END; i++)
-		if (strcmp(name, mb_class_name(i)) == 0)
-			return i;
-	return MB_CLASS_UNKNOWN;
-}
-
-static int load_audit(struct mb_store *s, sqlite3_int64 vm_id, uint64_t acked_unix_ns,
-		      struct mb_audit *a, struct mb_err *err)
-{
-	mb_cleanup(mb_sql_reset) sqlite3_stmt *st = mb_sql_get(s, SQL_SELECT_AUDIT);
-	int step;
-
-	sqlite3_bind_int64(st, 1, vm_id);
-	mb_sql_bind_u64(st, 2, acked_unix_ns);
-	while ((step = sqlite3_step(st)) == SQLITE_ROW) {
-		unsigned int cls = column_class(st, 0);
-
-		a->follows |= (sqlite3_column_int(st, 1) ? 1u : 0) << cls;
-		a->changed[cls] += column_u64(st, 2);
-		a->stale[cls] += column_u64(st, 3);
-	}
-	return step == SQLITE_DONE ? 0 : mb_sql_fail(s, err);
-}
-
 int mb_store_most_here(struct mb_store *s, uint64_t since_unix_ns,
 		       int (*each)(void *ctx, const char *vm, const char *host, uint64_t here),
 		       void *ctx, struct mb_err *err)
@@ -263,16 +229,16 @@ int mb_store_history(struct mb_store *s, const char *vm_name, uint32_t limit,
 				   .doubted = (uint32_t)column_u64(st, 26),
 				   .flagged = column_u64(st, 24),
 				   .flagged_changed = column_u64(st, 25) },
-			.recall = column_ratio(st, 21),
-			.recall_all = column_ratio(st, 22),
-			.precision = column_ratio(st, 23),
+			.recall = mb_sql_column_ratio(st, 21),
+			.recall_all = mb_sql_column_ratio(st, 22),
+			.precision = mb_sql_column_ratio(st, 23),
 			.has_inter = sqlite3_column_type(st, 27) != SQLITE_NULL,
 			.inter = column_u64(st, 27),
 			.inter_error = column_u64(st, 28),
 		};
 
 		if (row.audit.audits)
-			r = load_audit(s, id, row.acked_unix_ns, &row.audit, err);
+			r = mb_sql_load_audit(s, id, row.acked_unix_ns, &row.audit, err);
 		if (r == 0)
 			r = each(ctx, &row);
 	}

@@ -77,6 +77,12 @@ static const char *const sql[SQL_END] = {
 	[SQL_NEWEST] = "SELECT acked_unix_ns FROM history ORDER BY rowid DESC LIMIT 1",
 	[SQL_SELECT_AUDIT] = "SELECT class, is_followed, changed, stale FROM audit"
 			     " WHERE vm=?1 AND acked_unix_ns=?2",
+	/* +vm: by its age, not through all of the VM's history. */
+	[SQL_SELECT_LAST_AUDIT] =
+		"SELECT at_unix_ns, epoch, audits, doubted, flagged, flagged_changed, recall,"
+		" recall_all, precision, acked_unix_ns FROM history WHERE +vm=?1 AND"
+		" acked_unix_ns = (SELECT max(acked_unix_ns) FROM audit WHERE vm=?1)"
+		" ORDER BY rowid DESC LIMIT 1",
 	/* Each epoch that was counted has its row of all others: so many are there. */
 	[SQL_SELECT_WHO] =
 		"SELECT process, cgroup, count(*), sum(unknown), sum(allocated), sum(freed),"

@@ -31,6 +31,7 @@ enum mb_sql {
 	SQL_FIND_VM,
 	SQL_SELECT_HISTORY,
 	SQL_SELECT_AUDIT,
+	SQL_SELECT_LAST_AUDIT,
 	SQL_NEWEST,
 	SQL_SELECT_WHO,
 	SQL_SUM_HISTORY,
@@ -62,6 +63,10 @@ int mb_sql_run(struct mb_store *s, sqlite3_stmt *st, struct mb_err *err);
  */
 int mb_sql_load_frames(struct mb_store *s, struct mb_vm *vm, struct mb_fingerprint *ret,
 		       struct mb_sample_of *ret_sample, struct mb_err *err);
+/* store_audit.c: NAN: there is none; and by class what the audits of a history row found. */
+double mb_sql_column_ratio(sqlite3_stmt *st, int at);
+int mb_sql_load_audit(struct mb_store *s, sqlite3_int64 vm_id, uint64_t acked_unix_ns,
+		      struct mb_audit *a, struct mb_err *err);
 /* store_who.c: inside a transaction, what the history row that was just put has of it. */
 int mb_store_put_who(struct mb_store *s, const struct mb_vm *vm, struct mb_slice who,
 		     struct mb_err *err);

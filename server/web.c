@@ -15,6 +15,9 @@ EMBED(mb_web_index, "index.html");
 EMBED(mb_web_style, "style.css");
 EMBED(mb_web_order, "order.js");
 EMBED(mb_web_draw, "draw.js");
+EMBED(mb_web_table, "table.js");
+EMBED(mb_web_matrix, "matrix.js");
+EMBED(mb_web_recall, "recall.js");
 EMBED(mb_web_app, "app.js");
 
 bool mb_web_find(const char *path, struct mb_web_file *ret)
@@ -27,6 +30,9 @@ bool mb_web_find(const char *path, struct mb_web_file *ret)
 		{ "/style.css", "text/css; charset=utf-8", mb_web_style, mb_web_style_end },
 		{ "/order.js", "text/javascript; charset=utf-8", mb_web_order, mb_web_order_end },
 		{ "/draw.js", "text/javascript; charset=utf-8", mb_web_draw, mb_web_draw_end },
+		{ "/table.js", "text/javascript; charset=utf-8", mb_web_table, mb_web_table_end },
+		{ "/matrix.js", "text/javascript; charset=utf-8", mb_web_matrix, mb_web_matrix_end },
+		{ "/recall.js", "text/javascript; charset=utf-8", mb_web_recall, mb_web_recall_end },
 		{ "/app.js", "text/javascript; charset=utf-8", mb_web_app, mb_web_app_end },
 	};
 

@@ -6,7 +6,7 @@
 const $ = id => document.getElementById(id);
 const REFRESH_MS = 30000;
 const PAIRS = 20;
-let shown = { status: null, share: null, order: null, cursor: [0, 0], set: 0 };
+let shown = { status: null, share: null, order: null, cursor: [0, 0], set: 0, shareDue: 0 };
 
 async function ask(path) {
 	const token = sessionStorage.getItem("token");
@@ -21,31 +21,12 @@ async function ask(path) {
 
 const mb = (pages, bytes = 4096) => pages * bytes / 1048576;
 
-function row(cells) {
-	const tr = document.createElement("tr");
-	cells.forEach((c, i) => {
-		const td = document.createElement(i ? "td" : "th");
-		if (!i)
-			td.scope = "row";
-		if (typeof c === "number") {
-			td.className = "num";
-			td.textContent = number(c);
-		} else if (c instanceof Node) {
-			td.append(c);
-		} else {
-			td.textContent = c;
-			if (c.length > 60)
-				td.className = "words";
-		}
-		tr.append(td);
-	});
-	return tr;
-}
-
-const fill = (table, rows) => $(table).tBodies[0].replaceChildren(...rows.map(row));
-
 function options(select, names) {
 	const before = select.value;
+	// A long list is not made again for nothing.
+	if (names.length === select.options.length && names.every(([v, t], i) => select.options[i].value === v &&
+		select.options[i].text === t))
+		return;
 	select.replaceChildren(...names.map(([value, text]) => new Option(text, value)));
 	if (names.some(([value]) => value === before))
 		select.value = before;
@@ -66,20 +47,22 @@ function showFleet(status, share) {
 	$("n-self").textContent = `${number(mb(sum(status.vms, "self")))} MB`;
 	$("n-inter").textContent = `${number(mb(sum(share.hosts, "inter_saving_pages")))} MB`;
 	const memory = new Map(status.hosts.map(h => [h.name, h.memory_mb]));
-	fill("hosts", share.hosts.map(h => {
+	fill("hosts", share.hosts, h => {
 		const all = memory.get(h.name) || mb(h.pages) || 1;
 		return [h.name, h.vms.length, memory.get(h.name) ?? "not known", mb(h.pages), mb(h.distinct_union),
 			mb(h.inter_saving_pages), bar([[mb(h.distinct_union) / all, "used"], [mb(h.saving_pages) / all, "saved"]])];
-	}));
-	fill("vms", status.vms.map(v => [v.name, v.host ?? "nowhere", v.online ? "connected" : "away", v.tracker || "-",
+	}, h => h.name);
+	fill("vms", status.vms, v => [v.name, v.host ?? "nowhere", v.online ? "connected" : "away", v.tracker || "-",
 		mb(v.pages), mb(v.zero), mb(v.self_nonzero), any.has(v.name) ? mb(...any.get(v.name)) : "-",
-		v.epoch ? `${v.epoch}, ${age(v.acked_unix_ms)}` : "none yet"]));
+		v.epoch ? `${v.epoch}, ${age(v.acked_unix_ms)}` : "none yet"],
+	v => `${v.name} ${v.host} ${v.online ? "connected" : "away"} ${v.tracker}`);
 	$("version").textContent = `mbserver ${status.server.version}, ${status.server.db}`;
 }
 
 /* --- the matrix ------------------------------------------------------------------------------- */
 
 const cellSize = n => Math.max(1, Math.min(48, Math.floor(Math.min(960, $("map").clientWidth || 960) / n)));
+const mark = () => document.activeElement === $("matrix") ? shown.cursor : null;
 
 function tell() {
 	const set = shown.share.identities[shown.set], [i, j] = shown.cursor;
@@ -90,15 +73,19 @@ function tell() {
 		`${va.name} on ${where(va)} and ${vb.name} on ${where(vb)}: ${number(mb(set.inter[a][b], set.page_bytes))} MB`;
 }
 
+function moveMark() {
+	if (picture.n)
+		showMatrix($("matrix"), cellSize(picture.n), mark());
+}
+
 function drawShare() {
 	const set = shown.share.identities[shown.set];
 	$("map").hidden = !set;
 	if (!set)
 		return;
-	const most = Math.max(1, ...set.inter.map(r => r.reduce((m, v) => Math.max(m, v), 0)));
-	shown.most = most;
-	drawMatrix($("matrix"), set.inter, shown.order, most, cellSize(set.vms.length),
-		document.activeElement === $("matrix") ? shown.cursor : null);
+	const most = Math.max(1, set.inter.reduce((m, r) => r.reduce((a, v) => Math.max(a, v), m), 0));
+	paintMatrix(set.inter, shown.order, most);
+	moveMark();
 	$("most").textContent = `${number(mb(most, set.page_bytes))} MB`;
 	const c = $("scale").getContext("2d"), dark = matchMedia("(prefers-color-scheme: dark)").matches;
 	for (let x = 0; x < 160; x++) {
@@ -112,24 +99,19 @@ function showShare() {
 	options($("set"), sets.map((s, i) => [String(i),
 		`${s.domain || "no domain"}: ${s.vms.length} VMs, ${s.algorithm}, ${s.bits} bits`]));
 	shown.set = Number($("set").value) || 0;
-	const set = sets[shown.set];
-	const pairs = [];
+	const set = sets[shown.set], began = performance.now();
 	if (set) {
 		shown.order = clusterOrder(set.inter, set.vms.map(v => v.distinct));
-		const n = set.vms.length;
-		shown.cursor = shown.cursor.map(c => Math.min(c, n - 1));
-		for (let i = 0; i < n; i++)
-			for (let j = 0; j < i; j++)
-				if (set.inter[i][j])
-					pairs.push([set.inter[i][j], j, i]);
-		pairs.sort((a, b) => b[0] - a[0] || a[1] - b[1] || a[2] - b[2]);
+		shown.cursor = shown.cursor.map(c => Math.min(c, set.vms.length - 1));
+		performance.measure("order", { start: began });
 	}
-	fill("pairs", pairs.slice(0, PAIRS).map(([pages, i, j]) => {
+	fill("pairs", set ? largestPairs(set.inter, PAIRS) : [], ([pages, i, j]) => {
 		const a = set.vms[i], b = set.vms[j];
 		return [a.name, b.name, mb(pages, set.page_bytes),
 			a.host && a.host === b.host ? `together on ${a.host}` : `${a.host ?? "nowhere"}, ${b.host ?? "nowhere"}`];
-	}));
+	}, ([, i, j]) => `${set.vms[i].name} ${set.vms[j].name}`);
 	drawShare();
+	performance.mark("matrix");
 }
 
 function move(event) {
@@ -141,7 +123,7 @@ function move(event) {
 	event.preventDefault();
 	shown.cursor = to.map(c => Math.max(0, Math.min(n - 1, c)));
 	tell();
-	drawShare();
+	moveMark();
 }
 
 function point(event) {
@@ -182,13 +164,14 @@ async function showPlan() {
 			`about ${number(plan.time_s)} s. ${plan.note}` : `Nothing is worth a move. ${plan.note}`);
 		$("n-more").textContent = `${number(Math.max(0, gain))} MB`;
 		$("n-more-note").textContent = `by planner ${plan.planner}, ${moves}`;
-		fill("after", plan.hosts.map(h => [h.name, h.memory_mb, h.before_mb, h.after_mb, (() => {
+		fill("after", plan.hosts, h => {
 			const both = document.createElement("span");
 			both.append(bar([[h.before_mb / (h.memory_mb || 1), "saved"]]), bar([[h.after_mb / (h.memory_mb || 1), "used"]]));
-			return both;
-		})(), h.vms_after.join(", ") || "none"]));
-		fill("moves", plan.moves.map((m, i) => [i + 1, m.vm, m.from ?? "nowhere", m.to, mb(m.gain_pages), m.copy_mb,
-			m.feasible ? m.reason : `No room when its turn comes. ${m.reason}`]));
+			return [h.name, h.memory_mb, h.before_mb, h.after_mb, both, some(h.vms_after)];
+		}, h => `${h.name} ${h.vms_after.join(" ")}`);
+		fill("moves", plan.moves.map((m, i) => [i + 1, m]), ([i, m]) => [i, m.vm, m.from ?? "nowhere", m.to,
+			mb(m.gain_pages), m.copy_mb, m.feasible ? m.reason : `No room when its turn comes. ${m.reason}`],
+		([, m]) => `${m.vm} ${m.from} ${m.to} ${m.reason}`);
 		$("after").hidden = false;
 		$("moves").hidden = !n;
 	} catch (e) {
@@ -200,16 +183,32 @@ async function showPlan() {
 
 /* --- */
 
+// Hosts change without a new fingerprint, too.
+const stateOf = status => status.server.generation + status.hosts.map(h => `${h.name}:${h.vms}`).join();
+
+/*
+ * What is large is asked for when it has changed, and so seldom that it takes a twentieth of the time at most;
+ * nothing while nobody looks, and one thing after the other.
+ */
 async function refresh() {
+	clearTimeout(shown.timer);
 	try {
-		const [status, share] = await Promise.all([ask("/v1/status"), ask("/v1/share")]);
-		const fresh = !shown.status || shown.status.server.generation !== status.server.generation;
-		Object.assign(shown, { status, share });
+		const status = await ask("/v1/status"), state = stateOf(status);
 		$("login").hidden = true;
-		showFleet(status, share);
+		if (!shown.share || (state !== shown.state && performance.now() >= shown.shareDue)) {
+			const began = performance.now();
+			shown.share = await ask("/v1/share");
+			shown.shareDue = performance.now() + 20 * (performance.now() - began);
+			Object.assign(shown, { state, fresh: true });
+		}
+		shown.status = status;
+		showFleet(status, shown.share);
+		performance.mark("fleet");
 		options($("vm"), status.vms.map(v => [v.name, v.name]));
-		if (fresh) {
+		if (shown.fresh) {
+			shown.fresh = false;
 			showShare();
+			showRecall((await ask("/v1/audits")).vms);
 			await showChurn();
 		}
 		$("state").textContent = `as of ${when(Date.now())} UTC`;
@@ -218,6 +217,8 @@ async function refresh() {
 		$("state").textContent = e.message;
 		$("state").className = "bad";
 	}
+	clearTimeout(shown.timer);
+	shown.timer = setTimeout(() => document.hidden || refresh(), REFRESH_MS);
 }
 
 $("login").addEventListener("submit", e => {
@@ -236,8 +237,8 @@ $("matrix").addEventListener("keydown", move);
 $("matrix").addEventListener("mousemove", point);
 $("matrix").addEventListener("click", () => $("matrix").focus());
 for (const event of ["focus", "blur"])
-	$("matrix").addEventListener(event, () => shown.order && (tell(), drawShare()));
+	$("matrix").addEventListener(event, () => shown.order && (tell(), moveMark()));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => shown.order && drawShare());
-addEventListener("resize", () => shown.order && drawShare());
+addEventListener("resize", () => shown.order && moveMark());
+document.addEventListener("visibilitychange", () => document.hidden || refresh());
 refresh();
-setInterval(refresh, REFRESH_MS);

@@ -74,28 +74,6 @@ function heat(v, dark) {
 	return from.map((c, i) => Math.round(c + (to[i] - c) * s));
 }
 
-// The matrix, a square of `cell` pixels for each two; order: which VM stands where.
-function drawMatrix(canvas, inter, order, most, cell, mark) {
-	const n = order.length, dark = matchMedia("(prefers-color-scheme: dark)").matches;
-	const c = canvas.getContext("2d");
-	const one = document.createElement("canvas");
-	const image = new ImageData(n, n);
-	order.forEach((a, i) => order.forEach((b, j) => {
-		const rgb = a === b ? (dark ? [70, 76, 88] : [200, 204, 211]) : heat(inter[a][b] / most, dark);
-		image.data.set([...rgb, 255], (i * n + j) * 4);
-	}));
-	one.width = one.height = n;
-	one.getContext("2d").putImageData(image, 0, 0);
-	canvas.width = canvas.height = n * cell;
-	c.imageSmoothingEnabled = false;
-	c.drawImage(one, 0, 0, n * cell, n * cell);
-	if (mark) {
-		c.strokeStyle = dark ? "#fdba74" : "#c2410c";
-		c.lineWidth = 2;
-		c.strokeRect(mark[1] * cell - 1, mark[0] * cell - 1, cell + 2, cell + 2);
-	}
-}
-
 function number(v) {
 	return v.toLocaleString("en", { maximumFractionDigits: v < 10 ? 2 : v < 100 ? 1 : 0 });
 }

@@ -9,16 +9,20 @@ function clusterOrder(inter, distinct) {
 	if (n < 3)
 		return [...inter.keys()];
 	// Likeness: of the smaller VM, the part that both have.
-	const like = inter.map((row, i) =>
-		Float64Array.from(row, (v, j) => i === j ? -1 : v / Math.max(1, Math.min(distinct[i], distinct[j]))));
+	const like = inter.map((row, i) => {
+		const of = new Float64Array(n);
+		for (let j = 0; j < n; j++)
+			of[j] = i === j ? -1 : row[j] / Math.max(1, Math.min(distinct[i], distinct[j]));
+		return of;
+	});
 	const size = new Array(n).fill(1);
 	const order = inter.map((_, i) => [i]);
-	const alive = new Set(inter.keys());
+	const alive = [...inter.keys()]; // ascending
 	const chain = [];
 
-	while (alive.size > 1) {
+	while (alive.length > 1) {
 		if (!chain.length)
-			chain.push(alive.values().next().value);
+			chain.push(alive[0]);
 		const a = chain[chain.length - 1];
 		const before = chain[chain.length - 2];
 		// The one before wins a tie, or a chain would never end.
@@ -36,7 +40,7 @@ function clusterOrder(inter, distinct) {
 		// The merged one takes the lower index, so that equal input gives equal output.
 		const keep = Math.min(a, best), gone = Math.max(a, best);
 		order[keep] = join(order[keep], order[gone], inter);
-		alive.delete(gone);
+		alive.splice(alive.indexOf(gone), 1);
 		for (const k of alive) {
 			if (k === keep)
 				continue;
@@ -45,7 +49,7 @@ function clusterOrder(inter, distinct) {
 		}
 		size[keep] += size[gone];
 	}
-	return order[alive.values().next().value];
+	return order[alive[0]];
 }
 
 // Of the four ways to put two rows end to end, the one whose meeting ends share most.

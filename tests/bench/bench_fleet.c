@@ -19,7 +19,7 @@
 #include "tests/bench/util_bench.h"
 #include "tests/bench/util_load.h"
 
-enum { VERIFY_WAIT_S = 180, EPOCH_S = 60 /* what an epoch is taken for */ };
+enum { VERIFY_WAIT_S = 180 };
 enum {
 	OPT_SERVER = 1,
 	OPT_CERT,
@@ -30,6 +30,7 @@ enum {
 	OPT_PAUSE,
 	OPT_EVERY,
 	OPT_EPOCHS,
+	OPT_EPOCH_IS,
 	OPT_PID
 };
 
@@ -37,7 +38,8 @@ struct options {
 	struct bench_options bench;
 	const char *server, *pid_file;
 	struct mb_tls_files tls;
-	uint64_t agents, pages, changed_permille, time_ns, pause_ns, every_ns, epochs;
+	uint64_t agents, pages, changed_permille, time_ns, pause_ns, every_ns, epochs, epoch_ns;
+	bool by_the_hour;
 };
 
 struct run {
@@ -85,31 +87,29 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-struct ack_times {
+struct quantiles {
 	double p50_ms, p99_ms, max_ms;
 };
 
-static struct ack_times ack_times(const uint32_t *us, size_t n)
+static struct quantiles quantiles(const uint32_t *us, size_t n)
 {
 	mb_autofree uint32_t *sorted = bench_alloc(n * sizeof(*sorted));
 
 	if (!n)
-		return (struct ack_times){ 0 };
+		return (struct quantiles){ 0 };
 	memcpy(sorted, us, n * sizeof(*sorted));
 	qsort(sorted, n, sizeof(*sorted), compare);
-	return (struct ack_times){ sorted[n / 2] / 1e3, sorted[n - 1 - n / 100] / 1e3,
+	return (struct quantiles){ sorted[n / 2] / 1e3, sorted[n - 1 - n / 100] / 1e3,
 				   sorted[n - 1] / 1e3 };
 }
 
 static void print_line(const struct run *r, const char *what, double seconds, size_t from)
 {
 	const struct load_counts *c = load_counts(r->load);
-	struct ack_times t;
-	const uint32_t *us;
-	size_t n;
+	const struct load_times *acks = load_acks(r->load);
+	size_t n = acks->n;
+	struct quantiles t = quantiles(acks->us + from, n - from);
 
-	us = load_ack_us(r->load, &n);
-	t = ack_times(us + from, n - from);
 	if (r->o->bench.json)
 		printf("{\"bench\":\"fleet\",\"what\":\"%s\",\"s\":%.1f,\"acks\":%zu,"
 		       "\"acks_per_s\":%.1f,\"p50_ms\":%.1f,\"p99_ms\":%.1f,\"max_ms\":%.1f,"
@@ -140,7 +140,7 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
 	if (!r->rss_first)
 		r->rss_first = r->rss_last;
 	print_line(r, "now", (double)(now - r->since_ns) / 1e9, r->acks_before);
-	load_ack_us(r->load, &r->acks_before);
+	r->acks_before = load_acks(r->load)->n;
 	r->since_ns = now;
 }
 
@@ -170,30 +170,37 @@ static int judge(const struct run *r)
 {
 	const struct load_counts *c = load_counts(r->load);
 	bool good = c->acks && !c->lost_acks && !c->resyncs && c->verified == r->o->agents;
-	double hours = (double)c->acks / (double)r->o->agents * EPOCH_S / 3600;
+	double hours = (double)c->acks / (double)r->o->agents * (double)r->o->epoch_ns / 3600e9;
+	const struct load_times *ways = load_ways_back(r->load);
+	struct quantiles back = quantiles(ways->us, ways->n);
 
 	if (r->o->bench.json)
 		printf("{\"bench\":\"fleet\",\"what\":\"verdict\",\"good\":%s,\"acks\":%" PRIu64
 		       ",\"acks_in_welcome\":%" PRIu64 ",\"verified\":%" PRIu64
 		       ",\"lost_acks\":%" PRIu64 ",\"resyncs\":%" PRIu64 ",\"bytes\":%" PRIu64
 		       ",\"server_starts\":%d,\"epochs_as_hours\":%.1f,"
+		       "\"ways_back\":%zu,\"back_p50_ms\":%.1f,\"back_p99_ms\":%.1f,"
+		       "\"back_max_ms\":%.1f,"
 		       "\"rss_first_mb\":%.1f,\"rss_last_mb\":%.1f,\"rss_most_mb\":%.1f}\n",
 		       good ? "true" : "false", c->acks, c->acks_in_welcome, c->verified,
-		       c->lost_acks, c->resyncs, c->bytes_sent, r->starts, hours,
+		       c->lost_acks, c->resyncs, c->bytes_sent, r->starts, hours, ways->n,
+		       back.p50_ms, back.p99_ms, back.max_ms,
 		       (double)r->rss_first / 1048576, (double)r->rss_last / 1048576,
 		       (double)r->rss_most / 1048576);
 	else
 		printf("%" PRIu64 " epochs acked (%" PRIu64
 		       " of them told by Welcome), as many as in "
-		       "%.1f hours of an epoch a minute; %.1f MB sent; server started %d times, "
-		       "RSS "
-		       "%.1f MB first, %.1f last, %.1f most\n%" PRIu64 " acks lost, %" PRIu64
+		       "%.1f hours of an epoch every %.0f min; %.1f MB sent; server started %d "
+		       "times, RSS %.1f MB first, %.1f last, %.1f most\n%" PRIu64
+		       " connections, %" PRIu64 " of them lost; %zu ways back: p50 %.1f p99 %.1f "
+		       "max %.1f ms\n%" PRIu64 " acks lost, %" PRIu64
 		       " resyncs; %" PRIu64 " of %" PRIu64
 		       " agents found just what they were acked: %s\n",
-		       c->acks, c->acks_in_welcome, hours, (double)c->bytes_sent / 1e6, r->starts,
+		       c->acks, c->acks_in_welcome, hours, (double)r->o->epoch_ns / 60e9,
+		       (double)c->bytes_sent / 1e6, r->starts,
 		       (double)r->rss_first / 1048576, (double)r->rss_last / 1048576,
-		       (double)r->rss_most / 1048576, c->lost_acks, c->resyncs, c->verified,
-		       r->o->agents,
+		       (double)r->rss_most / 1048576, c->connects, c->losses_of_connection, ways->n,
+		       back.p50_ms, back.p99_ms, back.max_ms, c->lost_acks, c->resyncs, c->verified, r->o->agents,
 		       good	    ? "good" :
 		       r->timed_out ? "FAILED, and not all came back in time" :
 				      "FAILED");
@@ -235,7 +242,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		r = mb_parse_u64(arg, 100, 1 << 24, "--pages", &o->pages, &err);
 		break;
 	case OPT_CHANGED:
-		r = mb_parse_u64(arg, 0, 1000, "--changed", &o->changed_permille, &err);
+		o->by_the_hour = strcmp(arg, "day") == 0;
+		if (!o->by_the_hour)
+			r = mb_parse_u64(arg, 0, 1000, "--changed", &o->changed_permille, &err);
 		break;
 	case OPT_TIME:
 		r = mb_parse_duration_ns(arg, "--time", &o->time_ns, &err);
@@ -245,6 +254,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_EPOCHS:
 		r = mb_parse_u64(arg, 1, UINT32_MAX, "--epochs", &o->epochs, &err);
+		break;
+	case OPT_EPOCH_IS:
+		r = mb_parse_duration_ns(arg, "--epoch-is", &o->epoch_ns, &err);
 		break;
 	case OPT_EVERY:
 		r = mb_parse_duration_ns(arg, "--every", &o->every_ns, &err);
@@ -277,6 +289,8 @@ static int run(const struct options *o)
 		.n_agents = (uint32_t)o->agents,
 		.n_pages = (uint32_t)o->pages,
 		.changed_pages = (uint32_t)(o->pages * o->changed_permille / 1000),
+		.by_the_hour = o->by_the_hour,
+		.epoch_ns = o->epoch_ns,
 		.pause_ns = o->pause_ns,
 		.max_epochs = o->epochs,
 		.boot = mb_unix_ns(),
@@ -318,7 +332,10 @@ int main(int argc, char **argv)
 		  "TLS: a certificate for all VMs (mbctl pki agent NAME --vm '*')", 0 },
 		{ "agents", OPT_AGENTS, "N", 0, "how many (1000)", 0 },
 		{ "pages", OPT_PAGES, "N", 0, "of each VM (16384)", 0 },
-		{ "changed", OPT_CHANGED, "N", 0, "pages of 1000 that change in an epoch (20)", 0 },
+		{ "changed", OPT_CHANGED, "N", 0,
+		  "pages of 1000 that change in an epoch (20), or \"day\": by the hour, from 20 to 250",
+		  0 },
+		{ "epoch-is", OPT_EPOCH_IS, "TIME", 0, "what an epoch is taken for (1m)", 0 },
 		{ "time", OPT_TIME, "TIME", 0, "how long (60s)", 0 },
 		{ "epochs", OPT_EPOCHS, "N", 0, "end sooner, when each has had so many", 0 },
 		{ "pause", OPT_PAUSE, "TIME", 0, "from an ack to the next epoch (0)", 0 },
@@ -332,6 +349,7 @@ int main(int argc, char **argv)
 			     .pages = 16384,
 			     .changed_permille = 20,
 			     .time_ns = 60000000000,
+			     .epoch_ns = 60000000000,
 			     .every_ns = 10000000000 };
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);

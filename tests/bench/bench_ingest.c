@@ -61,7 +61,7 @@ static void make_frames(struct frames *f)
 			if (e)
 				bench_vm_change(&vm, CHANGED);
 			bench_vm_fingerprint(&vm, &fp);
-			bench_delta_frame(e ? &held : NULL, e, &fp, e + 1, CHANGED,
+			bench_delta_frame(e ? &held : NULL, e, &fp, e + 1, CHANGED, NULL,
 					  &f->frame[e][v]);
 			f->entries[e > 0] += (double)entries_of(&f->frame[e][v]);
 			f->bytes[e > 0] += (double)f->frame[e][v].len;

@@ -93,7 +93,7 @@ void bench_hello(const char *name, uint64_t boot, uint32_t n_pages, struct mb_he
 
 void bench_delta_frame(const struct mb_fingerprint *from, uint64_t from_epoch,
 		       const struct mb_fingerprint *to, uint64_t to_epoch, uint32_t changed,
-		       struct mb_buf *ret)
+		       const struct mb_audit *audit, struct mb_buf *ret)
 {
 	mb_cleanup(mb_delta_deinit) struct mb_delta delta = { 0 };
 	mb_cleanup(mb_buf_deinit) struct mb_buf fields = { 0 };
@@ -110,7 +110,9 @@ void bench_delta_frame(const struct mb_fingerprint *from, uint64_t from_epoch,
 						.pages_changed = changed,
 						.epochs = 1,
 						.full = true,
-						.tracker = "none" };
+						.tracker = audit ? "made up" : "none" };
+	if (audit)
+		msg.delta.pass.audit = *audit;
 	bench_must(mb_delta_make(from ? from : &empty, to, &delta, &err), &err);
 	bench_must(mb_delta_encode(&delta, 64, &fields, &msg.delta.fields, &err), &err);
 	mb_buf_clear(ret);

@@ -27,9 +27,12 @@ void bench_vm_fingerprint(const struct bench_vm *vm, struct mb_fingerprint *ret)
 
 /* An identity that all of them have, and a Hello of VM `name`, boot `boot`; strings borrowed. */
 void bench_hello(const char *name, uint64_t boot, uint32_t n_pages, struct mb_hello *ret);
-/* The Delta frame from one epoch to another; `from` NULL: a snapshot. `ret` is cleared first. */
+/*
+ * The Delta frame from one epoch to another; `from` NULL: a snapshot. `audit`: made with it; NULL:
+ * none was. `ret` is cleared first.
+ */
 void bench_delta_frame(const struct mb_fingerprint *from, uint64_t from_epoch,
 		       const struct mb_fingerprint *to, uint64_t to_epoch, uint32_t changed,
-		       struct mb_buf *ret);
+		       const struct mb_audit *audit, struct mb_buf *ret);
 
 #endif

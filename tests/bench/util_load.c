@@ -12,12 +12,13 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "proto/base/backoff.h"
 #include "proto/base/cleanup.h"
 #include "proto/base/clock.h"
 #include "proto/frame.h"
 #include "tests/bench/util_bench.h"
 
-enum { RETRY_MS = 800, REPLY_RAW_MAX = 65536 };
+enum { REPLY_RAW_MAX = 65536 };
 
 enum state { AWAY, GREETING, READY, SENT, DONE };
 
@@ -31,6 +32,9 @@ struct agent {
 	struct mb_fingerprint base, sent; /* acked; in flight, or waiting to be sent again */
 	uint64_t base_epoch, sent_epoch;  /* 0: none */
 	uint64_t sent_ns;		  /* for the first time */
+	uint64_t lost_ns;		  /* when it lost the server; 0: it has it */
+	struct mb_backoff backoff;
+	uint32_t changed;		  /* pages, in what is sent */
 	bool done;			  /* has all its epochs */
 	bool verifying;
 	char name[24];
@@ -40,8 +44,7 @@ struct load {
 	struct load_config config;
 	struct agent *agents;
 	struct load_counts counts;
-	uint32_t *ack_us;
-	size_t n_acks, cap_acks;
+	struct load_times acks, ways_back;
 	struct mb_buf frame, raw;
 	uint64_t jitter;
 	uint32_t n_done;
@@ -65,29 +68,39 @@ static uint64_t spread(struct load *l, uint64_t ns)
 	return ns / 2 + l->jitter % (ns / 2 + 1);
 }
 
-static void record_ack(struct load *l, uint64_t ns)
+static void record(struct load_times *t, uint64_t ns)
 {
-	if (l->n_acks == l->cap_acks) {
+	if (t->n == t->cap) {
 		struct mb_err err = { 0 };
 		void *p;
 
-		l->cap_acks = l->cap_acks ? 2 * l->cap_acks : 65536;
-		p = realloc(l->ack_us, l->cap_acks * sizeof(*l->ack_us));
-		bench_must(p ? 0 : mb_fail_mem(&err, "times of acks"), &err);
-		l->ack_us = p;
+		t->cap = t->cap ? 2 * t->cap : 65536;
+		p = realloc(t->us, t->cap * sizeof(*t->us));
+		bench_must(p ? 0 : mb_fail_mem(&err, "times"), &err);
+		t->us = p;
 	}
-	l->ack_us[l->n_acks++] = (uint32_t)MB_MIN(ns / 1000, (uint64_t)UINT32_MAX);
+	t->us[t->n++] = (uint32_t)MB_MIN(ns / 1000, (uint64_t)UINT32_MAX);
 }
 
 /* --- away and back ---------------------------------------------------------------------------- */
 
-static void go_away(struct agent *a)
+static void go_away_for(struct agent *a, uint64_t pause_ns)
 {
+	struct load *l = a->load;
+
 	if (a->bev)
 		bufferevent_free(a->bev);
 	a->bev = NULL;
 	a->state = AWAY;
-	wait_ns(a, spread(a->load, (uint64_t)RETRY_MS * 1000000));
+	if (!a->lost_ns)
+		a->lost_ns = mb_now_ns();
+	l->jitter = mb_mix64(l->jitter + 0x9e3779b97f4a7c15u);
+	wait_ns(a, mb_backoff_next(&a->backoff, pause_ns, l->jitter));
+}
+
+static void go_away(struct agent *a)
+{
+	go_away_for(a, 0);
 }
 
 static void lose_connection(struct agent *a)
@@ -163,21 +176,63 @@ static void connect_agent(struct agent *a)
 
 /* --- epochs ----------------------------------------------------------------------------------- */
 
+/*
+ * Every tenth epoch, with the flaws that trackers have: most VMs' miss nothing of what they follow,
+ * every twentieth's some of its files', every hundredth doubts itself.
+ */
+static bool make_audit(const struct agent *a, struct mb_audit *ret)
+{
+	uint64_t n = a->changed;
+
+	if (a->sent_epoch % 10 || !n)
+		return false;
+	*ret = (struct mb_audit){ .audits = 1,
+				  .doubted = a->vm.id % 100 == 7,
+				  .follows = 1u << MB_CLASS_ANON | 1u << MB_CLASS_FILE,
+				  .flagged = n + n / 8,
+				  .flagged_changed = n - n / 10 };
+	ret->changed[MB_CLASS_ANON] = n - n / 4;
+	ret->changed[MB_CLASS_FILE] = n / 4 - n / 10;
+	ret->changed[MB_CLASS_SLAB] = n / 10;
+	ret->stale[MB_CLASS_SLAB] = n / 20;
+	if (a->vm.id % 20 == 3)
+		ret->stale[MB_CLASS_FILE] = n / (8 + a->vm.id / 20 % 40);
+	return true;
+}
+
 static void send_sent(struct agent *a)
 {
 	struct load *l = a->load;
+	struct mb_audit audit;
+	bool audited = make_audit(a, &audit);
 
 	bench_delta_frame(a->base_epoch ? &a->base : NULL, a->base_epoch, &a->sent, a->sent_epoch,
-			  l->config.changed_pages, &l->frame);
+			  a->changed, audited ? &audit : NULL, &l->frame);
 	l->counts.bytes_sent += l->frame.len;
 	a->state = SENT;
 	bufferevent_write(a->bev, l->frame.data, l->frame.len);
 }
 
+/*
+ * A day of what the literature has of idle and of loaded VMs: 2 % by night, 8 % from 8 to 18 o'clock
+ * of one of three time zones, and at every twelfth epoch a job that rewrites a quarter.
+ */
+static uint32_t of_the_hour(const struct agent *a)
+{
+	const struct load_config *c = &a->load->config;
+	uint64_t hour = (a->base_epoch * c->epoch_ns / 3600000000000 + a->vm.id % 3 * 8) % 24;
+	uint32_t permille = (a->vm.id + a->base_epoch) % 12 == 0 ? 250 :
+			    hour >= 8 && hour < 18		 ? 80 :
+								   20;
+
+	return (uint32_t)((uint64_t)c->n_pages * permille / 1000);
+}
+
 static void next_epoch(struct agent *a)
 {
+	a->changed = a->load->config.by_the_hour ? of_the_hour(a) : a->load->config.changed_pages;
 	if (a->base_epoch)
-		bench_vm_change(&a->vm, a->load->config.changed_pages);
+		bench_vm_change(&a->vm, a->changed);
 	bench_vm_fingerprint(&a->vm, &a->sent);
 	a->sent_epoch = a->base_epoch + 1;
 	a->sent_ns = mb_now_ns();
@@ -186,7 +241,8 @@ static void next_epoch(struct agent *a)
 
 static void take_over_sent(struct agent *a)
 {
-	record_ack(a->load, mb_now_ns() - a->sent_ns);
+	record(&a->load->acks, mb_now_ns() - a->sent_ns);
+	mb_backoff_reset(&a->backoff);
 	mb_fingerprint_deinit(&a->base);
 	a->base = a->sent;
 	a->base_epoch = a->sent_epoch;
@@ -268,6 +324,11 @@ static void take_welcome(struct agent *a, const struct mb_welcome *w)
 	struct mb_fingerprint_id sent = mb_fingerprint_id(&a->sent);
 	bool ours = memcmp(&w->boot, &a->hello.boot, sizeof(w->boot)) == 0 || !a->base_epoch;
 
+	if (a->lost_ns && a->base_epoch)
+		record(&a->load->ways_back, mb_now_ns() - a->lost_ns);
+	a->lost_ns = 0;
+	if (!a->sent_epoch)
+		mb_backoff_reset(&a->backoff);
 	if (ours && a->sent_epoch && w->epoch == a->sent_epoch &&
 	    mb_fingerprint_id_equal(&w->fingerprint, &sent)) {
 		a->load->counts.acks_in_welcome++;
@@ -321,7 +382,7 @@ static void take_message(struct agent *a, const struct mb_msg *msg)
 					   msg->refusal.reason),
 				   &err);
 		a->load->counts.refused_for_now++;
-		go_away(a);
+		go_away_for(a, msg->refusal.retry_after_ms * 1000000ull);
 		return;
 	default:
 		bench_must(mb_fail(&err, EPROTO, "%s: a message out of turn", a->name), &err);
@@ -373,7 +434,9 @@ struct load *load_start(const struct load_config *config)
 		bench_hello(a->name, config->boot, config->n_pages, &a->hello);
 		a->timer = evtimer_new(config->base, on_timer, a);
 		bench_must(a->timer ? 0 : mb_fail_mem(&err, "an agent"), &err);
-		wait_ns(a, spread(l, (uint64_t)RETRY_MS * 1000000));
+		a->backoff = (struct mb_backoff){ .min_ns = MB_RETRY_MIN_NS, .max_ns = MB_RETRY_MAX_NS };
+		mb_backoff_reset(&a->backoff);
+		wait_ns(a, spread(l, MB_RETRY_MIN_NS));
 	}
 	return l;
 }
@@ -383,10 +446,14 @@ const struct load_counts *load_counts(const struct load *l)
 	return &l->counts;
 }
 
-const uint32_t *load_ack_us(const struct load *l, size_t *ret_n)
+const struct load_times *load_acks(const struct load *l)
 {
-	*ret_n = l->n_acks;
-	return l->ack_us;
+	return &l->acks;
+}
+
+const struct load_times *load_ways_back(const struct load *l)
+{
+	return &l->ways_back;
 }
 
 void load_verify(struct load *l)
@@ -412,7 +479,8 @@ void load_free(struct load *l)
 	}
 	mb_buf_deinit(&l->frame);
 	mb_buf_deinit(&l->raw);
-	free(l->ack_us);
+	free(l->acks.us);
+	free(l->ways_back.us);
 	free(l->agents);
 	free(l);
 }

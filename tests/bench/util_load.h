@@ -25,7 +25,9 @@ struct load_config {
 	struct mb_tls *tls;			   /* NULL: in clear */
 	const char *tls_name;			   /* of the server, in its certificate */
 	uint32_t n_agents, n_pages, changed_pages; /* changed at each epoch */
-	uint64_t pause_ns;			   /* from an ack to the next epoch */
+	bool by_the_hour;  /* changed pages follow the hour of a day, not the figure above ... */
+	uint64_t epoch_ns; /* ... where an epoch is taken for so long */
+	uint64_t pause_ns; /* from an ack to the next epoch */
 	uint64_t max_epochs; /* of each, then load_verify() by itself; 0: no end */
 	uint64_t boot;	     /* of all: another one at each run */
 };
@@ -43,9 +45,15 @@ struct load_counts {
 struct load;
 struct load *load_start(const struct load_config *config);
 const struct load_counts *load_counts(const struct load *l);
-/* Microseconds from an epoch's first frame to its ack, outages and all, in order; *ret_n of them.
- * Good until the loop runs on. */
-const uint32_t *load_ack_us(const struct load *l, size_t *ret_n);
+/* In order, good until the loop runs on. */
+struct load_times {
+	uint32_t *us;
+	size_t n, cap;
+};
+/* From an epoch's first frame to its ack, outages and all. */
+const struct load_times *load_acks(const struct load *l);
+/* From losing the server, or being refused, to a Welcome; agents that were acked before. */
+const struct load_times *load_ways_back(const struct load *l);
 /*
  * No more epochs: each agent waits for its ack, hangs up, comes back and compares. The loop ends
  * when all have.

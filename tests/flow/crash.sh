@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # kill -9 of server or agent in mid-stream, 100 times (KILLS) at random points (SEED), also while the server
-# starts: no acked epoch is lost, and what is held is what the agent had at that epoch.
+# starts: no acked epoch is lost, and what is held is what the agent had at that epoch. Half of the servers have
+# a memory budget that holds two of the three VMs: they page out and in all the time.
 #
 # Few processes: in a loop of a thousand kills it is they that take the time.
 set -eu
@@ -9,11 +10,11 @@ set -eu
 RANDOM=${SEED:-1}
 kills=${KILLS:-100}
 agents=(a b c)
-epochs=100
+epochs=30
 
 declare -A agent_pid hashes
 for vm in "${agents[@]}"; do
-	mapfile -t each < <("$BUILD/tests/tool_trace" "$dir/$vm.mbt" $epochs 3000 100 "$(printf %d "'$vm")" each)
+	mapfile -t each < <("$BUILD/tests/tool_trace" "$dir/$vm.mbt" $epochs 60000 100 "$(printf %d "'$vm")" each)
 	for ((i = 0; i < epochs; i++)); do hashes[$vm $((i + 1))]=${each[i]}; done
 done
 mkfifo "$dir/idle"
@@ -35,10 +36,48 @@ agent() {
 
 # A log that is put into the database often, so that this is hit, too.
 server() {
+	budget=()
+	((RANDOM % 2)) || budget=(--memory-budget 1)
 	: >"$dir/server.log" # not by the child: who looks at once must not see the last one's
 	"$mbserver" --db "$dir/db" --listen "unix:$dir/sock" --http 127.0.0.1:0 --sharing-interval 50ms \
-		--checkpoint-pages 40 >"$dir/server.log" 2>&1 &
+		--checkpoint-pages 40 "${budget[@]}" >"$dir/server.log" 2>&1 &
 	server_pid=$!
+}
+
+# metric NAME TEXT: to $value
+metric() {
+	value=${2#*$'\n'"$1 "}
+	[ "$value" != "$2" ] || fail "no metric $1"
+	value=${value%%$'\n'*}
+}
+
+# What this server says of itself: to $text; false: it has no budget, or does not listen yet.
+get_metrics() {
+	local port http_fd
+	read -rd '' text <"$dir/server.log" || true
+	[[ ${#budget[@]} -gt 0 && $text == *'http on '* ]] || return
+	port=${text##*http on 127.0.0.1:}
+	exec {http_fd}<>"/dev/tcp/127.0.0.1/${port%%[!0-9]*}"
+	printf 'GET /metrics HTTP/1.0\r\n\r\n' >&"$http_fd"
+	read -rd '' -t 30 text <&"$http_fd" || true
+	exec {http_fd}>&-
+}
+
+# How often it has paged out and in before it is killed: count_pages TRIES, until it has. Agents may all have
+# come to their end.
+count_pages() {
+	local text tries=$1
+	while get_metrics; do
+		metric memory_buddies_page_ins_total "$text"
+		[[ $value = 0 && $((tries--)) -gt 0 ]] || break
+		pause 0.02
+	done
+	[ ${#budget[@]} -gt 0 ] && [ -n "${value:-}" ] || return 0
+	page_ins=$((page_ins + value))
+	((value == 0)) || paging_kills=$((paging_kills + 1))
+	metric memory_buddies_page_outs_total "$text"
+	page_outs=$((page_outs + value))
+	value=
 }
 
 # Each stored frame is held against the hash when it is loaded.
@@ -77,11 +116,11 @@ check_held() {
 	done
 }
 
-# However slow the machine: some agent that runs has had an ack.
+# However slow the machine: some agent (of those named) that runs has had an ack.
 wait_for_an_ack() {
 	local vm text tries=1000
 	while ((tries--)); do
-		for vm in "${agents[@]}"; do
+		for vm in "$@"; do
 			read -rd '' text <"$dir/$vm.log" || true
 			[[ $text != *' acked'* ]] || return 0
 		done
@@ -90,15 +129,19 @@ wait_for_an_ack() {
 	fail "no ack (kill $i)"
 }
 
+checked=0 acks=0 server_kills=0 page_outs=0 page_ins=0 paging_kills=0 i=0
 server
-checked=0 acks=0 server_kills=0 i=0
 for vm in "${agents[@]}"; do agent "$vm"; done
 note_pids
 server_is_well
+# Only all three are more than the budget.
+for vm in "${agents[@]}"; do wait_for_an_ack "$vm"; done
 for ((i = 1; i <= kills; i++)); do
 	pause "0.0$((RANDOM % 90 + 10))"
 	if ((RANDOM % 2)); then
-		((i % 4)) || wait_for_an_ack
+		((i % 4)) || wait_for_an_ack "${agents[@]}"
+		count_pages $((i % 2 * 50))
+		pause "0.00$((RANDOM % 10))"
 		kill -9 "$server_pid"
 		wait "$server_pid" 2>/dev/null || true
 		server_kills=$((server_kills + 1))
@@ -133,4 +176,6 @@ server_is_well
 stop_server
 "$mbserver" --db "$dir/db" --check 2>/dev/null || fail "the database is not well"
 [ $acks -ge $((kills / 20)) ] || fail "only $acks acked epochs were checked"
+[ $paging_kills -ge $((kills / 50)) ] || fail "only $paging_kills servers were killed while they paged in"
 echo "$kills kills ($server_kills of the server): $checked fingerprints equal the agents', $acks acked epochs held"
+echo "$paging_kills of these servers had paged in: $page_outs times out, $page_ins in"

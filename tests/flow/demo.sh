@@ -14,7 +14,7 @@ ci/kernel fetch 6.1 build/cache >/dev/null 2>"$dir/kernel" || {
 	echo "no kernel for the guests: $(tail -n 1 "$dir/kernel")"
 	exit 77
 }
-TMPDIR=$dir timeout 300 tests/demo/run "$BUILD" >"$dir/out" || fail "the demo: $(tail -n 20 "$dir/out")"
+TMPDIR=$dir timeout 500 tests/demo/run "$BUILD" >"$dir/out" || fail "the demo: $(tail -n 20 "$dir/out")"
 grep -q 'Inter-VM sharing' "$dir/out" || fail "no matrix: $(cat "$dir/out")"
 compgen -G "$dir/mb-demo.*" >/dev/null && fail "left behind: $(ls "$dir")"
 

@@ -31,9 +31,9 @@ is() {
 	[ "$1" = "$2" ] || fail "$3: \"$1\", expected \"$2\""
 }
 
-# Waits until a command succeeds: wait_for SECONDS COMMAND...
+# Waits until a command succeeds: wait_for SECONDS COMMAND...; of an idle machine, a busy one gets five times that.
 wait_for() {
-	local tries=$(($1 * 20))
+	local tries=$(($1 * 20 * 5))
 	shift
 	while ! "$@" >/dev/null 2>&1; do
 		tries=$((tries - 1))

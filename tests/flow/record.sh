@@ -29,6 +29,12 @@ jq -e '.pairs[] | select(.b | test("parts")) | .inter == null and (.why | test("
 "$mbctl" analyze "$dir/p.mbt" "$dir/parts.mbt" 2>/dev/null | grep -q 'part bytes' || fail "mbctl analyze does not say which are parts"
 ! "$mbctl" analyze "$dir/p.mbt" 2>/dev/null | grep -q 'part bytes' || fail "mbctl analyze says parts of pages"
 refuses 'no parts of pages' "$mbagent" record --source "trace:$dir/p.mbt" --output "$dir/x.mbt" --parts 2
+# To a pipe, as to a port: it has no end to be cut.
+{ "$mbagent" record --source "process:$pid,all" --output /dev/stdout --force 2>/dev/null || touch "$dir/bad"; } |
+	cat >"$dir/pipe.mbt"
+[ ! -e "$dir/bad" ] || fail "no trace to a pipe"
+[ "$("$mbctl" analyze "$dir/pipe.mbt" --json | jq '.files[0].pages')" = "$(jq .pages "$dir/scan.json")" ] ||
+	fail "a pipe's trace is another"
 
 # Played to a server, under the name that it was recorded with.
 server --verbose

@@ -52,7 +52,7 @@ says warn 'ok      vm x two unload'
 says warn 'FAILED  vm x two boot (WARNING)'
 
 guest panic skip,panic &
-guest still still --seconds 15 &
+guest still still --seconds 30 &
 wait
 says panic 'skip    vm x two skip: nothing to be seen: here'
 says panic 'FAILED  vm x two panic (no verdict)'

@@ -4,6 +4,7 @@
 # the server wants a token. PICTURES=DIR keeps pictures: light and dark, wide and narrow.
 set -eu -o pipefail
 . tests/flow/lib.sh
+. tests/bench/browser.sh
 for program in chromium chromedriver; do
 	command -v $program >/dev/null || {
 		echo "no $program (ci/deps web installs it)"
@@ -27,54 +28,13 @@ echo '{ "options": { "min_gain_mb": 1 }, "hosts": [ { "name": "h1", "memory_mb":
 server --fleet "$dir/fleet.json" --tokens "$dir/tokens"
 vm web1 h1 && vm web2 h2 && vm db1 h1 && vm db2 h2
 
-chromedriver --port=0 >"$dir/driver.log" 2>&1 &
-pids+=($!)
-wait_for 20 grep -q 'successfully on port' "$dir/driver.log"
-driver=http://127.0.0.1:$(sed -n 's/.*successfully on port \([0-9]*\).*/\1/p' "$dir/driver.log" | head -n 1)/session
-curl -s "$driver" -d "{ \"capabilities\": { \"alwaysMatch\": { \"goog:chromeOptions\": { \"args\": [ \"--headless=new\",
-	\"--no-sandbox\", \"--disable-gpu\", \"--disable-dev-shm-usage\", \"--window-size=1280,1000\",
-	\"--user-data-dir=$dir/profile\" ] }, \"goog:loggingPrefs\": { \"browser\": \"ALL\" } } } }" >"$dir/session"
-id=$(jq -r .value.sessionId "$dir/session")
-[ "$id" != null ] || fail "no browser: $(cut -c 1-400 "$dir/session")"
-session=$driver/$id
 at_end() {
-	curl -s -X DELETE "$session" >/dev/null || :
+	browser_end
 }
+browser_start
+pids+=("$driver_pid")
 
-# js CODE: what it returns
-js() {
-	jq -n --arg s "$1" '{ script: $s, args: [] }' | curl -s "$session/execute/sync" -d @- | jq -r .value
-}
-element() {
-	jq -n --arg s "$1" '{ using: "css selector", value: $s }' | curl -s "$session/element" -d @- |
-		jq -r '.value | to_entries[0].value'
-}
-click() {
-	local e
-	e=$(element "$1")
-	[ "$(curl -s "$session/element/$e/click" -d '{}' | jq -r .value)" = null ] || fail "cannot click $1"
-}
-keys() {
-	local e
-	e=$(element "$1")
-	jq -n --arg t "$2" '{ text: $t }' | curl -s "$session/element/$e/value" -d @- >/dev/null
-}
-text() {
-	js "return document.querySelector('$1').textContent"
-}
-shows() {
-	text "$1" | grep -qE -- "$2"
-}
-see() {
-	local tries
-	for ((tries = 0; tries < 100; tries++)); do
-		! shows "$@" || return 0
-		sleep 0.1
-	done
-	fail "$1 does not show $2 but: $(text "$1")"
-}
-
-curl -s "$session/url" -d "{ \"url\": \"$http/\" }" >/dev/null
+go "$http/"
 # A token first: nothing of the fleet is told without.
 see '#state' 'token'
 is "$(js "return document.querySelector('#login').hidden")" false "the question for a token"
@@ -111,6 +71,33 @@ see '#cell' '^(web|db)([12]) on h\2: 1[15]\.[67] MB that any other has$'
 js "const s = document.querySelector('#vm'); s.value = 'web2'; s.dispatchEvent(new Event('change'))" >/dev/null
 see '#inter' '15\.6|16'
 
+# What audits found: none here, and that is said.
+see '#n-audited' '^0 of 4$'
+is "$(js "return document.querySelectorAll('#recalls tbody tr').length")" 4 "rows of trackers"
+# An audit that missed something comes out in words, with what was missed where.
+is "$(js "showRecall([{ vm: 'web1', host: 'h1', tracker: 'bpf', at_unix_ms: Date.now(), epoch: 60,
+	since_start: { audits: 4, doubted: 1 }, audit: { audits: 1, doubted: 1, recall: 0.75, recall_all: 0.5, precision: 0.9,
+	classes: { anon: { followed: true, changed: 40, stale: 10 }, slab: { followed: false, changed: 40, stale: 30 },
+	file: { followed: true, changed: 1, stale: 0 } } } },
+	{ vm: 'db1', host: null, tracker: 'bpf', since_start: { audits: 0, doubted: 0 }, audit: null }]);
+	return [...document.querySelectorAll('#recalls tbody tr')[0].cells].map(c => c.textContent).slice(0, 9).concat(
+		['#n-missed', '#n-doubted', '#n-worst'].map(id => document.querySelector(id).textContent)).join('|')")" \
+	"web1|h1|bpf|75 %|50 %|90 %|10 anon, 30 slab (not followed)|yes|1 of 4|1|1|75 %" "trackers at a glance"
+
+# A thousand rows are a page of them, and a word that finds the others.
+is "$(js "return document.querySelector('#vms').parentElement.previousElementSibling.hidden")" true "no pager for four"
+# In one go: what is asked for again meanwhile would put the four there.
+is "$(js "fill('vms', [...Array(1000).keys()], i => ['vm' + i, i], i => 'vm' + i);
+	const p = document.querySelector('#vms').parentElement.previousElementSibling, find = p.querySelector('input');
+	const rows = () => [...document.querySelectorAll('#vms tbody th')].map(e => e.textContent), said = [rows().length];
+	p.querySelector('button:last-of-type').click();
+	said.push(rows()[0]);
+	find.value = 'VM99';
+	find.dispatchEvent(new Event('input'));
+	said.push(rows().length, p.querySelector('span').textContent);
+	find.value = '';
+	return said.join('|')")" '25|vm25|11|1 to 11 of 11' "a thousand rows"
+
 # A plan.
 click '#make'
 see '#answer' '^(1 move saves|2 moves save) '
@@ -127,25 +114,16 @@ is "$(js "return performance.getEntriesByType('resource').every(e => e.name.star
 # A name for all that can be used; nothing wider than a phone.
 is "$(js "return [...document.querySelectorAll('select,input,button,canvas[tabindex]')].every(e =>
 	e.labels && e.labels.length || e.textContent || e.getAttribute('aria-label'))")" true "labels"
-narrow() {
-	curl -s "$session/goog/cdp/execute" -d '{ "cmd": "Emulation.setDeviceMetricsOverride", "params":
-		{ "width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": true } }' >/dev/null
-}
-narrow
+window 390 light
 is "$(js 'return document.documentElement.scrollWidth <= 390')" true "fits a phone"
 
 [ -n "${PICTURES:-}" ] || exit 0
 mkdir -p "$PICTURES"
 for width in 390 1280; do
 	for scheme in light dark; do
-		curl -s "$session/goog/cdp/execute" -d "{ \"cmd\": \"Emulation.setEmulatedMedia\", \"params\":
-			{ \"features\": [ { \"name\": \"prefers-color-scheme\", \"value\": \"$scheme\" } ] } }" >/dev/null
-		curl -s "$session/goog/cdp/execute" -d "{ \"cmd\": \"Emulation.setDeviceMetricsOverride\", \"params\":
-			{ \"width\": $width, \"height\": 1000, \"deviceScaleFactor\": 1, \"mobile\": false } }" >/dev/null
+		window $width $scheme
 		js 'drawShare(); return showChurn()' >/dev/null
 		sleep 0.3
-		curl -s "$session/goog/cdp/execute" -d '{ "cmd": "Page.captureScreenshot", "params":
-			{ "captureBeyondViewport": true, "format": "png" } }' | jq -r .value.data |
-			base64 -d >"$PICTURES/$scheme-$width.png"
+		picture "$PICTURES/$scheme-$width.png"
 	done
 done

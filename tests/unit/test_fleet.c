@@ -53,6 +53,28 @@ static void publish(struct mb_fleet *f, uint32_t index, const struct mb_hello *h
 	mb_fleet_publish(f, index, &vm);
 }
 
+/* Found again by its name, however often the table had to grow. */
+static void test_many_vms(void **state)
+{
+	struct mb_fleet *f = make_fleet();
+	struct mb_welcome w;
+	struct mb_hello h;
+	char name[16];
+
+	(void)state;
+	for (int again = 0; again < 2; again++)
+		for (uint32_t i = 0; i < 1000; i++) {
+			uint32_t vm;
+
+			snprintf(name, sizeof(name), "vm%u", i);
+			make_hello(name, 1, &h);
+			vm = greet(f, &h, i + 1, &w);
+			assert_int_equal(vm, i);
+			mb_fleet_leave(f, vm, i + 1);
+		}
+	mb_fleet_destroy(f);
+}
+
 static void test_new_vm(void **state)
 {
 	struct mb_fleet *f = make_fleet();
@@ -473,6 +495,7 @@ static void test_long_texts_are_cut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_many_vms),
 		cmocka_unit_test(test_new_vm),
 		cmocka_unit_test(test_busy),
 		cmocka_unit_test(test_welcome_says_what_is_held),

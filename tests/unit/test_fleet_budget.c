@@ -246,6 +246,7 @@ static void test_deltas_page_in(void **state)
 {
 	struct mb_welcome w = { 0 };
 	const struct mb_durable *d;
+	struct mb_fleet_memory m;
 	struct mb_fingerprint old;
 	struct mb_err err = { 0 };
 	struct scene s;
@@ -263,6 +264,9 @@ static void test_deltas_page_in(void **state)
 	make_memory(5, PAGES + 5000, 2, &old);
 	next_epoch(&s, 5, 3);
 	next_epoch(&s, 0, 3);
+	mb_fleet_memory(s.fleet, &m);
+	assert_true(m.page_ins >= 1);
+	assert_int_equal(m.page_outs, m.n_paged_out + m.page_ins);
 	/* The agent is told what is held, in memory or not. */
 	mb_fleet_leave(s.fleet, 5, 6);
 	assert_ok(mb_fleet_greet(s.fleet, &s.hello[5], 60, &w, &index, &err), &err);

@@ -103,43 +103,117 @@ static void test_silent(void **state)
 	scene_close(&s);
 }
 
-/* TLS that was never begun, and TLS that stands and says nothing. */
+/* A server with TLS that is about to start, and what its agent needs. */
+static struct mb_tls *prepare_tls(struct scene *s)
+{
+	struct mb_tls *client;
+	struct mb_err err = { 0 };
+	char pem[128], ca[16];
+	static int n;
+
+	snprintf(ca, sizeof(ca), "ca%d", n++);
+	pki_init(ca);
+	pki_server(ca, "server", "127.0.0.1", pem);
+	scene_prepare(s);
+	assert_ok(mb_tls_create(true, &(struct mb_tls_files){ .cert = pem }, &s->config.tls, &err),
+		  &err);
+	pki_agent(ca, "agent", "web1", pem);
+	assert_ok(mb_tls_create(false, &(struct mb_tls_files){ .cert = pem }, &client, &err), &err);
+	return client;
+}
+
+static void close_tls(struct scene *s, struct mb_tls *client)
+{
+	scene_close(s);
+	mb_tls_destroy(client);
+	mb_tls_destroy(s->config.tls);
+}
+
+/* The handshake stands within so many turns. */
+static bool shakes(struct scene *s, SSL *ssl, int turns)
+{
+	for (int i = 0; i < turns; i++) {
+		int r = SSL_do_handshake(ssl);
+
+		if (r == 1)
+			return true;
+		assert_int_equal(SSL_get_error(ssl, r), SSL_ERROR_WANT_READ);
+		turn(s);
+		poll(NULL, 0, 1);
+	}
+	return false;
+}
+
+/* TLS that was never begun, and TLS that stands and says nothing: each has its own time. */
 static void test_silent_in_tls(void **state)
 {
-	struct mb_tls *server, *client;
-	struct mb_err err = { 0 };
-	char pem[128];
 	struct scene s;
+	struct mb_tls *client = prepare_tls(&s);
 	SSL *ssl;
-	int r;
 
 	(void)state;
-	pki_init("ca");
-	pki_server("ca", "server", "127.0.0.1", pem);
-	assert_ok(mb_tls_create(true, &(struct mb_tls_files){ .cert = pem }, &server, &err), &err);
-	pki_agent("ca", "agent", "web1", pem);
-	assert_ok(mb_tls_create(false, &(struct mb_tls_files){ .cert = pem }, &client, &err), &err);
-	scene_prepare(&s);
-	s.config.waits.hello_ms = 300;
-	s.config.tls = server;
+	s.config.waits.handshake_ms = 200;
+	s.config.waits.pace_ms = 50;
+	s.config.waits.hello_ms = 50;
 	scene_start(&s);
 	listen_tcp(&s);
 	reach_tcp(&s);
-	expect_end(&s, "no Hello in time");
+	expect_end(&s, "no TLS in time");
 	close(s.fd);
 	s.said[0] = 0;
 	reach_tcp(&s);
+	/* Longer than a Hello may take. */
+	for (int i = 0; i < 70; i++) {
+		turn(&s);
+		poll(NULL, 0, 1);
+	}
+	assert_string_equal(s.said, "");
 	ssl = mb_tls_connect(client, s.fd, "127.0.0.1");
 	assert_non_null(ssl);
-	while ((r = SSL_do_handshake(ssl)) != 1 && !s.said[0]) {
-		assert_int_equal(SSL_get_error(ssl, r), SSL_ERROR_WANT_READ);
-		turn(&s);
-	}
+	assert_true(shakes(&s, ssl, 1000));
 	expect_end(&s, "no Hello in time");
 	SSL_free(ssl);
-	scene_close(&s);
-	mb_tls_destroy(client);
-	mb_tls_destroy(server);
+	close_tls(&s, client);
+}
+
+/* One handshake at a time: who comes next waits for one that may yet be, not for one that dawdles. */
+static void test_handshakes_are_paced(void **state)
+{
+	(void)state;
+	for (int dawdles = 0; dawdles < 2; dawdles++) {
+		struct scene s;
+		struct mb_tls *client = prepare_tls(&s);
+		int first;
+		SSL *ssl;
+
+		s.config.max_handshakes = 1;
+		s.config.waits.pace_ms = dawdles ? 50 : 60000;
+		s.config.waits.handshake_ms = 120000;
+		scene_start(&s);
+		listen_tcp(&s);
+		reach_tcp(&s);
+		first = s.fd;
+		reach_tcp(&s);
+		ssl = mb_tls_connect(client, s.fd, "127.0.0.1");
+		assert_non_null(ssl);
+		if (!dawdles) {
+			assert_false(shakes(&s, ssl, 100));
+			close(first);
+		}
+		assert_true(shakes(&s, ssl, 5000));
+		if (dawdles)
+			close(first);
+		/* Nobody is waited for now. */
+		first = s.fd;
+		SSL_free(ssl);
+		reach_tcp(&s);
+		ssl = mb_tls_connect(client, s.fd, "127.0.0.1");
+		assert_non_null(ssl);
+		assert_true(shakes(&s, ssl, 1000));
+		close(first);
+		SSL_free(ssl);
+		close_tls(&s, client);
+	}
 }
 
 /* Single bytes do not buy time. */
@@ -504,6 +578,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_silent),
 		cmocka_unit_test(test_silent_in_tls),
+		cmocka_unit_test(test_handshakes_are_paced),
 		cmocka_unit_test(test_slow_frame),
 		cmocka_unit_test(test_does_not_read),
 		cmocka_unit_test(test_two_agents_of_a_vm),

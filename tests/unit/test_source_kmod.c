@@ -130,6 +130,106 @@ static void test_resume(void **state)
 	close_kmod(s);
 }
 
+static struct mb_source *open_parts(uint32_t parts)
+{
+	struct mb_source_options options = { .algorithm = MB_XXH64, .parts = parts };
+	struct mb_err err = { 0 };
+	struct mb_source *s;
+
+	assert_ok(mb_source_open("kmod", &options, &s, &err), &err);
+	return s;
+}
+
+/* Each part of a page comes, in order, wherever a read ends. */
+static void assert_parts(struct mb_source *s, uint32_t parts, size_t cap)
+{
+	size_t at = 0;
+	struct taken t;
+
+	take_epoch(s, NULL, cap, &t);
+	for (size_t i = 0; i < MB_ARRAY_LEN(sparse); i++)
+		for (uint64_t f = sparse[i].first; f < sparse[i].first + sparse[i].n; f++)
+			for (uint32_t k = 0; fake_reason(f) < 0 && k < parts; k++, at++) {
+				const struct mb_page *page = &t.pages[at];
+				bool zero = fake_zero_parts(f) >> k & 1;
+
+				assert_true(at < t.n);
+				assert_int_equal(page->frame, f * parts + k);
+				assert_int_equal(page->digest, fake_digest(f * 64 + k));
+				assert_int_equal(page->flags,
+						 (f % 64 & ~1u) | (zero ? MB_PAGE_ZERO : 0));
+			}
+	assert_int_equal(at, t.n);
+	free_taken(&t);
+}
+
+static void test_parts(void **state)
+{
+	(void)state;
+	for (uint32_t parts = 2; parts <= 32; parts *= 2) {
+		struct mb_source_info info;
+		struct mb_source *s;
+
+		fake_device_init(sparse, 3);
+		s = open_parts(parts);
+		s->ops->describe(s, &info);
+		assert_int_equal(info.identity.page_bytes, 4096 / parts);
+		assert_int_equal(info.memory_bytes, 302 * 4096ull);
+		/* No tracker can say which parts to read. */
+		assert_false(info.this_machine);
+		assert_parts(s, parts, 4096);
+		assert_int_equal(device.last.parts, parts);
+		device.most = 7;
+		assert_parts(s, parts, 5);
+		close_kmod(s);
+	}
+	/* One is none: what a module of before knows, too. */
+	fake_device_init(sparse, 3);
+	device.info.parts_max = 0;
+	close_kmod(open_parts(1));
+}
+
+static void fails_at(struct mb_source *s, int code, const char *word)
+{
+	struct mb_err err = { 0 };
+	struct taken t;
+	int r = s->ops->begin(s, NULL, &err);
+
+	if (r == 0) {
+		r = read_epoch(s, 4096, &t, &err);
+		free_taken(&t);
+	}
+	assert_fails(r, code, &err, word);
+	assert_non_null(strstr(err.text, "/dev/mbwalk"));
+}
+
+static void test_parts_fail(void **state)
+{
+	struct mb_source_options options = { .algorithm = MB_XXH64, .parts = 8 };
+	uint64_t word = 0;
+	struct mb_frame_set only = { &word, 0, 64, NULL };
+	struct mb_err err = { 0 };
+	struct mb_source *s;
+
+	(void)state;
+	fake_device_init(two, 2);
+	device.info.parts_max = 0;
+	assert_fails(mb_source_open("kmod", &options, &s, &err), ENOTSUP, &err, "rmmod mbwalk");
+	device.info.parts_max = 4;
+	assert_fails(mb_source_open("kmod", &options, &s, &err), ENOTSUP, &err, "up to 4");
+	options.parts = 3;
+	assert_fails(mb_source_open("kmod", &options, &s, &err), EINVAL, &err, "a power of two");
+	assert_int_equal(device.opened, device.closed);
+
+	/* A newer module's own, of which a record has no room for all. */
+	device.info.parts_max = 1000;
+	s = open_parts(8);
+	assert_fails(s->ops->begin(s, &only, &err), EAGAIN, &err, "all at once");
+	device.lie = ZERO_PARTS;
+	fails_at(s, EPROTO, "zero parts");
+	close_kmod(s);
+}
+
 static void test_bitmap(void **state)
 {
 	static uint64_t words[400];
@@ -212,20 +312,6 @@ static void test_arguments(void **state)
 	assert_int_equal(device.last.flags, 0);
 	assert_int_equal(device.last.bitmap, 0);
 	close_kmod(s);
-}
-
-static void fails_at(struct mb_source *s, int code, const char *word)
-{
-	struct mb_err err = { 0 };
-	struct taken t;
-	int r = s->ops->begin(s, NULL, &err);
-
-	if (r == 0) {
-		r = read_epoch(s, 4096, &t, &err);
-		free_taken(&t);
-	}
-	assert_fails(r, code, &err, word);
-	assert_non_null(strstr(err.text, "/dev/mbwalk"));
 }
 
 static void test_scan_errors(void **state)
@@ -442,6 +528,8 @@ int main(void)
 		cmocka_unit_test(test_sparse),
 		cmocka_unit_test(test_free_memory),
 		cmocka_unit_test(test_resume),
+		cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_parts_fail),
 		cmocka_unit_test(test_bitmap),
 		cmocka_unit_test(test_known),
 		cmocka_unit_test(test_arguments),

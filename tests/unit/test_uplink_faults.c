@@ -368,14 +368,14 @@ static void test_silent_server(void **state)
 
 static void test_backoff_grows(void **state)
 {
-	uint64_t at[6], full = 8 * MS, start = mb_now_ns();
+	uint64_t at[18], start = mb_now_ns();
 	struct scene s;
 	int n = 0;
 
 	(void)state;
-	uplink_open(&s, 8 * MS, 32 * MS);
+	uplink_open(&s, 1 * MS, 64 * MS);
 	/* Nobody listens. */
-	while (n < 6) {
+	while (n < 18) {
 		int before = s.n_said;
 
 		assert_true(mb_now_ns() - start < 5000 * MS);
@@ -386,8 +386,8 @@ static void test_backoff_grows(void **state)
 		assert_int_equal(s.level, n ? MB_LOG_DEBUG : MB_LOG_WARNING);
 		at[n++] = s.said_ns;
 	}
-	for (int i = 1; i < n; i++, full = MB_MIN(2 * full, 32 * MS))
-		assert_true(at[i] - at[i - 1] >= full / 2);
+	/* Any wait may be short, but ten of up to 64 ms are less than one only once in 10!. */
+	assert_true(at[17] - at[7] >= 64 * MS);
 	uplink_close(&s);
 }
 
@@ -406,32 +406,34 @@ static void test_backoff_is_jittered(void **state)
 		text = strstr(s.said, "trying again in ");
 		assert_non_null(text);
 		wait = strtod(text + 16, NULL);
-		assert_true(wait >= 50 && wait <= 100);
+		assert_true(wait >= 0 && wait <= 100);
 		least = MB_MIN(least, wait);
 		most = MB_MAX(most, wait);
 		uplink_close(&s);
 	}
-	assert_true(least < 60 && most > 90);
+	assert_true(least < 10 && most > 90);
 }
 
 /* A server that greets everybody and then cannot store is not to be hammered at. */
 static void test_backoff_survives_a_welcome(void **state)
 {
-	uint64_t refused_ns;
+	uint64_t refused_ns = 0;
 	struct scene s;
 
 	(void)state;
 	uplink_open(&s, 1 * MS, 64 * MS);
 	start_listening(&s);
 	offer(&s, 100, 10);
-	for (int i = 0; i < 8; i++) {
+	for (int i = 0; i < 18; i++) {
+		/* From here on up to 64 ms each, see above. */
+		if (i == 8)
+			refused_ns = mb_now_ns();
 		greet(&s);
 		take_delta(&s, false);
 		refuse(&s, MB_REFUSED_SERVER);
 	}
-	refused_ns = mb_now_ns();
 	greet(&s);
-	assert_true(mb_now_ns() - refused_ns >= 31 * MS);
+	assert_true(mb_now_ns() - refused_ns >= 64 * MS);
 	take_delta(&s, true);
 	ack(&s);
 	/* All is well again. */

@@ -39,6 +39,11 @@ uint8_t fake_class(uint64_t frame)
 	return (uint8_t)(1 + frame % 11); /* some that nobody knows, yet */
 }
 
+uint32_t fake_zero_parts(uint64_t frame)
+{
+	return (uint32_t)frame * 2654435761u;
+}
+
 static int fake_open(void)
 {
 	if (device.open_result < 0)
@@ -99,6 +104,21 @@ static bool is_dirty(const struct mbwalk_scan *s, uint64_t frame)
 	       (s->known && known_class(s, frame) != fake_class(frame));
 }
 
+static void put_record(const struct mbwalk_scan *s, struct mbwalk_record *to)
+{
+	uint64_t *digests = (uint64_t *)(uintptr_t)s->digests + (s->n_records - 1) * s->parts;
+
+	*to = (struct mbwalk_record){
+		.frame = s->next,
+		.digest = s->parts ? 0 : fake_digest(s->next),
+		.cls = fake_class(s->next),
+		.flags = (uint16_t)(s->next % 128),
+		.zero_parts = fake_zero_parts(s->next) & ((1ull << s->parts) - 1),
+	};
+	for (uint32_t i = 0; i < s->parts; i++)
+		digests[i] = fake_digest(s->next * 64 + i);
+}
+
 static void tell_lie(struct mbwalk_scan *s)
 {
 	struct mbwalk_record *records = (void *)(uintptr_t)s->records;
@@ -126,6 +146,9 @@ static void tell_lie(struct mbwalk_scan *s)
 		records[1].cls = MBWALK_GONE;
 		s->counts[MBWALK_COUNT_FREE]++;
 		break;
+	case ZERO_PARTS:
+		records[1].zero_parts |= 1u << s->parts;
+		break;
 	case LOST_FRAMES:
 		s->n_records--;
 		break;
@@ -148,7 +171,9 @@ static int fake_scan(struct mbwalk_scan *s)
 	assert_true(s->n && s->records && s->cap_records);
 	assert_true(s->bitmap ? s->bitmap_first <= s->first : !s->bitmap_first);
 	assert_true(s->bitmap || !s->known);
-	assert_false(s->reserved0 || s->reserved[0] || s->reserved[1]);
+	assert_false(s->reserved);
+	assert_int_equal(!s->parts, !s->digests);
+	assert_true(!s->parts || (s->parts > 1 && s->parts <= device.info.parts_max));
 	device.scans++;
 	device.last = *s;
 	if (device.eintr) {
@@ -170,12 +195,7 @@ static int fake_scan(struct mbwalk_scan *s)
 		if (reason >= 0 && reason != MBWALK_COUNT_CLEAN && known_class(s, s->next))
 			records[s->n_records++] = (struct mbwalk_record){ .frame = s->next };
 		else if (reason < 0)
-			records[s->n_records++] = (struct mbwalk_record){
-				.frame = s->next,
-				.digest = fake_digest(s->next),
-				.cls = fake_class(s->next),
-				.flags = (uint16_t)(s->next % 128),
-			};
+			put_record(s, &records[s->n_records++]);
 	}
 	tell_lie(s);
 	return 0;
@@ -222,6 +242,7 @@ void fake_device_init(const struct mbwalk_range *ranges, size_t n)
 			  .algorithms = 1 << MBWALK_XXH64 | 1 << MBWALK_SUPERFASTHASH32,
 			  .knows = MBWALK_KNOWS_PAGE_TABLE | MBWALK_KNOWS_BALLOON,
 			  .generation = 1,
+			  .parts_max = 32,
 			  .n_ranges = n },
 	};
 	for (size_t i = 0; i < n; i++) {

@@ -13,7 +13,8 @@ enum lie {
 	BEHIND,	      /* next goes back */
 	BEYOND,	      /* next is above first + n */
 	NOT_ASCENDING,
-	GONE, /* a frame that nobody knew */
+	GONE,	    /* a frame that nobody knew */
+	ZERO_PARTS, /* of a part that there is not */
 	LOST_FRAMES,
 	HUGE_COUNT, /* so that the sum wraps to what it should be */
 	MANY_RANGES,
@@ -49,6 +50,8 @@ extern struct fake_device device;
 void fake_device_init(const struct mbwalk_range *ranges, size_t n);
 /* What a frame has: a digest, and a class or a reason. */
 uint64_t fake_digest(uint64_t frame);
+/* With parts; part k has fake_digest(frame * 64 + k). */
+uint32_t fake_zero_parts(uint64_t frame);
 /* enum mbwalk_count, or -1: it has a record. */
 int fake_reason(uint64_t frame);
 uint8_t fake_class(uint64_t frame);

@@ -37,7 +37,7 @@ struct cost {
 	double ns[RUNS], instructions[RUNS]; /* a page */
 };
 
-static struct cost costs[8];
+static struct cost costs[10];
 static size_t n_costs;
 static volatile uint64_t sink;
 
@@ -113,6 +113,7 @@ static unsigned char *buffer;
 
 struct how {
 	enum mbwalk_algorithm algorithm;
+	uint32_t parts;
 	uint64_t *bitmap;
 	uint8_t *known;
 	struct walk w;
@@ -124,6 +125,7 @@ static size_t run_walk(void *arg)
 	struct how *how = arg;
 	struct mbwalk_scan args = walk_args(device, how->algorithm, MBWALK_SCAN_FREE);
 
+	args.parts = how->parts;
 	args.bitmap = (uintptr_t)how->bitmap;
 	args.known = (uintptr_t)how->known;
 	/* A batch as a program would take it; the check of each record is a small part. */
@@ -170,6 +172,8 @@ static void measure_costs(void)
 	struct how xxh = { .algorithm = MBWALK_XXH64 },
 		   sfh = { .algorithm = MBWALK_SUPERFASTHASH32 };
 	struct how clean = { .algorithm = MBWALK_XXH64 };
+	struct how in4 = { .algorithm = MBWALK_XXH64, .parts = 4 };
+	struct how in16 = { .algorithm = MBWALK_XXH64, .parts = 16 };
 	struct mbwalk_info info;
 
 	walk_info(device, &info);
@@ -181,6 +185,8 @@ static void measure_costs(void)
 	for (size_t i = 0; i < clean.w.n; i++)
 		clean.known[clean.w.records[i].frame] = clean.w.records[i].cls;
 	add_cost("walk, xxh64", run_walk, &xxh);
+	add_cost("walk, xxh64, 4 parts", run_walk, &in4);
+	add_cost("walk, xxh64, 16 parts", run_walk, &in16);
 	add_cost("walk, superfasthash", run_walk, &sfh);
 	add_cost("walk, nothing new", run_walk, &clean);
 	add_cost("user space, xxh64", run_xxh64, NULL);
@@ -188,6 +194,8 @@ static void measure_costs(void)
 	add_cost("user space, reading once", run_read, NULL);
 	measure_all();
 	walk_release(&xxh.w);
+	walk_release(&in4.w);
+	walk_release(&in16.w);
 	walk_release(&sfh.w);
 	walk_release(&clean.w);
 }

@@ -117,7 +117,7 @@ static void random_scan(struct mbwalk_scan *a)
 	a->size = dice(20) ? sizeof *a : dice(1000);
 	a->flags = dice(20) ? dice(4) : random64(&seed);
 	a->algorithm = dice(20) ? 1 + dice(2) : dice(5);
-	a->reserved0 = dice(30) ? 0 : dice(1000);
+	a->parts = dice(2) ? 0 : dice(20) ? 1u << dice(6) : dice(10) ? dice(100) : random64(&seed);
 	a->first = dice(20) ? dice(end_frame + 100) : random64(&seed);
 	a->n = some_n();
 	/* Few of those that go through all memory: they take long. */
@@ -131,21 +131,38 @@ static void random_scan(struct mbwalk_scan *a)
 	}
 	if (a->bitmap ? dice(2) : !dice(40))
 		a->known = pointer();
+	if (a->parts ? dice(30) : !dice(30))
+		a->digests = pointer();
 	if (dice(30) == 0)
-		a->reserved[dice(2)] = 1 + dice(1000);
+		a->reserved = 1 + dice(1000);
 	if (dice(50) == 0)
 		for (size_t i = 0; i < sizeof *a / 8; i++)
 			((uint64_t *)a)[i] = random64(&seed);
 	a->next = a->n_records = 0xdddddddd; /* out only: whatever is in there */
 }
 
+static bool parts_are_valid(const struct mbwalk_scan *a)
+{
+	switch (a->parts) {
+	case 0:
+		return !a->digests;
+	case 2:
+	case 4:
+	case 8:
+	case 16:
+	case 32:
+		return a->digests;
+	default:
+		return false;
+	}
+}
+
 static bool scan_is_valid(const struct mbwalk_scan *a)
 {
-	return a->size == sizeof *a && !(a->flags & ~1u) && !a->reserved0 &&
+	return a->size == sizeof *a && !(a->flags & ~1u) && parts_are_valid(a) &&
 	       (a->algorithm == MBWALK_XXH64 || a->algorithm == MBWALK_SUPERFASTHASH32) &&
 	       a->first + a->n >= a->first && a->cap_records &&
-	       !(a->bitmap ? a->bitmap_first > a->first : a->known) && !a->reserved[0] &&
-	       !a->reserved[1];
+	       !(a->bitmap ? a->bitmap_first > a->first : a->known) && !a->reserved;
 }
 
 /* All of its pointers, for as much as it could want. */
@@ -154,6 +171,7 @@ static bool scan_is_reachable(const struct mbwalk_scan *a)
 	uint64_t reach = a->first - a->bitmap_first + a->n;
 
 	return a->cap_records <= ARENA / RECORD && in_arena(a->records, a->cap_records * RECORD) &&
+	       (!a->parts || in_arena(a->digests, a->cap_records * a->parts * 8)) &&
 	       a->first - a->bitmap_first < 1 << 20 && a->n < 1 << 20 &&
 	       (!a->bitmap || in_arena(a->bitmap, (reach + 63) / 64 * 8)) &&
 	       (!a->known || in_arena(a->known, reach));
@@ -164,14 +182,15 @@ static _Noreturn void bad_scan(int call, const struct mbwalk_scan *a, const char
 	say("size %u flags %#x algorithm %u first %#llx n %#llx bitmap %#llx, known %#llx from "
 	    "%#llx",
 	    a->size, a->flags, a->algorithm, a->first, a->n, a->bitmap, a->known, a->bitmap_first);
-	say("records %#llx[%#llx]; arena [%#llx, +%#x)", a->records, a->cap_records,
-	    (unsigned long long)(uintptr_t)arena, ARENA);
+	say("records %#llx[%#llx], digests %#llx, %u parts; arena [%#llx, +%#x)", a->records,
+	    a->cap_records, a->digests, a->parts, (unsigned long long)(uintptr_t)arena, ARENA);
 	fail("call %d: %s (errno %d)", call, what, errno);
 }
 
 static void check_scan(int call, const struct mbwalk_scan *a, const struct mbwalk_scan *out, int r)
 {
-	bool overlap = in_arena(a->bitmap, 8) && in_arena(a->records, 8);
+	bool overlap =
+		in_arena(a->bitmap, 8) && (in_arena(a->records, 8) || in_arena(a->digests, 8));
 	uint64_t sum = 0, looked;
 
 	if (!scan_is_valid(a)) {
@@ -197,8 +216,9 @@ static void check_scan(int call, const struct mbwalk_scan *a, const struct mbwal
 	if (a->known ? sum > looked || sum + out->n_records < looked :
 		       sum + out->n_records != looked)
 		bad_scan(call, a, "frames are missing");
-	if (out->n_records && !in_arena(a->records, out->n_records * RECORD))
-		bad_scan(call, a, "records were written where they cannot be");
+	if (out->n_records && (!in_arena(a->records, out->n_records * RECORD) ||
+			       (a->parts && !in_arena(a->digests, out->n_records * a->parts * 8))))
+		bad_scan(call, a, "records or digests were written where they cannot be");
 }
 
 /* What may be written: [at, at + bytes) of user space. */
@@ -212,16 +232,27 @@ static bool hits(struct target t, const unsigned char *byte)
 	return t.at >= (uintptr_t)arena && (uintptr_t)byte - t.at < t.bytes;
 }
 
+/* Beside as many records. */
+static struct target digests_of(const struct mbwalk_scan *a, struct target records)
+{
+	if (!a || !a->parts)
+		return (struct target){ 0 };
+	return (struct target){ a->digests, records.bytes / RECORD * a->parts * 8 };
+}
+
 /* What differs from before must be in one of them. `a`: what was asked for, or NULL for INFO. */
 static void check_arena(int call, const struct mbwalk_scan *a, struct target array,
 			struct target self)
 {
+	struct target digests = digests_of(a, array);
+
 	if (memcmp(arena, before, ARENA) == 0)
 		return;
 	for (size_t i = 0; i < ARENA; i++) {
 		if (arena[i] == before[i])
 			continue;
-		if (!hits(array, arena + i) && !hits(self, arena + i)) {
+		if (!hits(array, arena + i) && !hits(digests, arena + i) &&
+		    !hits(self, arena + i)) {
 			if (a)
 				bad_scan(call, a, "wrote where it was not asked to");
 			fail("call %d: MBWALK_INFO wrote byte %zu; asked for: %llu at %zd", call, i,
@@ -283,10 +314,13 @@ static void one_info(int call, int fd, bool narrow, unsigned int *good)
 	in.size = dice(10) ? sizeof in : dice(1000);
 	in.ranges = dice(4) ? 0 : pointer();
 	in.cap_ranges = dice(20) ? dice(10) : random64(&seed);
+	in.parts_max = dice(2) * 32; /* out only */
 	if (dice(20) == 0)
-		in.reserved[dice(4)] = 1;
-	valid = in.size == sizeof in && !in.reserved[0] && !in.reserved[1] && !in.reserved[2] &&
-		!in.reserved[3];
+		in.reserved[dice(3)] = 1;
+	if (dice(40) == 0)
+		in.reserved0 = 1;
+	valid = in.size == sizeof in && !in.reserved0 && !in.reserved[0] && !in.reserved[1] &&
+		!in.reserved[2];
 	*info = in;
 	memcpy(before, info, sizeof in);
 	r = call_it(narrow, fd, MBWALK_INFO, info);

@@ -554,7 +554,7 @@ int main(void)
 	check_who();
 	/* Doubts put it off. */
 	if (audit.audits < 3 || audit.audits + doubted < epochs / AUDIT_EVERY ||
-	    incremental < epochs / 2)
+	    incremental < epochs / 4)
 		fail("%u audits, %zu incremental passes: too few to tell", audit.audits,
 		     incremental);
 	for (size_t i = 0; i <= n_writers; i++)

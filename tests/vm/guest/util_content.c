@@ -19,7 +19,12 @@ void content_fill(void *page, uint64_t content)
 		words[i] = random64(&content);
 }
 
+uint64_t content_part(enum mbwalk_algorithm algorithm, const void *part, size_t bytes)
+{
+	return algorithm == MBWALK_XXH64 ? XXH64(part, bytes, 0) : mb_superfasthash(part, bytes);
+}
+
 uint64_t content_digest(enum mbwalk_algorithm algorithm, const void *page)
 {
-	return algorithm == MBWALK_XXH64 ? XXH64(page, PAGE, 0) : mb_superfasthash(page, PAGE);
+	return content_part(algorithm, page, PAGE);
 }

@@ -20,7 +20,10 @@ _Static_assert(offsetof(struct mbwalk_record, flags) == 16, "record.flags");
 _Static_assert(offsetof(struct mbwalk_record, cls) == 18, "record.cls");
 _Static_assert(offsetof(struct mbwalk_info, generation) == 24, "info.generation");
 _Static_assert(offsetof(struct mbwalk_info, ranges) == 64, "info.ranges");
-_Static_assert(offsetof(struct mbwalk_info, reserved) == 88, "info.reserved");
+_Static_assert(offsetof(struct mbwalk_record, zero_parts) == 20, "record.zero_parts");
+_Static_assert(offsetof(struct mbwalk_info, parts_max) == 88, "info.parts_max");
+_Static_assert(offsetof(struct mbwalk_info, reserved) == 96, "info.reserved");
+_Static_assert(offsetof(struct mbwalk_scan, parts) == 12, "scan.parts");
 _Static_assert(offsetof(struct mbwalk_scan, first) == 16, "scan.first");
 _Static_assert(offsetof(struct mbwalk_scan, bitmap) == 32, "scan.bitmap");
 _Static_assert(offsetof(struct mbwalk_scan, known) == 48, "scan.known");
@@ -28,6 +31,7 @@ _Static_assert(offsetof(struct mbwalk_scan, records) == 56, "scan.records");
 _Static_assert(offsetof(struct mbwalk_scan, next) == 72, "scan.next");
 _Static_assert(offsetof(struct mbwalk_scan, counts) == 88, "scan.counts");
 _Static_assert(offsetof(struct mbwalk_scan, generation) == 216, "scan.generation");
+_Static_assert(offsetof(struct mbwalk_scan, digests) == 224, "scan.digests");
 
 enum {
 	KNOWN_FLAGS = MBWALK_ZERO | MBWALK_UNSTABLE | MBWALK_PINNED | MBWALK_HUGE_HEAD |
@@ -71,11 +75,16 @@ static uint8_t known_class(const struct mbwalk_scan *args, uint64_t frame)
 
 static void check_record(const struct mbwalk_record *r, const struct mbwalk_scan *args)
 {
-	static const uint8_t none[sizeof r->reserved];
+	uint64_t all_zero = (1ull << args->parts) - 1;
 
-	if (r->cls > MBWALK_BUFFER || r->flags & ~KNOWN_FLAGS ||
-	    memcmp(r->reserved, none, sizeof none) != 0)
+	if (r->cls > MBWALK_BUFFER || r->flags & ~KNOWN_FLAGS || r->reserved)
 		fail("frame %llx: class %d, flags %#x", r->frame, r->cls, r->flags);
+	if (args->parts && (r->digest || r->zero_parts & ~all_zero ||
+			    !(r->flags & MBWALK_ZERO) != (r->zero_parts != all_zero)))
+		fail("frame %llx: digest %llx, zero parts %#x, flags %#x", r->frame, r->digest,
+		     r->zero_parts, r->flags);
+	if (!args->parts && r->zero_parts)
+		fail("frame %llx: zero parts, and none were asked for", r->frame);
 	if (r->cls == MBWALK_GONE &&
 	    (r->digest || r->flags || !args->known || !known_class(args, r->frame)))
 		fail("frame %llx: gone, and nobody knew it", r->frame);
@@ -112,19 +121,32 @@ static void check_call(const struct mbwalk_scan *args, const struct mbwalk_recor
 		     args->next, args->next - args->first, (unsigned long long)sum);
 }
 
-/* Touched only where records come; kept, so that walks do not change what they
- * look at. */
+/* Touched only where something comes; kept, so that walks do not change what
+ * they look at. */
+static void *map(size_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (at == MAP_FAILED)
+		fail_errno("mmap of %zu bytes", bytes);
+	/* Nor is it moved together behind our back. */
+	madvise(at, bytes, MADV_NOHUGEPAGE);
+	return at;
+}
+
+static size_t digests_bytes(size_t n)
+{
+	return n * MBWALK_PARTS_MAX * sizeof(uint64_t);
+}
+
 static void make_room(struct walk *w, size_t n)
 {
 	if (w->cap >= n)
 		return;
 	walk_release(w);
-	w->records = mmap(NULL, n * sizeof *w->records, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (w->records == MAP_FAILED)
-		fail_errno("mmap of %zu records", n);
-	/* Nor are they moved together behind our back. */
-	madvise(w->records, n * sizeof *w->records, MADV_NOHUGEPAGE);
+	w->records = map(n * sizeof *w->records);
+	w->digests = map(digests_bytes(n));
 	w->cap = n;
 }
 
@@ -141,6 +163,7 @@ void walk(int fd, const struct mbwalk_scan *args, bool once, struct walk *w)
 		a.first = a.next;
 		a.n = end - a.first;
 		a.records = (uintptr_t)(w->records + w->n);
+		a.digests = a.parts ? (uintptr_t)(w->digests + w->n * a.parts) : 0;
 		if (!args->cap_records)
 			a.cap_records = w->cap - w->n;
 		if (ioctl(fd, MBWALK_SCAN, &a) < 0) {
@@ -167,8 +190,10 @@ void walk_all(int fd, enum mbwalk_algorithm algorithm, unsigned int flags, struc
 
 void walk_release(struct walk *w)
 {
-	if (w->records)
+	if (w->records) {
 		munmap(w->records, w->cap * sizeof *w->records);
+		munmap(w->digests, digests_bytes(w->cap));
+	}
 	memset(w, 0, sizeof *w);
 }
 

@@ -20,6 +20,7 @@ enum { PAGE = 4096 };
 struct walk {
 	struct mbwalk_record *records; /* [0, n), mapped for `cap`; owned */
 	size_t n, cap;
+	uint64_t *digests; /* with parts: [0, n * parts), mapped for MBWALK_PARTS_MAX; owned */
 	uint64_t counts[MBWALK_COUNTS];
 	uint64_t next;
 	size_t calls;

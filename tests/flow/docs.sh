@@ -280,6 +280,17 @@ while IFS= read -r block; do
 	fi
 	ran=$((ran + 1))
 done <"$dir/names"
+# Files that are shown are such as programs take.
+fenced() {
+	awk -v begin="$2" 'index($0, "```") == 1 { n = !n; on = 0; next } n && index($0, begin) == 1 { on = 1 } on' "$top/$1"
+}
+if [ $# = 0 ]; then
+	serve
+	fenced docs/fleet-file.md '{' >fleet.json
+	mbctl plan >"$dir/out" 2>&1 || fail "docs/fleet-file.md: $(cat "$dir/out")"
+	fenced docs/planner.md '{ "note"' >shown.json
+	mbctl simulate shown.json >"$dir/out" 2>&1 || fail "docs/planner.md: $(cat "$dir/out")"
+fi
 no_server
 cd "$top"
 

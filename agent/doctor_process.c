@@ -147,7 +147,7 @@ static int add(struct mb_doctor_processes *all, const struct mb_doctor_process *
 	return 0;
 }
 
-/* `only_monitors`: 0 for others. */
+/* `only_monitors`: others are left out. */
 static int look(struct mb_doctor_processes *to, int dir, int pid, bool all, bool only_monitors,
 		struct mb_err *err)
 {
@@ -161,9 +161,6 @@ static int look(struct mb_doctor_processes *to, int dir, int pid, bool all, bool
 	r = read_maps(dir, pid, &maps, err);
 	if (r < 0)
 		return r;
-	/* Ended, and not yet waited for. */
-	if (only_monitors && !maps.n)
-		return 0;
 	r = choose(&maps, all, &p.ram, err);
 	if (r == 0 && !p.ram.n)
 		r = mb_fail(err, ENOENT,
@@ -211,6 +208,7 @@ static int visit(void *arg, const struct mb_process *process, struct mb_err *err
 		*err = why;
 		return r;
 	}
+	/* One that ends has no memory any more; one that begins no guest RAM yet. */
 	if (r < 0 && !mb_process_is_gone(-r)) {
 		f->unreadable++;
 		f->last = why;

@@ -101,7 +101,7 @@ static void check_stale(const struct mb_diagnosis *d, struct mb_findings *to)
 	if (!n || fresh < n)
 		return;
 	mb_finding_say(mb_findings_add(to, MB_SEVERITY_OK, "agents-fresh", ""),
-		       "all %" PRIu32 " VMs have sent an epoch within three times their pace", n);
+		       "all %" PRIu32 " VMs have sent their last epoch in time", n);
 }
 
 /* It has greeted, and nothing more. */

@@ -277,6 +277,12 @@ while IFS= read -r block; do
 		shown "$block" "$where"
 	else
 		run_block "$block" "$where"
+		if listed says "$file" "$first"; then
+			IFS=, read -ra words <<<"${row%%|*}"
+			for word in "${words[@]}"; do
+				grep -qF -- "$word" "$dir/out" || fail "$where: no \"$word\": $(cat "$dir/out")"
+			done
+		fi
 	fi
 	ran=$((ran + 1))
 done <"$dir/names"
@@ -310,7 +316,7 @@ targets=${targets//$'\n'/ }
 if [ $# = 0 ]; then
 	while IFS='|' read -r kind file text reason test; do
 		[ -n "${used["$kind|$file|$text"]:-}" ] || fail "docs.list: no example of $file begins with: $text"
-		[ "$kind" = before ] || is_there "$test" || fail "docs.list: $file: $text: there is no $test"
+		[ "$kind" = before ] || [ "$kind" = says ] || is_there "$test" || fail "docs.list: $file: $text: there is no $test"
 		[ -n "$reason" ] || fail "docs.list: $file: $text: no reason"
 	done < <(grep -v '^#' "$list")
 fi
@@ -326,6 +332,11 @@ while read -r word; do
 	esac
 	is_there "$word" || fail "README or docs/: there is no $word"
 done < <(grep -hoE '`(make [a-z]|unit [a-z]|flow [a-z])[^`]*`' README.md docs/*.md | sort -u)
+# Links lead to files.
+while IFS=: read -r file link; do
+	link=${link#']('} link=${link%%[#)]*}
+	[ -z "$link" ] || [ -e "${file%/*}/$link" ] || [ -e "$link" ] || fail "$file: a link to $link, which is not there"
+done < <(grep -oHE '\]\([^)h][^):]*\)' README.md docs/*.md)
 # Options of our programs that are named in `...`: some command of the program has them.
 sed -n 's/^\.It .*Fl -\([a-z0-9-]*\).*/--\1/p' docs/man/*.[1-8] | sort -u >"$dir/options"
 echo --version >>"$dir/options"

@@ -137,14 +137,14 @@ _memory_buddies_values() {
 	esac
 }
 
-# Where pages come from; of processes those of QEMU.
+# Where pages come from: BEGUN and what there is beside processes, of which it offers those of QEMU.
 _memory_buddies_source() {
 	local -a pids=()
 	case $1 in
 	elf:* | trace:*) _memory_buddies_files "${1%%:*}:" "${1#*:}" ;;
 	*)
 		mapfile -t pids < <(pgrep qemu-system 2>/dev/null)
-		_memory_buddies_match "$1" kmod kmod:free elf: trace: process: "${pids[@]/#/process:}"
+		_memory_buddies_match "$@" process: "${pids[@]/#/process:}"
 		;;
 	esac
 }
@@ -154,7 +154,8 @@ _memory_buddies_source() {
 _memory_buddies_value() {
 	local -a names=()
 	case $1=$2 in
-	--source=SOURCE | -s=SOURCE) _memory_buddies_source "$3" ;;
+	--source=SOURCE | -s=SOURCE) _memory_buddies_source "$3" kmod kmod:free elf: trace: ;;
+	--source=process:* | -s=process:*) _memory_buddies_source "$3" ;;
 	--planner=* | -p=NAME) _memory_buddies_match "$3" best paper seed ;;
 	--tracker=*) _memory_buddies_match "$3" auto bpf softdirty none ;;
 	--hash=* | -h=NAME) _memory_buddies_match "$3" xxh64 superfasthash32 ;;

@@ -119,6 +119,8 @@ offers 'mbctl plan --planner=b' 'best'
 offers 'mbctl analyze --bits ' '32 48 64'
 offers 'mbagent run --source ' 'elf: kmod kmod:free process: process:4711 trace:'
 offers 'mbagent scan --source process:' ' 4711'
+offers 'mbagent doctor --source ' 'process: process:4711'
+offers 'mbctl doctor h' 'host1 host2'
 offers "mbagent run --source=trace:$dir/tr" "$dir/trace"
 offers "mbctl plan --fleet $dir/fl" "$dir/fleet.json"
 offers "mbagent churn -- $dir/tr" "$dir/trace"

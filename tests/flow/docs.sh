@@ -87,7 +87,11 @@ no_server() {
 	wait "$env_server" || fail "the server ended with $?: $(tail -n 5 log)"
 	env_server=
 }
-export -f until_logged logged
+# Doctors end with 1 when they have found something.
+may_find() {
+	"$@" || [ $? = 1 ]
+}
+export -f until_logged logged may_find
 
 serve
 for vm in web1:host1 web2:host2 db1:host1 shop1:host2; do
@@ -100,15 +104,18 @@ no_server
 
 # --- examples --------------------------------------------------------------------------------------
 
-# listed KIND FILE TEXT: the row of docs.list whose text TEXT begins with; notes that it is of use
+# listed KIND FILE TEXT: the row of docs.list whose text TEXT begins with; sets $row, notes that it is of use
+mapfile -t rows < <(grep -v '^#' "$list")
+declare -A used=()
 listed() {
-	local kind file text rest
-	while IFS='|' read -r kind file text rest; do
-		[[ $kind = "$1" && $file = "$2" && $3 = "$text"* ]] || continue
-		echo "$kind|$file|$text" >>"$dir/used"
-		row=$rest
+	local kind file text
+	for row in "${rows[@]}"; do
+		[[ $row = "$1|$2|"* ]] || continue
+		IFS='|' read -r kind file text row <<<"$row"
+		[[ $3 = "$text"* ]] || continue
+		used["$kind|$file|$text"]=1
 		return 0
-	done < <(grep -v '^#' "$list")
+	done
 	return 1
 }
 
@@ -116,7 +123,7 @@ listed() {
 as_here() {
 	sed -E -e 's,/etc/memory-buddies/,etc/,g' -e 's,/backup/,backup/,g' -e "s/process:4711/process:$sleeper/" \
 		-e 's/--for 10m/--for 10m --epochs 3 --interval 10ms/' -e 's/(mbagent (run|scan) .*)--source kmod/\1--source trace:web1.mbt/' \
-		-e 's/(mbctl executions) 7/\1 1/'
+		-e 's/(mbctl executions) 7/\1 1/' -e 's/^(mbctl|mbagent) doctor/may_find &/'
 }
 
 # A program that stays in the foreground of a terminal goes to the background here, and is waited for.
@@ -189,24 +196,30 @@ one_shown() {
 }
 
 run_block() {
-	local where=$2 line
+	local where=$2 line body='' down=0 up=0
 	while IFS= read -r line; do
-		listed line "${where%%:*}" "$line" || printf '%s\n' "$line"
-	done <"$1" | as_here >"$dir/body"
-	if grep -qE '^mbserver .*--(restore|forget-vm)' "$dir/body" ||
-		grep '^mbserver ' "$dir/body" | grep -qvE -- '--(backup|check|version|help)'; then
+		listed line "${where%%:*}" "$line" || body+=$line$'\n'
+		case $line in
+		'mbserver '*--restore* | 'mbserver '*--forget-vm*) down=1 ;;
+		'mbserver '*--backup* | 'mbserver '*--check*) up=1 ;;
+		'mbserver --version'* | 'mbserver --help'*) ;;
+		'mbserver '*) down=1 ;;
+		'mbctl '* | 'mbagent run '*) up=1 ;;
+		# What a reader's shell still knows later.
+		'export '*) as_here <<<"$line" >>exports ;;
+		esac
+	done <"$1"
+	if [ $down = 1 ]; then
 		no_server
-	elif grep -qE '^(mbctl|mbagent run|mbserver)' "$dir/body"; then
+	elif [ $up = 1 ]; then
 		serve
 	fi
 	{
 		# shellcheck disable=SC2016 # for the example
 		printf '%s\n' started= 'end() { [ -z "$started" ] || { kill $started; wait; } 2>/dev/null; }' 'trap end EXIT' 'set -e'
-		grep -h '^export ' exports 2>/dev/null || true
-		in_background <"$dir/body"
+		[ ! -e exports ] || printf '%s\n' "$(<exports)"
+		as_here <<<"$body" | in_background
 	} >"$dir/command"
-	# What a reader's shell would still know.
-	grep '^export ' "$dir/body" >>exports || true
 	bash "$dir/command" >"$dir/out" 2>&1 || fail "$where: exit code $?: $(cat "$dir/out"; tail -n 5 log)"
 }
 
@@ -228,10 +241,17 @@ cd "$top"
 awk -v out="$dir/blocks" -f tests/flow/docs.awk "${files[@]}" >"$dir/names"
 env_of=
 while IFS= read -r block; do
-	where=$(head -n 1 "$block")
-	sed -i 1d "$block"
-	first=$(sed -n '/^#/!{p;q}' "$block")
+	{
+		read -r where
+		first='#'
+		while [[ $first = '#'* ]]; do
+			IFS= read -r first
+		done
+	} <"$block"
 	file=${where%%:*}
+	text=$(<"$block")
+	text=${text#*$'\n'}
+	printf '%s\n' "$text" >"$block"
 	if listed block "$file" "$first"; then
 		excepted=$((excepted + 1))
 		continue
@@ -247,19 +267,36 @@ while IFS= read -r block; do
 		cd work
 		env_of=$env
 	fi
-	if grep -q 'Trace3\|VM2' "$block"; then
+	if [[ $text = *Trace3/* || $text = *VM2* ]]; then
 		[ -d "$real" ] || continue
 		real_fleet
 	fi
 	! listed before "$file" "$first" || ${row%%|*}
-	if grep -q '^\$ ' "$block"; then
+	if [[ $'\n'$text = *$'\n$ '* ]]; then
 		serve
 		shown "$block" "$where"
 	else
 		run_block "$block" "$where"
+		if listed says "$file" "$first"; then
+			IFS=, read -ra words <<<"${row%%|*}"
+			for word in "${words[@]}"; do
+				grep -qF -- "$word" "$dir/out" || fail "$where: no \"$word\": $(cat "$dir/out")"
+			done
+		fi
 	fi
 	ran=$((ran + 1))
 done <"$dir/names"
+# Files that are shown are such as programs take.
+fenced() {
+	awk -v begin="$2" 'index($0, "```") == 1 { n = !n; on = 0; next } n && index($0, begin) == 1 { on = 1 } on' "$top/$1"
+}
+if [ $# = 0 ]; then
+	serve
+	fenced docs/fleet-file.md '{' >fleet.json
+	mbctl plan >"$dir/out" 2>&1 || fail "docs/fleet-file.md: $(cat "$dir/out")"
+	fenced docs/planner.md '{ "note"' >shown.json
+	mbctl simulate shown.json >"$dir/out" 2>&1 || fail "docs/planner.md: $(cat "$dir/out")"
+fi
 no_server
 cd "$top"
 
@@ -278,8 +315,8 @@ targets=$(sed -n 's/^\([a-z][a-z-]*\):.*/\1/p' Makefile)
 targets=${targets//$'\n'/ }
 if [ $# = 0 ]; then
 	while IFS='|' read -r kind file text reason test; do
-		grep -qxF "$kind|$file|$text" "$dir/used" || fail "docs.list: no example of $file begins with: $text"
-		[ "$kind" = before ] || is_there "$test" || fail "docs.list: $file: $text: there is no $test"
+		[ -n "${used["$kind|$file|$text"]:-}" ] || fail "docs.list: no example of $file begins with: $text"
+		[ "$kind" = before ] || [ "$kind" = says ] || is_there "$test" || fail "docs.list: $file: $text: there is no $test"
 		[ -n "$reason" ] || fail "docs.list: $file: $text: no reason"
 	done < <(grep -v '^#' "$list")
 fi
@@ -295,6 +332,11 @@ while read -r word; do
 	esac
 	is_there "$word" || fail "README or docs/: there is no $word"
 done < <(grep -hoE '`(make [a-z]|unit [a-z]|flow [a-z])[^`]*`' README.md docs/*.md | sort -u)
+# Links lead to files.
+while IFS=: read -r file link; do
+	link=${link#']('} link=${link%%[#)]*}
+	[ -z "$link" ] || [ -e "${file%/*}/$link" ] || [ -e "$link" ] || fail "$file: a link to $link, which is not there"
+done < <(grep -oHE '\]\([^)h][^):]*\)' README.md docs/*.md)
 # Options of our programs that are named in `...`: some command of the program has them.
 sed -n 's/^\.It .*Fl -\([a-z0-9-]*\).*/--\1/p' docs/man/*.[1-8] | sort -u >"$dir/options"
 echo --version >>"$dir/options"

@@ -123,9 +123,7 @@ static const struct argp_option options[] = {
 	  "needed, and what VMs share is estimated then, with its error bound. 0: no limit (0)",
 	  0 },
 	{ "no-samples", OPT_NO_SAMPLES, 0, 0,
-	  "have agents that offer to send less (mbagent run --sample, --bloom) send all of it; "
-	  "so it is with --memory-budget",
-	  0 },
+	  "have agents that offer to send less (mbagent run --sample, --bloom) send all of it", 0 },
 	{ "forget-vm", OPT_FORGET, "NAME", 0,
 	  "take a VM that is no more out of the database, and end; not while a server runs on it",
 	  0 },
@@ -522,8 +520,7 @@ static int start(struct server *s, struct mb_err *err)
 		.quota = o->quota,
 		.quota_local = o->quota_local,
 		.insecure = o->insecure,
-		/* What of a sample is paged out would be a sample of a sample. */
-		.no_samples = o->no_samples || o->memory_budget_mb,
+		.no_samples = o->no_samples,
 		.refusals = &s->refusals,
 		.health = &s->health,
 		.say = on_say,

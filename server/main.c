@@ -23,6 +23,7 @@
 #include "server/historian.h"
 #include "server/http.h"
 #include "server/ingest.h"
+#include "server/recall.h"
 #include "server/rotations.h"
 #include "server/sandbox.h"
 #include "server/session.h"
@@ -563,6 +564,8 @@ static int start(struct server *s, struct mb_err *err)
 	if ((r = mb_ingest_create(s->fleet, s->ingest_store, MB_FRAME_RAW_MAX, &s->ingest, err)) <
 		    0 ||
 	    (r = mb_sessions_create(s->base, s->fleet, s->ingest, &c, &s->sessions, err)) < 0 ||
+	    (r = mb_recall(mb_sessions_peers(s->sessions), s->fleet, s->api.store, mb_now_ns(),
+			   mb_unix_ns(), err)) < 0 ||
 	    (r = start_executor(s, err)) < 0 || (r = listen_all(s, err)) < 0)
 		return r;
 	if (!o->sharing_ns)

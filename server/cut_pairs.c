@@ -22,13 +22,13 @@ static void filters_deinit(struct filters *f)
 	free(f->column);
 }
 
-static void fill(const struct filters *f, const struct mb_cut_side *side, uint64_t *words)
+static void fill(const struct filters *f, const struct mb_cut_vm *vm, uint64_t *words)
 {
-	uint32_t down = side->bits - f->cut_bits;
+	uint32_t down = vm->side.bits - f->cut_bits;
 
 	memset(words, 0, f->n_words * sizeof(*words));
-	for (uint32_t i = 0; i < side->fp->n_distinct; i++) {
-		uint64_t bit = side->fp->digests[i] >> down;
+	for (uint32_t i = 0; i < vm->list.n; i++) {
+		uint64_t bit = vm->list.digests[i] >> down;
 
 		words[bit / 64] |= (uint64_t)1 << bit % 64;
 	}
@@ -78,7 +78,7 @@ static void compare_rows(const struct filters *f, const struct mb_cut_vm *vms, u
 
 	for (uint32_t i = first; i < end; i++)
 		if (vms[i].side.bits >= f->cut_bits)
-			fill(f, &vms[i].side, f->rows + (i - first) * f->n_words);
+			fill(f, &vms[i], f->rows + (i - first) * f->n_words);
 	for (uint32_t j = first + 1; j < n; j++) {
 		bool filled = false;
 
@@ -88,7 +88,7 @@ static void compare_rows(const struct filters *f, const struct mb_cut_vm *vms, u
 			if (bits_of(&vms[i], &vms[j]) != f->cut_bits)
 				continue;
 			if (!filled)
-				fill(f, &vms[j].side, f->column);
+				fill(f, &vms[j], f->column);
 			filled = true;
 			compare(f, f->rows + (i - first) * f->n_words, f->column, &vms[i].side,
 				&vms[j].side, &inter[at], &error[at]);

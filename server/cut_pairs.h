@@ -9,9 +9,11 @@
 #define MB_SERVER_CUT_PAIRS_H
 
 #include "proto/cut.h"
+#include "server/groups.h"
 
 struct mb_cut_vm {
-	struct mb_cut_side side; /* bits: of its digests, cut or not */
+	struct mb_cut_side side;    /* bits: of its digests, cut or not; fp is not looked at */
+	struct mb_digest_list list; /* ... but these, borrowed */
 	bool is_cut;
 };
 

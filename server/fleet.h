@@ -21,7 +21,7 @@
 #include "server/fpref.h"
 #include "server/key_rotation.h"
 
-enum { MB_SERVED_VMS_MAX = 100000, MB_TEXT_MAX = 401 };
+enum { MB_SERVED_VMS_MAX = 100000, MB_TEXT_MAX = 401, MB_WRITER_MAX = 160 };
 
 /* Sums since the server started. */
 struct mb_vm_totals {
@@ -42,6 +42,7 @@ struct mb_vm {
 	struct mb_self_sharing sharing; /* of all that the VM has, exactly */
 	struct mb_sample_of sample;	/* how fp was made smaller, and what of (proto/small.h) */
 	uint64_t acked_unix_ns, wire_bytes;
+	char writer[MB_WRITER_MAX]; /* the peer that sent it (peers.h); "": not known */
 	struct mb_vm_totals totals;		     /* kept by mb_fleet_publish() */
 	uint64_t snapshot_bytes, log_bytes, log_seq; /* of the store */
 	struct mb_fpref *fp;			     /* the empty fingerprint at epoch 0 */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "proto/base/cleanup.h"
+#include "proto/small.h"
 #include "server/estimate.h"
 #include "server/fleet_inside.h"
 
@@ -48,8 +49,8 @@ static int compare_victims(const void *a, const void *b)
 /* Under both locks. What is let go of is freed later, without them. */
 static bool replace(struct mb_fleet *f, struct mb_fleet_slot *slot, struct mb_fpref **ret_old)
 {
-	struct mb_fpref *out =
-		mb_fpref_page_out(slot->vm.fp, mb_sample_last(slot->vm.identity.bits, f->shift));
+	uint32_t bits = mb_small_bits(&slot->vm.sample, slot->vm.identity.bits);
+	struct mb_fpref *out = mb_fpref_page_out(slot->vm.fp, mb_sample_last(bits, f->shift));
 
 	if (!out)
 		return false;
@@ -81,12 +82,6 @@ static void forget_changes(struct mb_fleet *f)
 	}
 }
 
-/* Filters are small, and nothing of one is a sample. */
-static bool may_be_paged_out(const struct mb_fleet_slot *slot)
-{
-	return slot->vm.fp && !slot->vm.sample.cut_bits;
-}
-
 /* Under both locks: VMs to be paged out, in this order, to victims[0, n]. */
 static uint32_t find_victims(struct mb_fleet *f, struct mb_fleet_slot **victims)
 {
@@ -99,7 +94,7 @@ static uint32_t find_victims(struct mb_fleet *f, struct mb_fleet_slot **victims)
 	while (f->shift < MB_PAGED_SHIFT_MAX && sample_bytes(f) > f->budget_bytes / 4)
 		f->shift += 2;
 	for (uint32_t i = 0; i < f->n; i++)
-		if (may_be_paged_out(f->slots[i]) && (is_whole(f->slots[i]) || f->shift != shift))
+		if (f->slots[i]->vm.fp && (is_whole(f->slots[i]) || f->shift != shift))
 			victims[n++] = f->slots[i];
 	if (n)
 		qsort(victims, n, sizeof(struct mb_fleet_slot *), compare_victims);

@@ -175,6 +175,7 @@ static int update_vm(struct mb_vm *vm, const struct mb_ingest_job *job,
 	mb_fpref_put(vm->fp);
 	vm->fp = ref;
 	vm->boot = job->boot;
+	memcpy(vm->writer, job->writer, sizeof(vm->writer));
 	vm->identity = job->identity;
 	vm->sample = msg->sample;
 	vm->epoch = msg->epoch;

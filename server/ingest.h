@@ -25,7 +25,8 @@ enum mb_ingest_verdict {
 struct mb_ingest_job {
 	void *session; /* the owner's; comes back in the result */
 	uint32_t vm;
-	struct mb_boot boot; /* of the session */
+	char writer[MB_WRITER_MAX]; /* the session's peer */
+	struct mb_boot boot;	    /* of the session */
 	struct mb_identity identity;
 	struct mb_sample_of agreed; /* in it: shift and cut_bits */
 	struct mb_buf frame;	    /* one whole frame; owned by the job */

@@ -25,6 +25,7 @@
 #include "server/http.h"
 #include "server/ingest.h"
 #include "server/option_file.h"
+#include "server/recall.h"
 #include "server/rotations.h"
 #include "server/sandbox.h"
 #include "server/session.h"
@@ -133,9 +134,7 @@ static const struct argp_option options[] = {
 	  "needed, and what VMs share is estimated then, with its error bound. 0: no limit (0)",
 	  0 },
 	{ "no-samples", OPT_NO_SAMPLES, 0, 0,
-	  "have agents that offer to send less (mbagent run --sample, --bloom) send all of it; "
-	  "so it is with --memory-budget",
-	  0 },
+	  "have agents that offer to send less (mbagent run --sample, --bloom) send all of it", 0 },
 	{ "forget-vm", OPT_FORGET, "NAME", 0,
 	  "take a VM that is no more out of the database, and end; not while a server runs on it",
 	  0 },
@@ -585,8 +584,7 @@ static int start(struct server *s, struct mb_err *err)
 		.quota = o->quota,
 		.quota_local = o->quota_local,
 		.insecure = o->insecure,
-		/* What of a sample is paged out would be a sample of a sample. */
-		.no_samples = o->no_samples || o->memory_budget_mb,
+		.no_samples = o->no_samples,
 		.refusals = &s->refusals,
 		.health = &s->health,
 		.say = on_say,
@@ -634,6 +632,8 @@ static int start(struct server *s, struct mb_err *err)
 	if ((r = mb_ingest_create(s->fleet, s->ingest_store, MB_FRAME_RAW_MAX, &s->ingest, err)) <
 		    0 ||
 	    (r = mb_sessions_create(s->base, s->fleet, s->ingest, &c, &s->sessions, err)) < 0 ||
+	    (r = mb_recall(mb_sessions_peers(s->sessions), s->fleet, s->api.store, mb_now_ns(),
+			   mb_unix_ns(), err)) < 0 ||
 	    (r = start_executor(s, err)) < 0 || (r = listen_all(s, err)) < 0)
 		return r;
 	if (!o->sharing_ns)

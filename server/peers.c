@@ -111,6 +111,8 @@ int mb_peers_join(struct mb_peers *p, const char *name, bool local, uint64_t now
 	found = tfind(&key, &p->tree, by_name);
 	if (found) {
 		peer = *found;
+		/* One that was recalled may be this machine's own. */
+		peer->quota = key.quota;
 	} else {
 		r = add(p, &key, now_ns, &peer, err);
 		if (r < 0)
@@ -183,6 +185,25 @@ void mb_peer_drop_vm(struct mb_peer *peer, const char *vm)
 		return;
 	peer->n_vms--;
 	memmove(peer->vms + at, peer->vms + at + 1, (peer->n_vms - at) * sizeof(*peer->vms));
+}
+
+int mb_peers_recall(struct mb_peers *p, const char *name, const char *vm, const uint64_t *bytes,
+		    uint64_t now_ns, struct mb_err *err)
+{
+	struct mb_peer *peer;
+	struct mb_err full;
+	bool new;
+	int r = mb_peers_join(p, name, false, now_ns, &peer, err);
+
+	if (r < 0)
+		return r;
+	/* A quota that was lowered holds for what comes. */
+	if (vm && mb_peer_claim_vm(peer, vm, &new, &full) == -ENOMEM)
+		r = mb_fail_mem(err, "a peer's VMs");
+	if (bytes)
+		mb_flow_recall(&peer->flow, peer->quota, bytes, now_ns);
+	mb_peers_leave(p, peer, now_ns);
+	return r;
 }
 
 bool mb_peer_name(int fd, const struct sockaddr *address, socklen_t len, char *name, size_t size)

@@ -44,6 +44,14 @@ int mb_peer_claim_vm(struct mb_peer *peer, const char *vm, bool *ret_new, struct
 void mb_peer_drop_vm(struct mb_peer *peer, const char *vm);
 
 /*
+ * What a peer had before the server started: a VM that it was the last to write, where `vm` is not
+ * NULL; and what it had sent, where `bytes` is not (mb_flow_recall()). For who comes from other
+ * machines; how many are recalled is bounded as those that come.
+ */
+int mb_peers_recall(struct mb_peers *p, const char *name, const char *vm, const uint64_t *bytes,
+		    uint64_t now_ns, struct mb_err *err);
+
+/*
  * The name of who is at the other end of `fd`: without the port, which is another one every time;
  * of IPv6 addresses the network's half. True: it is on this machine.
  */

@@ -102,6 +102,24 @@ int mb_flow_take(struct mb_flow *f, const struct mb_quota *quota, uint64_t bytes
 	return 0;
 }
 
+void mb_flow_recall(struct mb_flow *f, const struct mb_quota *quota,
+		    const uint64_t bytes[MB_FLOW_HOURS], uint64_t now_ns)
+{
+	const uint64_t hour_ns = kinds[MB_QUOTA_MB_PER_HOUR].period_ns;
+
+	for (size_t i = 0; i < MB_ARRAY_LEN(f->full_ns); i++) {
+		uint64_t taken_ns = 0; /* until all is given back, from the hour's end */
+
+		if (!quota->max[i] || !kinds[i].unit_bytes)
+			continue;
+		for (int h = MB_FLOW_HOURS; h-- > 0;) {
+			taken_ns -= MB_MIN(taken_ns, hour_ns);
+			taken_ns += cost_ns(quota, (int)i, bytes[h]);
+		}
+		f->full_ns[i] = taken_ns ? now_ns + taken_ns : 0;
+	}
+}
+
 bool mb_flow_is_idle(const struct mb_flow *f, uint64_t now_ns)
 {
 	for (size_t i = 0; i < MB_ARRAY_LEN(f->full_ns); i++)

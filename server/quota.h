@@ -16,7 +16,7 @@ enum mb_quota_kind {
 	MB_QUOTA_MB_PER_HOUR, /* of frames as they come, compressed */
 	MB_QUOTA_MB_PER_DAY,
 	MB_QUOTA_FRAMES_PER_MINUTE, /* Deltas */
-	MB_QUOTA_VMS,		    /* that it has written since the server started */
+	MB_QUOTA_VMS,		    /* that it was the last to write, or wants to */
 	MB_QUOTA_SESSIONS,	    /* at once */
 	MB_QUOTA_END,
 };
@@ -43,6 +43,13 @@ struct mb_flow {
  */
 int mb_flow_take(struct mb_flow *f, const struct mb_quota *quota, uint64_t bytes, uint64_t now_ns,
 		 enum mb_quota_kind *ret_kind, uint64_t *ret_wait_ns, struct mb_err *err);
+/*
+ * What it had taken before the server started: bytes of each of the last hours, the first of them
+ * the one that ends now. Frames are forgotten, a minute gives them back.
+ */
+enum { MB_FLOW_HOURS = 25 };
+void mb_flow_recall(struct mb_flow *f, const struct mb_quota *quota,
+		    const uint64_t bytes[MB_FLOW_HOURS], uint64_t now_ns);
 /* Nothing is taken any more. */
 bool mb_flow_is_idle(const struct mb_flow *f, uint64_t now_ns);
 /* The error for a quota that is used up; -EDQUOT. */

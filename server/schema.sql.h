@@ -142,6 +142,12 @@ static const char *const mb_schema[] = {
 	 */
 	"ALTER TABLE vm ADD COLUMN sample INTEGER NOT NULL DEFAULT 1;"
 	"ALTER TABLE vm ADD COLUMN cut_bits INTEGER NOT NULL DEFAULT 0;",
+
+	/*
+	 * 9: the peer that wrote the VM last (peers.h), so that quotas outlive the server; NULL: not
+	 * since this version.
+	 */
+	"ALTER TABLE vm ADD COLUMN writer TEXT;",
 };
 
 enum { MB_SCHEMA_VERSION = sizeof(mb_schema) / sizeof(*mb_schema) };

@@ -159,6 +159,7 @@ static void submit(struct mb_session *s, struct mb_buf *frame)
 	}
 	job->session = s;
 	job->vm = s->vm;
+	snprintf(job->writer, sizeof(job->writer), "%s", s->peer->name);
 	job->boot = s->boot;
 	job->identity = s->identity;
 	job->agreed = s->agreed;

@@ -74,6 +74,8 @@ int mb_sessions_create(struct event_base *base, struct mb_fleet *fleet, struct m
 		       const struct mb_sessions_config *config, struct mb_sessions **ret,
 		       struct mb_err *err);
 /* Hangs up on everybody. */
+/* Who is behind them; for before any comes. */
+struct mb_peers *mb_sessions_peers(struct mb_sessions *s);
 void mb_sessions_destroy(struct mb_sessions *s);
 
 /*

@@ -221,6 +221,11 @@ int mb_sessions_create(struct event_base *base, struct mb_fleet *fleet, struct m
 	return 0;
 }
 
+struct mb_peers *mb_sessions_peers(struct mb_sessions *s)
+{
+	return s->peers;
+}
+
 void mb_sessions_destroy(struct mb_sessions *s)
 {
 	if (!s)

@@ -51,21 +51,20 @@ static bool is_cut(const struct work *w, uint32_t i)
 }
 
 /*
- * What the digests of VM i are compared with, if they are cut or the other one's are. One that is
- * paged out has too few for any filter: such pairs are not known (cut_pairs.h).
+ * What the digests of VM i are compared with, if they are cut or the other one's are. Of one that is
+ * paged out, cut or not, the first part of the space is left, as of a sample.
  */
 static void fill_cut(struct work *w, uint32_t i)
 {
-	static const struct mb_fingerprint none;
-	enum { NOTHING = 32 }; /* no filter has so many bits */
 	const struct mb_vm *vm = vm_at(w, i);
 	uint32_t bits = mb_small_bits(&vm->sample, w->set->identity.bits);
-	bool out = mb_fpref_is_paged_out(vm->fp);
+	uint32_t shift = shift_at(w, i);
+	struct mb_kept_list l = mb_fpref_list(vm->fp, mb_sample_last(bits, shift), false);
 
-	w->cut[i] = (struct mb_cut_vm){ .side = { .fp = out ? &none : mb_fpref_fingerprint(vm->fp),
-						  .bits = bits,
-						  .shift = out ? NOTHING : vm->sample.shift,
+	w->cut[i] = (struct mb_cut_vm){ .side = { .bits = bits,
+						  .shift = shift,
 						  .distinct = vm->sharing.distinct },
+					.list = l.list,
 					.is_cut = is_cut(w, i) };
 }
 
@@ -76,8 +75,10 @@ static int work_init(struct work *w, struct mb_err *err)
 	bool failed;
 
 	for (uint32_t i = 0; i < set->n; i++) {
-		set->shift = MB_MAX(set->shift, shift_at(w, i));
-		set->n_cut += is_cut(w, i);
+		if (is_cut(w, i))
+			set->n_cut++;
+		else
+			set->shift = MB_MAX(set->shift, shift_at(w, i));
 	}
 	w->lists = calloc(n, sizeof(*w->lists));
 	w->keep = calloc(n, sizeof(*w->keep));

@@ -86,6 +86,13 @@ struct mb_sharing_record {
 int mb_store_put_sharing(struct mb_store *s, const struct mb_sharing_record *records, size_t n,
 			 uint64_t at_unix_ns, struct mb_err *err);
 
+/*
+ * Bytes of the frames of the last `within_ns`, by who last wrote their VMs and by the hour, oldest
+ * hours last. An error of `each` ends it, and is returned.
+ */
+int mb_store_taken(struct mb_store *s, uint64_t now_unix_ns, uint64_t within_ns,
+		   int (*each)(void *ctx, const char *writer, uint64_t hours_ago, uint64_t bytes),
+		   void *ctx, struct mb_err *err);
 /* When the last row of history was acked; 0: there is none. */
 int mb_store_newest(struct mb_store *s, uint64_t *ret_unix_ns, struct mb_err *err);
 /* The most that each VM had `here` on each host since then. Stops when `each` returns not 0. */

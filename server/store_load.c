@@ -72,6 +72,7 @@ static int column_vm(sqlite3_stmt *st, struct mb_vm *vm, struct mb_multiset_hash
 	vm->pass.full = sqlite3_column_int(st, 22);
 	vm->wire_bytes = column_u64(st, 23);
 	vm->sample.cut_bits = column_cut_bits(st, 25);
+	column_text(st, 26, vm->writer, sizeof(vm->writer));
 	if (!column_shift(st, 24, &vm->sample.shift))
 		return mb_fail(err, EBADMSG, "its sample is of 1 in %lld",
 			       (long long)sqlite3_column_int64(st, 24));
@@ -191,6 +192,25 @@ int mb_store_most_here(struct mb_store *s, uint64_t since_unix_ns,
 	while (r == 0 && (step = sqlite3_step(st)) == SQLITE_ROW)
 		r = each(ctx, (const char *)sqlite3_column_text(st, 0),
 			 (const char *)sqlite3_column_text(st, 1), column_u64(st, 2));
+	return r == 0 && step != SQLITE_DONE ? mb_sql_fail(s, err) : r;
+}
+
+int mb_store_taken(struct mb_store *s, uint64_t now_unix_ns, uint64_t within_ns,
+		   int (*each)(void *ctx, const char *writer, uint64_t hours_ago, uint64_t bytes),
+		   void *ctx, struct mb_err *err)
+{
+	mb_cleanup(mb_sql_reset) sqlite3_stmt *st = mb_sql_get(s, SQL_SELECT_TAKEN);
+	int step = SQLITE_DONE, r = 0;
+
+	mb_sql_bind_u64(st, 1, now_unix_ns);
+	mb_sql_bind_u64(st, 2, within_ns);
+	while (r == 0 && (step = sqlite3_step(st)) == SQLITE_ROW) {
+		/* By a clock that was ahead: just now. */
+		sqlite3_int64 hours = MB_MAX(sqlite3_column_int64(st, 1), (sqlite3_int64)0);
+
+		r = each(ctx, (const char *)sqlite3_column_text(st, 0), (uint64_t)hours,
+			 column_u64(st, 2));
+	}
 	return r == 0 && step != SQLITE_DONE ? mb_sql_fail(s, err) : r;
 }
 

@@ -34,6 +34,8 @@ static int put_vm(struct mb_store *s, struct mb_vm *vm, struct mb_err *err)
 	mb_sql_bind_text(st, 15, vm->name);
 	mb_sql_bind_u64(st, 16, (uint64_t)1 << vm->sample.shift);
 	mb_sql_bind_u64(st, 17, vm->sample.cut_bits);
+	if (*vm->writer)
+		mb_sql_bind_text(st, 18, vm->writer);
 	r = mb_sql_run(s, st, err);
 	if (r == 0 && vm->id && !sqlite3_changes(s->db))
 		return mb_fail(err, EIO, "database %s: the row of VM \"%s\" is gone", s->path,

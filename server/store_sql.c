@@ -13,12 +13,12 @@ static const char *const sql[SQL_END] = {
 	[SQL_INSERT_VM] =
 		"INSERT INTO vm (host, source, tracker, memory_bytes, algorithm, page_bytes,"
 		" bits, keyed, domain, zero_digest, boot, epoch, hash, acked_unix_ns, name,"
-		" sample, cut_bits)"
-		" VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
+		" sample, cut_bits, writer)"
+		" VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
 	[SQL_UPDATE_VM] = "UPDATE vm SET host=?1, source=?2, tracker=?3, memory_bytes=?4,"
 			  " algorithm=?5, page_bytes=?6, bits=?7, keyed=?8, domain=?9,"
 			  " zero_digest=?10, boot=?11, epoch=?12, hash=?13, acked_unix_ns=?14,"
-			  " sample=?16, cut_bits=?17"
+			  " sample=?16, cut_bits=?17, writer=?18"
 			  " WHERE name=?15",
 	[SQL_DELETE_FRAMES] = "DELETE FROM fingerprint WHERE vm=?1",
 	[SQL_INSERT_FRAME] = "INSERT INTO fingerprint (vm, seq, epoch, frame) VALUES (?1,?2,?3,?4)",
@@ -57,10 +57,15 @@ static const char *const sql[SQL_END] = {
 		"SELECT vm.id, name, host, source, vm.tracker, memory_bytes, algorithm, page_bytes,"
 		" bits, keyed, domain, zero_digest, boot, vm.epoch, hash, vm.acked_unix_ns,"
 		" h.at_unix_ns, h.epochs, h.changed, h.unread, h.duration_ns, h.cpu_ns, h.is_full,"
-		" h.wire_bytes, sample, cut_bits"
+		" h.wire_bytes, sample, cut_bits, writer"
 		" FROM vm LEFT JOIN history h ON h.rowid ="
 		"  (SELECT max(rowid) FROM history WHERE history.vm = vm.id)"
 		" ORDER BY name",
+	[SQL_SELECT_TAKEN] =
+		"SELECT writer, (?1 - h.acked_unix_ns) / 3600000000000, sum(h.wire_bytes)"
+		" FROM history h JOIN vm ON vm.id = h.vm"
+		" WHERE h.acked_unix_ns > ?1 - ?2 AND writer IS NOT NULL"
+		" GROUP BY 1, 2 ORDER BY 1, 2",
 	[SQL_SELECT_FRAMES] = "SELECT seq, frame FROM fingerprint WHERE vm=?1 ORDER BY seq",
 	[SQL_FIND_VM] = "SELECT id FROM vm WHERE name=?1",
 	[SQL_SELECT_HISTORY] =

@@ -20,18 +20,6 @@ static void put_time(FILE *to, const json_t *move)
 	fprintf(to, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
 }
 
-/* The words have the figures only. */
-static void put_errors(FILE *to, const json_t *move)
-{
-	const json_t *there = json_object_get(move, "there_error_pages");
-	const json_t *gain = json_object_get(move, "gain_error_pages");
-
-	if (json_is_integer(there) && json_is_integer(gain))
-		fprintf(to, "   Its pages that are there: +-%.1f MB; what it saves: +-%.1f MB.\n",
-			mb_cell_error_mb_of(json_integer_value(there), PAGE_BYTES),
-			mb_cell_error_mb_of(json_integer_value(gain), PAGE_BYTES));
-}
-
 int mb_render_explain(const json_t *root, FILE *to, struct mb_err *err)
 {
 	const char *note = text(root, "note");
@@ -58,7 +46,6 @@ int mb_render_explain(const json_t *root, FILE *to, struct mb_err *err)
 			put_time(to, move);
 		}
 		fprintf(to, "\n   It %s.\n", text(move, "reason"));
-		put_errors(to, move);
 	}
 	if (!json_array_size(moves)) {
 		fputs("\nNo moves: every VM stays where it is.\n", to);

@@ -2,6 +2,7 @@
 #include "server/plan/error.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "proto/base/cleanup.h"
@@ -59,4 +60,22 @@ int mb_plan_error_pages(const struct mb_fleet_view *fleet, const uint32_t *befor
 		sum += pow(mb_sample_error(squares[shift], largest[shift], shift), 2);
 	*ret = (uint64_t)ceil(sqrt(sum));
 	return 0;
+}
+
+uint64_t mb_plan_count_error(uint64_t pages, uint32_t sample_shift)
+{
+	double counted = ldexp((double)pages, -(int)sample_shift);
+
+	return sample_shift ? (uint64_t)ceil(mb_sample_error(counted, 1, sample_shift)) : 0;
+}
+
+void mb_plan_mb(uint64_t pages, uint64_t error_pages, char ret[MB_PLAN_MB_BYTES])
+{
+	double mb = (double)pages / MB_PLAN_PAGES_PER_MB;
+	double error_mb = ceil((double)error_pages * 10 / MB_PLAN_PAGES_PER_MB) / 10;
+
+	if (error_pages)
+		snprintf(ret, MB_PLAN_MB_BYTES, "%.1f +-%.1f MB", mb, error_mb);
+	else
+		snprintf(ret, MB_PLAN_MB_BYTES, "%.1f MB", mb);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "proto/base/cleanup.h"
+#include "server/plan/error.h"
 
 struct text {
 	char *at;
@@ -22,11 +23,6 @@ static void __attribute__((format(printf, 2, 3))) say(struct text *t, const char
 	va_end(ap);
 	if (n > 0)
 		t->len = MB_MIN(t->len + (size_t)n, (size_t)MB_EXPLAIN_BYTES - 1);
-}
-
-static double mb(uint64_t pages)
-{
-	return (double)pages / MB_PLAN_PAGES_PER_MB;
 }
 
 /* Whom a detour, or a move to make room, makes room for: the next that comes to where it was. */
@@ -78,22 +74,30 @@ void mb_plan_explain(const struct mb_fleet_view *fleet, const struct mb_plan *pl
 		     char ret[MB_EXPLAIN_BYTES])
 {
 	const struct mb_move *m = &plan->moves[i];
+	uint32_t shift = fleet->vms[m->vm].sample_shift;
+	bool saves = m->gain_pages >= 0;
+	uint64_t gain = saves ? (uint64_t)m->gain_pages : -(uint64_t)m->gain_pages;
+	/* A digest counts once: it is there, and it was shared where the VM came from. */
+	uint64_t left = m->there_pages + (saves ? 0 : gain);
 	struct text t = { ret, 0 };
+	char mb[MB_PLAN_MB_BYTES];
 
 	*ret = 0;
+	if (saves)
+		left -= MB_MIN(gain, left);
 	if (!m->feasible)
 		say(&t,
 		    "cannot be made: no room for its full size on \"%.60s\" when its turn comes, "
 		    "or a rule forbids it; it ",
 		    fleet->hosts[m->to].name);
 	say_why(&t, fleet, plan, i);
-	if (m->with != MB_NOWHERE)
-		say(&t, ": %.1f MB of its pages are there already, most of them in \"%.60s\"",
-		    mb(m->there_pages), fleet->vms[m->with].name);
-	if (m->gain_pages >= 0)
-		say(&t, "; saves %.1f MB", mb((uint64_t)m->gain_pages));
-	else
-		say(&t, "; gives up %.1f MB", mb(-(uint64_t)m->gain_pages));
+	if (m->with != MB_NOWHERE) {
+		mb_plan_mb(m->there_pages, mb_plan_count_error(m->there_pages, shift), mb);
+		say(&t, ": %s of its pages are there already, most of them in \"%.60s\"", mb,
+		    fleet->vms[m->with].name);
+	}
+	mb_plan_mb(gain, mb_plan_count_error(m->there_pages + left, shift), mb);
+	say(&t, "; %s %s", saves ? "saves" : "gives up", mb);
 	if (m->from == MB_NOWHERE)
 		return;
 	say(&t, "; copies %llu MB in about %llu s", (unsigned long long)m->copy_mb,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proto/base/cleanup.h"
+#include "server/plan/error.h"
 #include "server/plan/stage.h"
 #include "server/plan/tally.h"
 
@@ -73,7 +74,8 @@ static int count_shared(struct ranking *r, const uint32_t *at, struct mb_err *er
 
 static void explain(const struct ranking *r, const uint32_t *at, struct mb_rank *rank)
 {
-	uint32_t with = MB_NOWHERE, on = 0;
+	uint32_t with = MB_NOWHERE, on = 0, shift = r->fleet->vms[r->vm].sample_shift;
+	char all[MB_PLAN_MB_BYTES], most[MB_PLAN_MB_BYTES];
 
 	for (uint32_t v = 0; v < r->fleet->n_vms; v++) {
 		if (at[v] != rank->host)
@@ -82,16 +84,17 @@ static void explain(const struct ranking *r, const uint32_t *at, struct mb_rank 
 		if (r->shared[v] && (with == MB_NOWHERE || r->shared[v] > r->shared[with]))
 			with = v;
 	}
-	if (with != MB_NOWHERE)
-		snprintf(rank->reason, sizeof(rank->reason),
-			 "%.1f MB of its pages are there already, most of them, %.1f MB, in "
-			 "\"%.60s\"",
-			 (double)rank->gain_pages / MB_PLAN_PAGES_PER_MB,
-			 (double)r->shared[with] / MB_PLAN_PAGES_PER_MB, r->fleet->vms[with].name);
-	else
+	if (with == MB_NOWHERE) {
 		snprintf(rank->reason, sizeof(rank->reason), "%s",
 			 on ? "it has room, but no VM there shares a page with it" :
 			      "it has room, and is empty");
+		return;
+	}
+	mb_plan_mb(rank->gain_pages, mb_plan_count_error(rank->gain_pages, shift), all);
+	mb_plan_mb(r->shared[with], mb_plan_count_error(r->shared[with], shift), most);
+	snprintf(rank->reason, sizeof(rank->reason),
+		 "%s of its pages are there already, most of them, %s, in \"%.60s\"", all, most,
+		 r->fleet->vms[with].name);
 }
 
 /* One of the VM's affinity group that cannot come to a host; MB_NOWHERE: all can. */

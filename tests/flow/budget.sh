@@ -99,6 +99,7 @@ grep -qE '^v0 .* [0-9.]+ \+-[0-9.]+ ' "$dir/out" || fail "share: $(cat "$dir/out
 grep -qE '^memory used: [0-9]+ \+-[0-9]+ MB -> ' "$dir/out" || fail "plan: $(cat "$dir/out")"
 "$mbctl" plan explain >"$dir/out"
 grep -q '^Estimated from' "$dir/out" || fail "explain: $(cat "$dir/out")"
+grep -qE "^   It .*[0-9.]+ \+-[0-9.]+ MB" "$dir/out" || fail "explain: $(cat "$dir/out")"
 "$mbctl" place v0 >"$dir/out"
 grep -q '+-' "$dir/out" || fail "place: $(cat "$dir/out")"
 "$mbctl" whatif v0=h1 >"$dir/out"

@@ -40,6 +40,20 @@ is "$(query "SELECT sum(epochs) FROM history WHERE vm = (SELECT id FROM vm WHERE
 	fail "as many frames as ever"
 is "$(grep -c 'VM t: refused: .*frames a minute' "$dir/server.log")" 1 "said once"
 
+# A server that starts again knows who has which VMs, and what they have sent today.
+server --verbose --quota vms=2
+"${run_agent[@]}" --vm other --interval 1h >"$dir/out" 2>&1 &
+pids+=($!)
+wait_for 10 grep -q 'server refused for now: .*quota of 2 VMs is used up' "$dir/out"
+"${run_agent[@]}" --vm u --interval 0 --epochs 2 >"$dir/u.log" 2>&1 || fail "its own VM: $(cat "$dir/u.log")"
+stop_server
+query 'UPDATE history SET wire_bytes = 1 << 20'
+server --verbose --quota mb_per_day=20
+"${run_agent[@]}" --vm u --interval 0 >"$dir/u.log" 2>&1 &
+pids+=($!)
+wait_for 10 grep -q 'server refused for now: .*quota of 20 MB a day is used up' "$dir/u.log"
+stop_server
+
 # By TLS it is the certificate that counts, wherever it comes from.
 export MBCTL_PKI=$dir/pki
 for words in "init $dir/pki" "server localhost 127.0.0.1" "agent web --vm web1 --vm web2" "agent db --vm db1"; do

@@ -33,6 +33,7 @@ static void make(struct scene *s)
 		else
 			assert_ok(mb_sample_make(&whole, 64, shift, &s->fp[i], &err), &err);
 		s->vms[i].side = (struct mb_cut_side){ &s->fp[i], cut ? cut : 64, shift, CONTENTS };
+		s->vms[i].list = (struct mb_digest_list){ s->fp[i].digests, s->fp[i].n_distinct };
 		s->vms[i].is_cut = cut;
 	}
 	for (size_t i = 0; i < VMS * VMS; i++)
@@ -71,6 +72,7 @@ static void test_as_one_by_one(void **state)
 static void test_not_known(void **state)
 {
 	mb_cleanup(mb_fingerprint_deinit) struct mb_fingerprint full = { 0 }, few = { 0 };
+	struct mb_digest_list full_list, few_list;
 	uint64_t inter[4] = { 0 }, error[4] = { 0 };
 	struct mb_err err = { 0 };
 
@@ -80,17 +82,19 @@ static void test_not_known(void **state)
 		mb_fingerprint_push(&full, i, 1);
 	assert_ok(mb_fingerprint_init(&few, 1, 0, &err), &err);
 	mb_fingerprint_push(&few, 5, 1);
+	full_list = (struct mb_digest_list){ full.digests, full.n_distinct };
+	few_list = (struct mb_digest_list){ few.digests, few.n_distinct };
 	{
-		const struct mb_cut_vm vms[2] = { { { &full, 16, 0, 100000 }, true },
-						  { { &few, 64, 0, 77 }, false } };
+		const struct mb_cut_vm vms[2] = { { { &full, 16, 0, 100000 }, full_list, true },
+						  { { &few, 64, 0, 77 }, few_list, false } };
 
 		assert_ok(mb_cut_pairs(vms, 2, inter, error, &err), &err);
 		assert_int_equal(inter[1], 0);
 		assert_int_equal(error[1], 77);
 	}
 	{
-		const struct mb_cut_vm vms[2] = { { { &few, 16, 0, 900 }, true },
-						  { { &few, 64, 12, 800 }, false } };
+		const struct mb_cut_vm vms[2] = { { { &few, 16, 0, 900 }, few_list, true },
+						  { { &few, 64, 12, 800 }, few_list, false } };
 
 		assert_ok(mb_cut_pairs(vms, 2, inter, error, &err), &err);
 		assert_int_equal(inter[2], 0);

@@ -95,6 +95,34 @@ static void test_vms(void **state)
 	assert_int_equal(here->n_vms, 0);
 }
 
+/* As they were when a server ended. */
+static void test_recall(void **state)
+{
+	const uint64_t bytes[MB_FLOW_HOURS] = { 1 << 30 };
+	struct mb_peer *a;
+	char name[20];
+	bool new;
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		snprintf(name, sizeof(name), "vm%d", i);
+		assert_ok(mb_peers_recall(peers, "a", name, NULL, 5, &err), &err);
+	}
+	/* One more than the quota of now. */
+	a = join("a", false);
+	assert_int_equal(a->sessions, 1);
+	assert_int_equal(a->n_vms, 3);
+	assert_ok(mb_peer_claim_vm(a, "vm2", &new, &err), &err);
+	assert_false(new);
+	assert_fails(mb_peer_claim_vm(a, "vm9", &new, &err), EDQUOT, &err, "quota of 3 VMs");
+	/* Without a quota for it there is nothing to remember. */
+	assert_ok(mb_peers_recall(peers, "b", NULL, bytes, 5, &err), &err);
+	assert_int_equal(mb_peers_count(peers), 1);
+	/* Who turns out to be of this machine has its quota. */
+	assert_ptr_equal(join("a", true), a);
+	assert_ok(mb_peer_claim_vm(a, "vm9", &new, &err), &err);
+}
+
 /* A network full of addresses: bounded, and those of yesterday make room. */
 static void test_full(void **state)
 {
@@ -154,6 +182,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_sessions, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_vms, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_recall, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),
 		cmocka_unit_test(test_names),
 	};

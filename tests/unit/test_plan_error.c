@@ -155,10 +155,29 @@ static void test_plan_inside_the_error(void **state)
 	}
 }
 
+/* A count of the sample is 16 pages; the score interval's half width, by hand. */
+static void test_counts(void **state)
+{
+	char text[MB_PLAN_MB_BYTES];
+
+	(void)state;
+	assert_int_equal(mb_plan_count_error(86937, 0), 0);
+	/* 1.96 * sqrt(15 / 16 * 100) * 16, and what a small count adds. */
+	assert_in_range(mb_plan_count_error(1600, SHIFT), 304, 340);
+	assert_in_range(mb_plan_count_error(0, SHIFT), 1, 70);
+	mb_plan_mb(86937, 0, text);
+	assert_string_equal(text, "339.6 MB");
+	mb_plan_mb(86937, 77, text);
+	assert_string_equal(text, "339.6 +-0.4 MB");
+	mb_plan_mb(UINT64_MAX, UINT64_MAX, text);
+	assert_non_null(strstr(text, " +-"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_exact_has_none),
+		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_what_stays_has_none),
 		cmocka_unit_test(test_counts_copies),
 		cmocka_unit_test(test_only_samples_err),

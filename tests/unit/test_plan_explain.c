@@ -87,6 +87,19 @@ static void test_every_reason(void **state)
 	expect(&s, "runs nowhere yet: " THERE "; saves 1.5 MB");
 }
 
+/* 512 of there, 384 of gain: 32 and 24 of a sample, and 8 that were shared where it came from. */
+static void test_estimates(void **state)
+{
+	struct setup s;
+
+	(void)state;
+	set_up(&s);
+	s.moves[0].why = MB_WHY_GAIN;
+	s.f.vms[s.moves[0].vm].sample_shift = 4;
+	expect(&s, "saves memory there: 2.0 +-0.8 MB of its pages are there already, most of them in "
+		   "\"v1\"; saves 1.5 +-0.9 MB; copies 70 MB in about 9 s");
+}
+
 static void test_good_and_bad(void **state)
 {
 	struct setup s;
@@ -155,6 +168,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_reason),
+		cmocka_unit_test(test_estimates),
 		cmocka_unit_test(test_good_and_bad),
 		cmocka_unit_test(test_room_for_whom),
 		cmocka_unit_test(test_odd_names_and_figures),

@@ -133,6 +133,10 @@ static void test_order_and_reasons(void **state)
 	m.f.hosts[3].state = MB_HOST_POOL;
 	expect(&m, 0, 0, 0,
 	       "4.0 MB of its pages are there already, most of them, 4.0 MB, in \"v1\"");
+	m.f.vms[0].sample_shift = 4;
+	expect(&m, 0, 0, 0,
+	       "4.0 +-1.1 MB of its pages are there already, most of them, 4.0 +-1.1 MB, in");
+	m.f.vms[0].sample_shift = 0;
 	/* An empty host is worth 60 % of the 5 MB that it could share. */
 	expect(&m, 0, 1, 2, "it has room, and is empty");
 	expect(&m, 0, 2, 1, "1.0 MB of its pages are there already");

@@ -116,10 +116,44 @@ static void test_without(void **state)
 	assert_true(mb_flow_is_idle(&f, 0));
 }
 
+/* As if it had been there all the time: each hour gives back an hour's part. */
+static void test_recall(void **state)
+{
+	const struct mb_quota q = { .max = { [MB_QUOTA_MB_PER_DAY] = 24 } };
+	const uint64_t hour_ns = 3600000000000, now_ns = 5;
+	uint64_t bytes[MB_FLOW_HOURS] = { 0 };
+	struct mb_err err = { 0 };
+
+	(void)state;
+	mb_flow_recall(&f, &q, bytes, now_ns);
+	assert_true(mb_flow_is_idle(&f, now_ns));
+	/* One MB an hour ago is given back, and so are ten of ten hours. */
+	bytes[1] = 1 << 20;
+	mb_flow_recall(&f, &q, bytes, now_ns);
+	assert_true(mb_flow_is_idle(&f, now_ns));
+	bytes[10] = 9 << 20;
+	mb_flow_recall(&f, &q, bytes, now_ns);
+	assert_true(mb_flow_is_idle(&f, now_ns));
+	/* Of 30 two hours ago 28 are left: four hours until there is room again. */
+	bytes[10] = 0;
+	bytes[1] = 0;
+	bytes[2] = 30 << 20;
+	mb_flow_recall(&f, &q, bytes, now_ns);
+	assert_int_equal(mb_flow_take(&f, &q, 1, now_ns, &kind, &wait_ns, &err), -EDQUOT);
+	assert_int_equal(kind, MB_QUOTA_MB_PER_DAY);
+	assert_in_range(wait_ns, 4 * hour_ns - 1000, 4 * hour_ns + 1000);
+	/* Who had a day's worth long ago has room for all of it. */
+	bytes[2] = 0;
+	bytes[MB_FLOW_HOURS - 1] = 24 << 20;
+	mb_flow_recall(&f, &q, bytes, now_ns);
+	assert_true(mb_flow_is_idle(&f, now_ns));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse),
+		cmocka_unit_test_setup(test_recall, set_up),
 		cmocka_unit_test_setup(test_frames, set_up),
 		cmocka_unit_test_setup(test_bytes, set_up),
 		cmocka_unit_test_setup(test_without, set_up),

@@ -88,7 +88,7 @@ OBJECTS := $(call obj,$(PROTO_SRC) $(AGENT_SRC) $(SERVER_SRC) $(CTL_SRC) $(UNIT_
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: all kmod bench bench-server bench-memory bench-fleet help deps demo test test-vm test-kernels \
-	test-debug-kernel unit flow fuzz lint crash faults \
+	test-debug-kernel unit flow fuzz lint crash faults soak \
 	clean tests fuzzers vm-guest
 
 all: $(PROGRAMS) ## build mbagent, mbserver and mbctl into build/<mode>
@@ -153,6 +153,12 @@ crash: all tests ## kill -9 of server and agents at random points (N=1000)
 
 faults: all tests ## every single operation of the disk fails, the network is cut: takes minutes
 	$(Q)BUILD=$(BUILD) ci/run-tests faults
+
+soak: ## agent and server through H=24 hours in a guest that passes over idle time (K=6.1); takes long
+	$(Q)ci/deps build vm test
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory STATIC=1 all
+	$(Q)tests/bench/soak $(or $(H),24) $(K)
 
 lint: all tests ## the laws of the layout, shell scripts, SPDX lines
 	$(Q)ci/lint $(BUILD)
@@ -294,7 +300,10 @@ VM_GUEST := $(patsubst tests/vm/guest/%.c,build/vm/guest/%,$(VM_SRC))
 # Those that try the agent's own code are linked with it: made by STATIC=1, which tests/vm/run says.
 VM_AGENT := $(patsubst tests/vm/guest/%.c,build/vm/guest/%,$(shell grep -ls '"agent/' $(VM_SRC) /dev/null))
 vm-guest: $(VM_GUEST)
-build/vm/guest/bench_load: VM_LIBS = $(call libs,sqlite3)
+build/vm/guest/bench_load build/vm/guest/bench_soak: VM_LIBS = $(call libs,sqlite3)
+VM_SOAK := $(wildcard tests/vm/guest/soak_*.c)
+build/vm/guest/bench_soak: VM_UTIL += $(VM_SOAK)
+build/vm/guest/bench_soak: $(VM_SOAK)
 $(VM_AGENT): $(AGENT_LIB) $(PROTO_LIB)
 $(VM_GUEST): build/vm/guest/%: tests/vm/guest/%.c $(VM_UTIL) Makefile
 	$(call say,CC,$<)

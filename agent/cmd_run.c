@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* `mbagent run`: epoch after epoch to a server. */
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +41,9 @@ struct options {
 
 /* Of the page frames that are dirtied so many stand for whom: few enough to cost nearly nothing. */
 enum { WHO_SAMPLE = 8 };
+
+/* Between epochs that are so far apart, what is free goes back to the system. */
+#define GIVE_BACK_NS ((uint64_t)1000000000)
 
 enum { OPT_HOST = 1, OPT_RETRY, OPT_METRICS, OPT_SAMPLE, OPT_BLOOM };
 
@@ -236,6 +240,10 @@ static int take_epoch_in_time(struct run *run, struct mb_err *err)
 		mb_log(news == MB_PACE_LONGER ? MB_LOG_WARNING : MB_LOG_INFO, "%s", text);
 	}
 	write_metrics(run);
+	/* Buffers are as large as the pass: each that is the largest yet would find no room in a
+	 * heap that keeps the old ones, and the heap grow. */
+	if (run->pace.wait_ns >= GIVE_BACK_NS)
+		malloc_trim(0);
 	return 0;
 }
 

@@ -101,6 +101,12 @@ has "$dir/h.json" '.contents | .vms == 1 and .of_vms == 1 and .reference == null
 exits 0 'Contents of 1 of 1 VMs' "$mbctl" churn h1 --server "$http"
 exits 0 'Churn of fleet' "$mbctl" churn --server "$http"
 exits 1 'no VM and no host "x"' "$mbctl" churn x --server "$http"
+# A long answer is gzipped for who takes that, and the same.
+curl -s -D "$dir/headers" --compressed "$http/v1/history?vm=web1" >"$dir/zipped.json"
+grep -qi '^content-encoding: gzip' "$dir/headers" || fail "not gzipped: $(cat "$dir/headers")"
+curl -s -D "$dir/headers" "$http/v1/history?vm=web1" >"$dir/plain.json"
+! grep -qi '^content-encoding' "$dir/headers" || fail "gzipped for who has not asked"
+cmp "$dir/zipped.json" "$dir/plain.json" || fail "another answer when gzipped"
 # The fleet as a reference: all of the VM is in it, and all of it stays so.
 "$mbctl" reference --db "$dir/db" --output "$dir/fleet.mbt" >/dev/null
 "$mbagent" churn --source "trace:$dir/t.mbt" --domain default --reference "$dir/fleet.mbt" --json >"$dir/f.json"

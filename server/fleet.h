@@ -43,7 +43,7 @@ struct mb_vm {
 	struct mb_sample_of sample;	/* how fp was made smaller, and what of (proto/small.h) */
 	uint64_t acked_unix_ns, wire_bytes;
 	char writer[MB_WRITER_MAX]; /* the peer that sent it (peers.h); "": not known */
-	struct mb_vm_totals totals;		     /* kept by mb_fleet_publish() */
+	struct mb_vm_totals totals; /* kept by mb_fleet_publish() */
 	uint64_t snapshot_bytes, log_bytes, log_seq; /* of the store */
 	struct mb_fpref *fp;			     /* the empty fingerprint at epoch 0 */
 	uint64_t session;			     /* connected agent, 0: none */
@@ -157,7 +157,7 @@ struct mb_fleet_memory {
 	uint64_t held_bytes, budget_bytes; /* 0: no budget */
 	uint32_t n_paged_out;
 	unsigned int sample_shift; /* samples are one in 2^shift: all VMs have as much at least */
-	/* VMs that were paged out, and those that a delta needed again, since the server started. */
+	/* Since the server started: VMs paged out, and those that a delta needed again. */
 	uint64_t page_outs, page_ins;
 };
 void mb_fleet_memory(struct mb_fleet *f, struct mb_fleet_memory *ret);

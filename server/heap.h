@@ -11,8 +11,8 @@
 #define MB_SERVER_HEAP_H
 
 /*
- * One heap for all threads, before there are any: of a thread's own, malloc_trim(3) never gives back
- * what is free at its end, up to 64 MiB each.
+ * One heap for all threads, before there are any: of a thread's own, malloc_trim(3) never gives
+ * back what is free at its end, up to 64 MiB each.
  */
 void mb_heap_init(void);
 /*

@@ -17,8 +17,9 @@ struct taken {
 
 static int flush(struct taken *t)
 {
-	int r = *t->writer ? mb_peers_recall(t->peers, t->writer, NULL, t->bytes, t->now_ns, t->err) :
-			     0;
+	int r = *t->writer ?
+			mb_peers_recall(t->peers, t->writer, NULL, t->bytes, t->now_ns, t->err) :
+			0;
 
 	memset(t->bytes, 0, sizeof(t->bytes));
 	return r;

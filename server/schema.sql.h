@@ -144,8 +144,8 @@ static const char *const mb_schema[] = {
 	"ALTER TABLE vm ADD COLUMN cut_bits INTEGER NOT NULL DEFAULT 0;",
 
 	/*
-	 * 9: the peer that wrote the VM last (peers.h), so that quotas outlive the server; NULL: not
-	 * since this version.
+	 * 9: the peer that wrote the VM last (peers.h), so that quotas outlive the server; NULL:
+	 * not since this version.
 	 */
 	"ALTER TABLE vm ADD COLUMN writer TEXT;",
 };

@@ -56,7 +56,7 @@ static int rename_vms(const struct mb_counting *c, const struct mb_comparable *b
 }
 
 struct family {
-	struct mb_groups before; /* borrowed */
+	struct mb_groups before;	 /* borrowed */
 	const struct mb_change *changes; /* by the snapshot */
 	bool lasting;
 	uint64_t *inter; /* or NULL */

@@ -51,8 +51,8 @@ static bool is_cut(const struct work *w, uint32_t i)
 }
 
 /*
- * What the digests of VM i are compared with, if they are cut or the other one's are. Of one that is
- * paged out, cut or not, the first part of the space is left, as of a sample.
+ * What the digests of VM i are compared with, if they are cut or the other one's are. Of one that
+ * is paged out, cut or not, the first part of the space is left, as of a sample.
  */
 static void fill_cut(struct work *w, uint32_t i)
 {
@@ -61,11 +61,11 @@ static void fill_cut(struct work *w, uint32_t i)
 	uint32_t shift = shift_at(w, i);
 	struct mb_kept_list l = mb_fpref_list(vm->fp, mb_sample_last(bits, shift), false);
 
-	w->cut[i] = (struct mb_cut_vm){ .side = { .bits = bits,
-						  .shift = shift,
-						  .distinct = vm->sharing.distinct },
-					.list = l.list,
-					.is_cut = is_cut(w, i) };
+	w->cut[i] = (struct mb_cut_vm){
+		.side = { .bits = bits, .shift = shift, .distinct = vm->sharing.distinct },
+		.list = l.list,
+		.is_cut = is_cut(w, i)
+	};
 }
 
 static int work_init(struct work *w, struct mb_err *err)

@@ -96,8 +96,9 @@ static void test_estimates(void **state)
 	set_up(&s);
 	s.moves[0].why = MB_WHY_GAIN;
 	s.f.vms[s.moves[0].vm].sample_shift = 4;
-	expect(&s, "saves memory there: 2.0 +-0.8 MB of its pages are there already, most of them in "
-		   "\"v1\"; saves 1.5 +-0.9 MB; copies 70 MB in about 9 s");
+	expect(&s,
+	       "saves memory there: 2.0 +-0.8 MB of its pages are there already, most of them in "
+	       "\"v1\"; saves 1.5 +-0.9 MB; copies 70 MB in about 9 s");
 }
 
 static void test_good_and_bad(void **state)

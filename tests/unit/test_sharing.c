@@ -277,8 +277,8 @@ static void test_cut_digests(void **state)
 }
 
 /*
- * Beside what agents have made smaller, what the budget has: the coarser rate of the two, of filters
- * too, whichever side of a pair is paged out.
+ * Beside what agents have made smaller, what the budget has: the coarser rate of the two, of
+ * filters too, whichever side of a pair is paged out.
  */
 static void test_samples_and_paged_out(void **state)
 {

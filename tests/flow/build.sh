@@ -3,6 +3,16 @@
 # A changed header makes what includes it again, and nothing else.
 set -eu
 . tests/flow/lib.sh
+# As old as before in the end: other builds of this tree have no reason to make anything.
+touched=(proto/planes.h proto/membuddies.proto)
+for file in "${touched[@]}"; do
+	touch -r "$file" "$dir/${file##*/}"
+done
+at_end() {
+	for file in "${touched[@]}"; do
+		touch -r "$dir/${file##*/}" "$file"
+	done
+}
 # Not the make that may be running this test.
 unset MAKEFLAGS MFLAGS MAKELEVEL
 make all >/dev/null

@@ -6,6 +6,7 @@
 #include "proto/churn/churn_json.h"
 #include "proto/churn/put.h"
 #include "server/churn_pool.h"
+#include "server/churn_replay.h"
 
 /* What a page scanner might take: as mbagent churn has it. */
 static const uint64_t windows_ns[] = { 60000000000, 300000000000, 900000000000 };
@@ -63,31 +64,9 @@ static int add_histories(struct mb_store *s, const struct mb_churn_question *q, 
 /* Pages looked at for one answer, some seconds' work: of a larger VM fewer epochs. */
 enum { PAGES_MAX = 16 << 20 };
 
-struct replay {
-	uint64_t since_unix_ns;
-	uint64_t skip; /* epochs */
-	struct mb_churn *churn;
-	struct mb_churn_log log;
-};
-
-static int take_epoch(void *ctx, const struct mb_delta_msg *delta, const struct mb_fingerprint *fp,
-		      struct mb_err *err)
+static int take_row(void *ctx, const struct mb_churn_row *row, struct mb_err *err)
 {
-	struct replay *r = ctx;
-	struct mb_fingerprint copy;
-	struct mb_churn_row row;
-	int code;
-
-	if (r->skip) {
-		r->skip--;
-		return 0;
-	}
-	if (delta->pass.taken_unix_ns < r->since_unix_ns)
-		return 0;
-	code = mb_fingerprint_copy(fp, &copy, err);
-	if (code == 0)
-		code = mb_churn_feed(r->churn, delta->pass.taken_unix_ns, &copy, NULL, &row, err);
-	return code < 0 ? code : mb_churn_log_add(&r->log, &row, NULL, err);
+	return mb_churn_log_add(ctx, row, NULL, err);
 }
 
 /* Names are what those who run processes make them: the list keeps those that did most. */
@@ -120,28 +99,22 @@ static int add_contents(struct mb_store *s, const struct mb_churn_question *q, j
 					  .windows_ns = { windows_ns[0], windows_ns[1],
 							  windows_ns[2] },
 					  .n_windows = MB_ARRAY_LEN(windows_ns) };
-	uint64_t epochs_max = PAGES_MAX / MB_MAX(vm->sharing.pages, 1u);
-	struct replay replay = { .since_unix_ns = q->since_unix_ns,
-				 .skip = vm->log_seq + 1 > epochs_max ?
-						 vm->log_seq + 1 - epochs_max :
-						 0 };
+	struct mb_churn_log log = { 0 };
 	mb_cleanup(mb_json_unrefp) json_t *run = NULL;
-	int r = mb_churn_create(&config, &replay.churn, err);
+	int r = mb_churn_log_init(&log, &config, err);
 
 	if (r == 0)
-		r = mb_churn_log_init(&replay.log, &config, err);
-	if (r == 0)
-		r = mb_store_replay(s, vm->name, vm->identity.bits, take_epoch, &replay, err);
+		r = mb_churn_replay(s, vm, &config, q->since_unix_ns,
+				    PAGES_MAX / MB_MAX(vm->sharing.pages, 1u), take_row, &log, err);
 	/* One epoch tells of no change; none is what there is before the first delta. */
-	if (r == 0 && replay.log.sums.rows >= 2) {
-		run = mb_churn_log_take(&replay.log);
+	if (r == 0 && log.sums.rows >= 2) {
+		run = mb_churn_log_take(&log);
 		r = run ? add_who(s, q, run, err) : mb_fail_mem(err, "an answer");
 	}
 	if (r == 0 && run && json_array_append(runs, run) < 0)
 		r = mb_fail_mem(err, "an answer");
-	mb_churn_log_deinit(&replay.log);
-	mb_churn_destroy(replay.churn);
-	return r == -ENOENT ? 0 : r;
+	mb_churn_log_deinit(&log);
+	return r;
 }
 
 /* null: no VM has two epochs. */

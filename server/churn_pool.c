@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "proto/base/cleanup.h"
+#include "server/churn_replay.h"
 
 /*
  * Pages looked at for one answer; epochs of a VM below which it tells little; digests that the VMs
@@ -87,47 +88,11 @@ static int make_reference(const struct all *all, const struct mb_vm *vm, struct 
 
 /* --- one VM ----------------------------------------------------------------------------------- */
 
-struct replay {
-	uint64_t since_unix_ns;
-	uint64_t skip; /* epochs */
-	struct mb_churn *churn;
-	struct mb_churn_sums sums;
-};
-
-static int take_epoch(void *ctx, const struct mb_delta_msg *delta, const struct mb_fingerprint *fp,
-		      struct mb_err *err)
+static int take_row(void *ctx, const struct mb_churn_row *row, struct mb_err *err)
 {
-	struct replay *r = ctx;
-	struct mb_fingerprint copy;
-	struct mb_churn_row row;
-	int code;
-
-	if (r->skip) {
-		r->skip--;
-		return 0;
-	}
-	if (delta->pass.taken_unix_ns < r->since_unix_ns)
-		return 0;
-	code = mb_fingerprint_copy(fp, &copy, err);
-	if (code == 0)
-		code = mb_churn_feed(r->churn, delta->pass.taken_unix_ns, &copy, NULL, &row, err);
-	if (code == 0)
-		mb_churn_sums_add(&r->sums, &row);
-	return code;
-}
-
-static int replay(struct mb_store *s, const struct mb_vm *vm, const struct mb_churn_config *config,
-		  uint64_t epochs_max, struct replay *r, struct mb_err *err)
-{
-	int code = mb_churn_create(config, &r->churn, err);
-
-	r->skip = vm->log_seq + 1 > epochs_max ? vm->log_seq + 1 - epochs_max : 0;
-	if (code == 0)
-		code = mb_store_replay(s, vm->name, vm->identity.bits, take_epoch, r, err);
-	mb_churn_destroy(r->churn);
-	r->churn = NULL;
-	/* Connected, but nothing is stored yet. */
-	return code == -ENOENT ? 0 : code;
+	(void)err;
+	mb_churn_sums_add(ctx, row);
+	return 0;
 }
 
 /* --- all of them ------------------------------------------------------------------------------ */
@@ -223,7 +188,7 @@ int mb_churn_pool(struct mb_store *s, const struct mb_vm *const *vms, uint32_t n
 	for (uint32_t i = 0; r == 0 && i < chosen; i++) {
 		const struct mb_vm *vm = vms[(uint64_t)i * n / chosen];
 		mb_cleanup(mb_fingerprint_deinit) struct mb_fingerprint reference = { 0 };
-		struct replay own = { .since_unix_ns = since_unix_ns };
+		struct mb_churn_sums own = { 0 };
 		struct mb_churn_config c = *config;
 
 		if (!vm->epoch)
@@ -233,10 +198,11 @@ int mb_churn_pool(struct mb_store *s, const struct mb_vm *const *vms, uint32_t n
 		if (all.digests)
 			r = make_reference(&all, vm, &reference, err);
 		if (r == 0)
-			r = replay(s, vm, &c,
-				   MB_MAX(PAGES_MAX / chosen / MB_MAX(vm->sharing.pages, 1u), 2u),
-				   &own, err);
-		add(ret, tallies, &own.sums);
+			r = mb_churn_replay(
+				s, vm, &c, since_unix_ns,
+				MB_MAX(PAGES_MAX / chosen / MB_MAX(vm->sharing.pages, 1u), 2u),
+				take_row, &own, err);
+		add(ret, tallies, &own);
 	}
 	finish(ret, tallies);
 	free(all.digests);

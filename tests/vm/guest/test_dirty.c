@@ -42,34 +42,44 @@ static void touch(char *at, char value)
 		at[i * PAGE] = value;
 }
 
+static int said; /* a program's; the test hears of it here: that it is ready, that it has written */
+
 /* Each is told by a byte to write, once. */
+static bool told(int go)
+{
+	char c;
+
+	CHECK(write(said, "", 1) == 1);
+	return read(go, &c, 1) == 1;
+}
+
 static void rewrite(int go)
 {
-	char *at = memory(PAGES), c;
+	char *at = memory(PAGES);
 
 	touch(at, 1);
-	if (read(go, &c, 1) == 1)
+	if (told(go))
 		touch(at, 2);
 }
 
 static void first_touch(int go)
 {
-	char *at = memory(PAGES), c;
+	char *at = memory(PAGES);
 
-	if (read(go, &c, 1) == 1)
+	if (told(go))
 		touch(at, 1);
 }
 
 static void copy_on_write(int go)
 {
-	char *at = memory(PAGES), c;
+	char *at = memory(PAGES);
 
 	touch(at, 1);
 	if (fork() == 0) {
 		prctl(PR_SET_NAME, "w-idle");
 		pause();
 	}
-	if (read(go, &c, 1) == 1)
+	if (told(go))
 		touch(at, 2);
 }
 
@@ -77,11 +87,10 @@ static void write_file(int go)
 {
 	static char page[PAGE];
 	int fd = open("/tmp/dirty.file", O_RDWR | O_CREAT, 0600);
-	char c;
 
 	for (size_t i = 0; i < PAGES; i++)
 		CHECK(write(fd, page, PAGE) == PAGE);
-	if (read(go, &c, 1) != 1)
+	if (!told(go))
 		return;
 	for (size_t i = 0; i < PAGES; i++)
 		CHECK(pwrite(fd, page, PAGE, (off_t)(i * PAGE)) == PAGE);
@@ -90,9 +99,9 @@ static void write_file(int go)
 /* More names than there is room for. */
 static void many(int go)
 {
-	char *at = memory(NAMES), c, name[16];
+	char *at = memory(NAMES), name[16];
 
-	if (read(go, &c, 1) != 1)
+	if (!told(go))
 		return;
 	for (size_t i = 0; i < NAMES; i++) {
 		snprintf(name, sizeof(name), "m-%zu", i);
@@ -112,21 +121,25 @@ static const struct {
 };
 enum { PROGRAMS = sizeof(programs) / sizeof(programs[0]) };
 
-static int pids[PROGRAMS], gos[PROGRAMS];
+static int pids[PROGRAMS], gos[PROGRAMS], ears[PROGRAMS];
 static bool cgroups;
 
 static void start_all(void)
 {
 	for (size_t i = 0; i < PROGRAMS; i++) {
 		char path[100], me[16];
-		int go[2];
+		int go[2], ear[2];
 
-		if (pipe(go) < 0)
+		if (pipe(go) < 0 || pipe(ear) < 0)
 			fail_errno("pipe");
 		gos[i] = go[1];
+		ears[i] = ear[0];
+		said = ear[1];
 		pids[i] = fork();
-		if (pids[i])
+		if (pids[i]) {
+			close(said);
 			continue;
+		}
 		close(go[1]);
 		snprintf(path, sizeof(path), CGROUP "/%s", programs[i].name);
 		mkdir(path, 0700);
@@ -136,9 +149,19 @@ static void start_all(void)
 			fail_errno("%s", path);
 		prctl(PR_SET_NAME, programs[i].name);
 		programs[i].run(go[0]);
+		CHECK(write(said, "", 1) == 1);
 		pause();
 		_exit(0);
 	}
+}
+
+/* Until it is ready, or has written. */
+static void hear(size_t i)
+{
+	char c;
+
+	if (read(ears[i], &c, 1) != 1)
+		fail("%s has ended", programs[i].name);
 }
 
 static json_t *row_of(json_t *epoch, const char *process)
@@ -211,17 +234,18 @@ int main(void)
 	if (!cgroups)
 		say("no cgroup2 here");
 	start_all();
-	nap(1);
+	for (size_t i = 0; i < PROGRAMS; i++)
+		hear(i);
 	setenv("MB_DEBUG_TRACK", "double", 1);
-	from = popen("mbagent dirty --interval 8s --epochs 1 --top 1024 --json 2>" LOG, "r");
+	from = popen("mbagent dirty --interval 15s --epochs 1 --top 1024 --json 2>" LOG, "r");
 	if (!from)
 		fail_errno("popen");
 	while (!file_get(LOG, text, sizeof(text)) || !strstr(text, "following"))
 		nap(.1);
-	/* The last one leaves no room for others. */
 	for (size_t i = 0; i < PROGRAMS; i++) {
-		if (i == PROGRAMS - 1)
-			nap(3);
+		/* The last one leaves no room for others. */
+		for (size_t k = 0; i == PROGRAMS - 1 && k < i; k++)
+			hear(k);
 		CHECK(write(gos[i], "", 1) == 1);
 	}
 	check(from);

@@ -31,9 +31,9 @@ static int take_epoch(void *ctx, const struct mb_delta_msg *delta, const struct 
 	return code < 0 ? code : r->each(r->ctx, &row, err);
 }
 
-int mb_churn_replay(struct mb_store *s, const struct mb_vm *vm, const struct mb_churn_config *config,
-		    uint64_t since_unix_ns, uint64_t epochs_max, mb_churn_row_fn each, void *ctx,
-		    struct mb_err *err)
+int mb_churn_replay(struct mb_store *s, const struct mb_vm *vm,
+		    const struct mb_churn_config *config, uint64_t since_unix_ns,
+		    uint64_t epochs_max, mb_churn_row_fn each, void *ctx, struct mb_err *err)
 {
 	struct replay replay = { .since_unix_ns = since_unix_ns, .each = each, .ctx = ctx };
 	int r = mb_churn_create(config, &replay.churn, err);

@@ -9,11 +9,11 @@
 typedef int (*mb_churn_row_fn)(void *ctx, const struct mb_churn_row *row, struct mb_err *err);
 
 /*
- * Of the last `epochs_max` epochs those taken at `since_unix_ns` or later, oldest first. None, where
- * nothing is stored yet, is no error.
+ * Of the last `epochs_max` epochs those taken at `since_unix_ns` or later, oldest first. None,
+ * where nothing is stored yet, is no error.
  */
-int mb_churn_replay(struct mb_store *s, const struct mb_vm *vm, const struct mb_churn_config *config,
-		    uint64_t since_unix_ns, uint64_t epochs_max, mb_churn_row_fn each, void *ctx,
-		    struct mb_err *err);
+int mb_churn_replay(struct mb_store *s, const struct mb_vm *vm,
+		    const struct mb_churn_config *config, uint64_t since_unix_ns,
+		    uint64_t epochs_max, mb_churn_row_fn each, void *ctx, struct mb_err *err);
 
 #endif

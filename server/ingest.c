@@ -386,54 +386,59 @@ full:
 	return b->n > 0;
 }
 
-static void fail_all(struct batch *b, const struct mb_err *why)
+/* Jobs [first, end) of the batch in one transaction: all of them are in it, or none. */
+static int commit_jobs(struct mb_ingest *in, struct batch *b, int first, int end, bool *ret_job,
+		       struct mb_err *err)
 {
-	for (int i = 0; i < b->n; i++) {
-		b->jobs[i]->verdict = MB_INGEST_FAILED;
-		b->jobs[i]->reason = *why;
-	}
-}
+	int r = mb_store_begin(in->store, err);
 
-/* One job within the batch's transaction; what it did is undone if it fails, the others stay. */
-static int run_job(struct mb_ingest *in, struct batch *b, int i, struct mb_err *err)
-{
-	struct mb_ingest_job *job = b->jobs[i];
-	int r = mb_store_mark(in->store, err);
-
-	if (r < 0)
-		return r;
-	if (ingest(in, job, &b->vms[i], &b->changed[i]) == 0)
-		return 0;
-	b->changed[i] = false;
-	job->verdict = MB_INGEST_FAILED;
-	*err = job->reason;
-	return mb_store_undo(in->store, &(struct mb_err){ 0 });
-}
-
-static void run_batch(struct mb_ingest *in, struct batch *b)
-{
-	struct mb_err err = { 0 };
-	int r = mb_store_begin(in->store, &err);
-
-	for (int i = 0; i < b->n; i++) {
-		mb_fleet_get(in->fleet, b->jobs[i]->vm, &b->vms[i]);
+	*ret_job = false;
+	for (int i = first; i < end; i++) {
 		b->changed[i] = false;
+		mb_fleet_get(in->fleet, b->jobs[i]->vm, &b->vms[i]);
 	}
-	for (int i = 0; r == 0 && i < b->n; i++)
-		r = run_job(in, b, i, &err);
+	for (int i = first; r == 0 && i < end; i++) {
+		b->jobs[i]->reason = (struct mb_err){ 0 };
+		r = ingest(in, b->jobs[i], &b->vms[i], &b->changed[i]);
+		if (r < 0) {
+			*err = b->jobs[i]->reason;
+			*ret_job = true;
+		}
+	}
 	if (r == 0)
-		r = mb_store_commit(in->store, &err);
+		r = mb_store_commit(in->store, err);
 	else
 		mb_store_rollback(in->store);
-	if (r < 0)
-		fail_all(b, &err);
-	for (int i = 0; i < b->n; i++) {
+	for (int i = first; i < end; i++) {
 		/* An epoch that was held already, or was refused, changes nothing. */
 		if (r == 0 && b->changed[i])
 			mb_fleet_publish(in->fleet, b->jobs[i]->vm, &b->vms[i]);
 		else
 			mb_vm_deinit(&b->vms[i]);
+		b->changed[i] = false;
+		if (r < 0) {
+			b->jobs[i]->verdict = MB_INGEST_FAILED;
+			b->jobs[i]->reason = *err;
+		}
 	}
+	return r;
+}
+
+/*
+ * One job that the store fails is not the others' fault: then each has a transaction of its own.
+ * That is rare. A savepoint per job, to undo that one alone, has SQLite write a second journal of
+ * all that is changed.
+ */
+static void run_batch(struct mb_ingest *in, struct batch *b)
+{
+	struct mb_err err = { 0 };
+	bool job;
+
+	memset(b->changed, 0, sizeof(b->changed));
+	if (commit_jobs(in, b, 0, b->n, &job, &err) == 0 || !job || b->n == 1)
+		return;
+	for (int i = 0; i < b->n; i++)
+		commit_jobs(in, b, i, i + 1, &job, &err);
 }
 
 /* One that is not deleted here is when the next server starts. */

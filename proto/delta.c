@@ -294,3 +294,19 @@ int mb_delta_apply(const struct mb_fingerprint *base, const struct mb_delta *d,
 		mb_fingerprint_trim(ret);
 	return r;
 }
+
+uint64_t mb_delta_gained(const struct mb_fingerprint *base, const struct mb_delta *d)
+{
+	uint64_t gained = d->n_added;
+	uint32_t cursor = 0;
+
+	for (uint32_t i = 0; i < d->n_added_multi; i++)
+		gained += d->added_multi[i].copies - 1;
+	for (uint32_t i = 0; i < d->n_changed; i++) {
+		uint32_t before = mb_fingerprint_copies(base, &cursor, d->changed[i].rank);
+
+		if (d->changed[i].copies > before)
+			gained += d->changed[i].copies - before;
+	}
+	return gained;
+}

@@ -60,6 +60,12 @@ int mb_delta_make(const struct mb_fingerprint *base, const struct mb_fingerprint
 int mb_delta_apply(const struct mb_fingerprint *base, const struct mb_delta *d,
 		   struct mb_fingerprint *ret, struct mb_err *err);
 
+/*
+ * Pages that the result has and `base` has not, as `gained` of mb_pair_sharing, without looking at
+ * all digests. Those lost follow: base.pages + gained - result.pages.
+ */
+uint64_t mb_delta_gained(const struct mb_fingerprint *base, const struct mb_delta *d);
+
 /* The delta as byte fields of a message; FORMAT.md has the layout of each. */
 struct mb_delta_fields {
 	struct mb_fingerprint_id base, result;

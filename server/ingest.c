@@ -93,9 +93,13 @@ static int unpack(struct mb_ingest *in, struct mb_ingest_job *job, struct mb_msg
 	return r;
 }
 
-/* The result of the delta on what is held. -EALREADY: it is held already. */
+/*
+ * The result of the delta on what is held, and the pages that it brings. -EALREADY: it is held
+ * already.
+ */
 static int apply(const struct mb_ingest_job *job, const struct mb_vm *vm,
-		 const struct mb_delta_msg *msg, struct mb_fingerprint *ret, struct mb_err *err)
+		 const struct mb_delta_msg *msg, struct mb_fingerprint *ret, uint64_t *ret_gained,
+		 struct mb_err *err)
 {
 	mb_cleanup(mb_delta_deinit) struct mb_delta delta = { 0 };
 	const struct mb_fingerprint *held = mb_fpref_fingerprint(vm->fp);
@@ -128,7 +132,12 @@ static int apply(const struct mb_ingest_job *job, const struct mb_vm *vm,
 			    err);
 	if (r < 0)
 		return r;
-	return mb_delta_apply(msg->base_epoch ? held : &empty, &delta, ret, err);
+	if (!msg->base_epoch)
+		held = &empty;
+	r = mb_delta_apply(held, &delta, ret, err);
+	if (r == 0)
+		*ret_gained = mb_delta_gained(held, &delta);
+	return r;
 }
 
 /*
@@ -228,9 +237,10 @@ static int check_small(struct mb_ingest_job *job, const struct mb_delta_msg *msg
 	return mb_fail_in(&job->reason, -EINVAL, "epoch %" PRIu64, msg->epoch);
 }
 
+/* `gained`: what apply() said. */
 static void count_change(const struct mb_ingest_job *job, const struct mb_vm *vm,
 			 const struct mb_delta_msg *msg, const struct mb_fingerprint *fp,
-			 struct mb_epoch_record *rec)
+			 uint64_t gained, struct mb_epoch_record *rec)
 {
 	const struct mb_fingerprint *held = mb_fpref_fingerprint(vm->fp);
 	bool all = mb_small_is_all(&msg->sample);
@@ -240,6 +250,9 @@ static void count_change(const struct mb_ingest_job *job, const struct mb_vm *vm
 		/* All that was held, if any, goes; all that came is new. */
 		rec->added = all ? fp->n_pages : msg->sample.pages;
 		rec->removed = vm->sharing.pages;
+	} else if (all && msg->base_epoch) {
+		rec->added = gained;
+		rec->removed = held->n_pages + gained - fp->n_pages;
 	} else if (all) {
 		mb_fingerprint_pair_sharing(held, fp, &change);
 		rec->added = change.gained;
@@ -287,6 +300,7 @@ static int ingest(struct mb_ingest *in, struct mb_ingest_job *job, struct mb_vm 
 	mb_cleanup(mb_msg_deinit) struct mb_msg msg = { 0 };
 	struct mb_fingerprint fp = { 0 };
 	struct mb_epoch_record rec = { .frame = mb_buf_slice(&job->frame) };
+	uint64_t gained = 0;
 	int r;
 
 	*ret_changed = false;
@@ -304,7 +318,7 @@ static int ingest(struct mb_ingest *in, struct mb_ingest_job *job, struct mb_vm 
 		return r;
 	r = check_agreed(job, &msg.delta);
 	if (r == 0)
-		r = apply(job, vm, &msg.delta, &fp, &job->reason);
+		r = apply(job, vm, &msg.delta, &fp, &gained, &job->reason);
 	if (r == 0)
 		r = check_small(job, &msg.delta, &fp);
 	/* A snapshot mends whatever is wrong with a delta (FORMAT.md 3.4). */
@@ -315,7 +329,7 @@ static int ingest(struct mb_ingest *in, struct mb_ingest_job *job, struct mb_vm 
 	job->fingerprint = msg.delta.fields.result;
 	if (r < 0)
 		return 0;
-	count_change(job, vm, &msg.delta, &fp, &rec);
+	count_change(job, vm, &msg.delta, &fp, gained, &rec);
 	rec.snapshot = !msg.delta.base_epoch;
 	rec.who = msg.delta.pass.who;
 	if ((r = update_vm(vm, job, &msg.delta, &fp, &job->reason)) < 0 ||
@@ -372,54 +386,59 @@ full:
 	return b->n > 0;
 }
 
-static void fail_all(struct batch *b, const struct mb_err *why)
+/* Jobs [first, end) of the batch in one transaction: all of them are in it, or none. */
+static int commit_jobs(struct mb_ingest *in, struct batch *b, int first, int end, bool *ret_job,
+		       struct mb_err *err)
 {
-	for (int i = 0; i < b->n; i++) {
-		b->jobs[i]->verdict = MB_INGEST_FAILED;
-		b->jobs[i]->reason = *why;
-	}
-}
+	int r = mb_store_begin(in->store, err);
 
-/* One job within the batch's transaction; what it did is undone if it fails, the others stay. */
-static int run_job(struct mb_ingest *in, struct batch *b, int i, struct mb_err *err)
-{
-	struct mb_ingest_job *job = b->jobs[i];
-	int r = mb_store_mark(in->store, err);
-
-	if (r < 0)
-		return r;
-	if (ingest(in, job, &b->vms[i], &b->changed[i]) == 0)
-		return 0;
-	b->changed[i] = false;
-	job->verdict = MB_INGEST_FAILED;
-	*err = job->reason;
-	return mb_store_undo(in->store, &(struct mb_err){ 0 });
-}
-
-static void run_batch(struct mb_ingest *in, struct batch *b)
-{
-	struct mb_err err = { 0 };
-	int r = mb_store_begin(in->store, &err);
-
-	for (int i = 0; i < b->n; i++) {
-		mb_fleet_get(in->fleet, b->jobs[i]->vm, &b->vms[i]);
+	*ret_job = false;
+	for (int i = first; i < end; i++) {
 		b->changed[i] = false;
+		mb_fleet_get(in->fleet, b->jobs[i]->vm, &b->vms[i]);
 	}
-	for (int i = 0; r == 0 && i < b->n; i++)
-		r = run_job(in, b, i, &err);
+	for (int i = first; r == 0 && i < end; i++) {
+		b->jobs[i]->reason = (struct mb_err){ 0 };
+		r = ingest(in, b->jobs[i], &b->vms[i], &b->changed[i]);
+		if (r < 0) {
+			*err = b->jobs[i]->reason;
+			*ret_job = true;
+		}
+	}
 	if (r == 0)
-		r = mb_store_commit(in->store, &err);
+		r = mb_store_commit(in->store, err);
 	else
 		mb_store_rollback(in->store);
-	if (r < 0)
-		fail_all(b, &err);
-	for (int i = 0; i < b->n; i++) {
+	for (int i = first; i < end; i++) {
 		/* An epoch that was held already, or was refused, changes nothing. */
 		if (r == 0 && b->changed[i])
 			mb_fleet_publish(in->fleet, b->jobs[i]->vm, &b->vms[i]);
 		else
 			mb_vm_deinit(&b->vms[i]);
+		b->changed[i] = false;
+		if (r < 0) {
+			b->jobs[i]->verdict = MB_INGEST_FAILED;
+			b->jobs[i]->reason = *err;
+		}
 	}
+	return r;
+}
+
+/*
+ * One job that the store fails is not the others' fault: then each has a transaction of its own.
+ * That is rare. A savepoint per job, to undo that one alone, has SQLite write a second journal of
+ * all that is changed.
+ */
+static void run_batch(struct mb_ingest *in, struct batch *b)
+{
+	struct mb_err err = { 0 };
+	bool job;
+
+	memset(b->changed, 0, sizeof(b->changed));
+	if (commit_jobs(in, b, 0, b->n, &job, &err) == 0 || !job || b->n == 1)
+		return;
+	for (int i = 0; i < b->n; i++)
+		commit_jobs(in, b, i, i + 1, &job, &err);
 }
 
 /* One that is not deleted here is when the next server starts. */

@@ -163,13 +163,3 @@ void mb_store_rollback(struct mb_store *s)
 	if (!sqlite3_get_autocommit(s->db))
 		mb_sql_run(s, mb_sql_get(s, SQL_ROLLBACK), NULL);
 }
-
-int mb_store_mark(struct mb_store *s, struct mb_err *err)
-{
-	return mb_sql_run(s, mb_sql_get(s, SQL_MARK), err);
-}
-
-int mb_store_undo(struct mb_store *s, struct mb_err *err)
-{
-	return mb_sql_run(s, mb_sql_get(s, SQL_UNDO), err);
-}

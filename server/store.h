@@ -51,12 +51,6 @@ int mb_store_begin(struct mb_store *s, struct mb_err *err);
 /* Durable when it returns 0; otherwise all since begin is undone. */
 int mb_store_commit(struct mb_store *s, struct mb_err *err);
 void mb_store_rollback(struct mb_store *s);
-/*
- * Inside a transaction: a point to come back to, and the way back. mb_store_undo() fails when the
- * whole transaction is gone (SQLite gives it up when the disk is full); then nothing may be added.
- */
-int mb_store_mark(struct mb_store *s, struct mb_err *err);
-int mb_store_undo(struct mb_store *s, struct mb_err *err);
 
 struct mb_epoch_record {
 	struct mb_slice frame; /* the Delta as it came, or a snapshot that replaces all before it */

@@ -8,8 +8,6 @@ static const char *const sql[SQL_END] = {
 	[SQL_COMMIT] = "COMMIT",
 	[SQL_ROLLBACK] = "ROLLBACK",
 	/* Marks of one name nest; the newest is the one that is gone back to. */
-	[SQL_MARK] = "SAVEPOINT mark",
-	[SQL_UNDO] = "ROLLBACK TO mark",
 	[SQL_INSERT_VM] =
 		"INSERT INTO vm (host, source, tracker, memory_bytes, algorithm, page_bytes,"
 		" bits, keyed, domain, zero_digest, boot, epoch, hash, acked_unix_ns, name,"

@@ -40,6 +40,21 @@ static int receive(const struct mb_fingerprint *base, const struct mb_buf *frame
 	return mb_delta_apply(base, &d, ret, err);
 }
 
+/* As counted without the delta. */
+static void check_gained(const struct mb_fingerprint *a, const struct mb_fingerprint *b)
+{
+	mb_cleanup(mb_delta_deinit) struct mb_delta d = { 0 };
+	struct mb_pair_sharing s;
+	struct mb_err err = { 0 };
+	uint64_t gained;
+
+	assert_ok(mb_delta_make(a, b, &d, &err), &err);
+	gained = mb_delta_gained(a, &d);
+	mb_fingerprint_pair_sharing(a, b, &s);
+	assert_int_equal(gained, s.gained);
+	assert_int_equal(a->n_pages + gained - b->n_pages, s.lost);
+}
+
 static void check_pair(const struct mb_fingerprint *a, const struct mb_fingerprint *b,
 		       uint32_t bits)
 {
@@ -50,6 +65,7 @@ static void check_pair(const struct mb_fingerprint *a, const struct mb_fingerpri
 	send(a, b, bits, &frame);
 	assert_ok(receive(a, &frame, bits, &got, &err), &err);
 	assert_fingerprint_equal(&got, b);
+	check_gained(a, b);
 	mb_fingerprint_deinit(&got);
 }
 

@@ -805,40 +805,6 @@ static void test_forget_vm(void **state)
 	mb_store_close(s);
 }
 
-/* What one job did can be undone without the others. */
-static void test_mark_and_undo(void **state)
-{
-	struct mb_store *s = open_store();
-	struct mb_err err = { 0 };
-	struct mb_vm vm;
-
-	(void)state;
-	store_one(s, &vm);
-	assert_ok(mb_store_begin(s, &err), &err);
-	assert_ok(mb_store_mark(s, &err), &err);
-	vm.epoch = 5;
-	assert_ok(
-		mb_store_put_epoch(s, &vm,
-				   &(struct mb_epoch_record){
-					   .snapshot = true, .frame = { (const uint8_t *)"x", 1 } },
-				   &err),
-		&err);
-	assert_ok(mb_store_mark(s, &err), &err);
-	vm.epoch = 6;
-	assert_ok(mb_store_put_epoch(
-			  s, &vm, &(struct mb_epoch_record){ .frame = { (const uint8_t *)"y", 1 } },
-			  &err),
-		  &err);
-	assert_ok(mb_store_undo(s, &err), &err);
-	assert_ok(mb_store_commit(s, &err), &err);
-	assert_int_equal(count("SELECT epoch FROM vm"), 5);
-	assert_int_equal(count("SELECT count(*) FROM fingerprint"), 1);
-	/* Outside of a transaction there is nothing to undo, and it says so. */
-	assert_true(mb_store_undo(s, &err) < 0);
-	mb_vm_deinit(&vm);
-	mb_store_close(s);
-}
-
 static void test_forget(void **state)
 {
 	struct mb_store *s = open_store();
@@ -990,7 +956,6 @@ int main(void)
 		cmocka_unit_test_setup(test_upgrade_for_who, fresh),
 		cmocka_unit_test_setup(test_forget, fresh),
 		cmocka_unit_test_setup(test_forget_vm, fresh),
-		cmocka_unit_test_setup(test_mark_and_undo, fresh),
 		cmocka_unit_test_setup(test_lock, fresh),
 		cmocka_unit_test_setup(test_other_files, fresh),
 		cmocka_unit_test(test_disk_full),

@@ -81,8 +81,6 @@ static int put(uint64_t epoch)
 	w.tried = epoch;
 	r = mb_store_begin(w.store, &err);
 	if (r == 0)
-		r = mb_store_mark(w.store, &err);
-	if (r == 0)
 		r = mb_store_put_epoch(w.store, &vm, &rec, &err);
 	if (r == 0)
 		r = mb_store_commit(w.store, &err);

@@ -2,6 +2,9 @@
 #include "server/cut_pairs.h"
 
 #include <math.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "proto/base/cleanup.h"
 #include "tests/unit/util_test.h"
@@ -102,11 +105,61 @@ static void test_not_known(void **state)
 	}
 }
 
+#ifdef __SANITIZE_ADDRESS__
+enum { LIMITS_WORK = false };
+#else
+enum { LIMITS_WORK = true };
+#endif
+
+/* VMs of no digests, and one that has sent a filter of 2^30 bits, in so much memory. */
+static int compare_large(size_t bytes)
+{
+	enum { N = 3, BITS = 30 };
+	static struct mb_cut_vm vms[N];
+	static uint64_t inter[N * N], error[N * N];
+	const struct rlimit limit = { bytes, bytes };
+	struct mb_err err = { 0 };
+	int r;
+
+	for (uint32_t i = 0; i < N; i++)
+		vms[i].side.bits = i ? 64 : BITS;
+	vms[0].is_cut = true;
+	if (setrlimit(RLIMIT_DATA, &limit) < 0)
+		return 99;
+	r = mb_cut_pairs(vms, N, inter, error, &err);
+	return -r;
+}
+
+static int compare_large_apart(size_t bytes)
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	assert_true(pid >= 0);
+	if (!pid)
+		_exit(compare_large(bytes));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* Filters are as large as an agent says: of 128 MiB each, and two rows are enough. */
+static void test_memory_is_bounded(void **state)
+{
+	(void)state;
+	if (!LIMITS_WORK)
+		skip();
+	assert_int_equal(compare_large_apart((size_t)450 << 20), 0);
+	/* Where that is too much, it says so. */
+	assert_int_equal(compare_large_apart((size_t)250 << 20), ENOMEM);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_as_one_by_one),
 		cmocka_unit_test(test_not_known),
+		cmocka_unit_test(test_memory_is_bounded),
 	};
 
 	return cmocka_run_group_tests_name("cut_pairs", tests, NULL, NULL);

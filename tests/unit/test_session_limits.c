@@ -216,7 +216,8 @@ static void test_slow_frame(void **state)
 	scene_close(&s);
 }
 
-/* Asks for `n` breaks at a time and reads none, until no more is taken for a while, or it is cut. */
+/* Asks for `n` breaks at a time and reads none, until no more is taken for a while, or it is cut.
+ */
 static size_t ask_without_listening(struct scene *s, int n_breaks)
 {
 	uint64_t end = mb_now_ns() + 20 * S;

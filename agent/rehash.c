@@ -15,6 +15,7 @@ enum {
 	/* Stale pages of a class, in a thousand: from here on less often, or more often. */
 	STALE_FEW = 1,
 	STALE_MANY = 5,
+	WAIT_MAX = 16,
 };
 
 void mb_rehash_init(struct mb_rehash *r, uint32_t follows, uint32_t period)
@@ -56,15 +57,40 @@ bool mb_rehash_is_due(const struct mb_rehash *r, uint64_t frame, uint8_t state, 
 	return !((frame + epoch) & ((1u << (age < cap ? age : cap)) - 1));
 }
 
+/* Too many were stale. */
+static void lower(struct mb_rehash *r, int cls)
+{
+	r->on_trial[cls] = false;
+	if (!r->cap[cls])
+		return;
+	r->cap[cls]--;
+	r->penalty[cls] = r->penalty[cls] ? 2 * r->penalty[cls] : 1;
+	if (r->penalty[cls] > WAIT_MAX)
+		r->penalty[cls] = WAIT_MAX;
+	r->wait[cls] = r->penalty[cls];
+}
+
+static void raise(struct mb_rehash *r, int cls)
+{
+	/* The last rise did no harm. */
+	if (r->on_trial[cls])
+		r->penalty[cls] /= 2;
+	r->on_trial[cls] = !r->wait[cls] && r->cap[cls] < r->cap_max;
+	if (r->wait[cls])
+		r->wait[cls]--;
+	else if (r->on_trial[cls])
+		r->cap[cls]++;
+}
+
 void mb_rehash_judge(struct mb_rehash *r, const struct mb_audit *a,
 		     const uint64_t pages[MB_CLASS_END])
 {
 	for (int i = 0; i < MB_CLASS_END; i++) {
 		if (!((QUIET & ~r->follows) >> i & 1))
 			continue;
-		if (a->stale[i] * 1000 > pages[i] * STALE_MANY && r->cap[i])
-			r->cap[i]--;
-		else if (a->stale[i] * 1000 < pages[i] * STALE_FEW && r->cap[i] < r->cap_max)
-			r->cap[i]++;
+		if (a->stale[i] * 1000 > pages[i] * STALE_MANY)
+			lower(r, i);
+		else if (a->stale[i] * 1000 < pages[i] * STALE_FEW)
+			raise(r, i);
 	}
 }

@@ -11,7 +11,9 @@
  * Most of what rule 2 reads is the kernel's own memory, which hardly changes. Such a page that was
  * the same when it was last looked at is looked at less often: after 2, 4, 8 ... epochs, at most
  * 2^cap of its class. An audit judges: it tells how many pages were stale meanwhile, and raises or
- * lowers each class's cap. The pages of one age are spread evenly over the epochs.
+ * lowers each class's cap. A class that had to be lowered waits 1, 2, 4 ... at most 16 good audits
+ * until it is tried again: one whose pages are fine at this cap, and stale at the next, would swing
+ * between the two for ever. The pages of one age are spread evenly over the epochs.
  *
  *	state of a page:   age (3 bits) | again (1 bit) | class (4 bits)
  */
@@ -32,7 +34,10 @@ enum mb_rehash_break { /* Switches a rule off, for tests that must fail then. */
 struct mb_rehash {
 	uint32_t follows;
 	uint8_t cap_max;
-	uint8_t cap[MB_CLASS_END]; /* 0: looked at every time */
+	uint8_t cap[MB_CLASS_END];     /* 0: looked at every time */
+	uint8_t wait[MB_CLASS_END];    /* good audits until the cap may rise again */
+	uint8_t penalty[MB_CLASS_END]; /* the wait of the last time; 0: none yet */
+	bool on_trial[MB_CLASS_END];   /* the cap rose after the last audit */
 	unsigned int broken;	   /* enum mb_rehash_break */
 };
 

@@ -13,6 +13,8 @@
 
 #include <stdint.h>
 
+#include "proto/base/buf.h"
+#include "proto/base/err.h"
 #include "proto/page.h"
 
 struct mb_audit {
@@ -26,6 +28,17 @@ struct mb_audit {
 	/* Pages of the classes that it follows that the tracker flagged; new ones are changed. */
 	uint64_t flagged, flagged_changed;
 };
+
+/* A varint of ten bytes at most per class. */
+enum { MB_AUDIT_BYTES_MAX = MB_CLASS_END * 10 };
+/* One figure per class, from 0 on, up to the last that is not 0; returns how many bytes. */
+size_t mb_audit_put_classes(uint8_t to[MB_AUDIT_BYTES_MAX], const uint64_t from[MB_CLASS_END]);
+/*
+ * Adds them to `to`. A newer writer's class is unknown to us, as in a trace. -EBADMSG: they are not
+ * that, or their sum is 2^63 or more; `what` names the field.
+ */
+int mb_audit_get_classes(struct mb_slice from, const char *what, uint64_t to[MB_CLASS_END],
+			 struct mb_err *err);
 
 static inline uint64_t mb_audit_sum(const uint64_t of[MB_CLASS_END], uint32_t classes)
 {

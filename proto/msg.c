@@ -2,47 +2,14 @@
 #include "proto/msg.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
+#include "proto/arena.h"
 #include "proto/base/cleanup.h"
-#include "proto/cut.h"
 #include "proto/frame.h"
 #include "proto/membuddies.pb-c.h"
-#include "proto/who.h"
+#include "proto/msg_check.h"
 
 typedef Membuddies__Message Message;
-
-/* As many as `follows` has bits. */
-enum { AUDIT_CLASSES_MAX = 32 };
-
-/* --- bounded allocator ------------------------------------------------------------------------ */
-
-/* protobuf-c allocates as the input tells it to: hold it to a multiple of the input's length. */
-struct arena {
-	size_t left_bytes;
-};
-
-static void *arena_alloc(void *data, size_t n)
-{
-	struct arena *a = data;
-
-	if (n > a->left_bytes)
-		return NULL;
-	a->left_bytes -= n;
-	return malloc(n);
-}
-
-static void arena_free(void *data, void *p)
-{
-	(void)data;
-	free(p);
-}
-
-static void arena_init(struct arena *a, ProtobufCAllocator *alloc, size_t raw_bytes)
-{
-	a->left_bytes = 2 * raw_bytes + 16384;
-	*alloc = (ProtobufCAllocator){ arena_alloc, arena_free, a };
-}
 
 /* --- packing ---------------------------------------------------------------------------------- */
 
@@ -87,25 +54,11 @@ static void put_fingerprint(Membuddies__FingerprintId *to, const struct mb_finge
 	to->distinct = from->distinct;
 }
 
-/* An Audit and what its bytes point to: a varint of ten bytes at most per class. */
+/* An Audit and what its bytes point to. */
 struct audit_parts {
 	Membuddies__Audit audit;
-	uint8_t changed[MB_CLASS_END * 10], stale[MB_CLASS_END * 10];
+	uint8_t changed[MB_AUDIT_BYTES_MAX], stale[MB_AUDIT_BYTES_MAX];
 };
-
-/* `room` suffices: it is never allocated anew. */
-static ProtobufCBinaryData put_classes(uint8_t room[MB_CLASS_END * 10],
-				       const uint64_t from[MB_CLASS_END])
-{
-	struct mb_buf b = { .data = room, .cap = MB_CLASS_END * 10 };
-	unsigned int n = MB_CLASS_END;
-
-	while (n && !from[n - 1])
-		n--;
-	for (unsigned int i = 0; i < n; i++)
-		mb_buf_put_varint(&b, from[i]);
-	return borrow_bytes(room, b.len);
-}
 
 static void put_audit(struct audit_parts *to, const struct mb_audit *from)
 {
@@ -113,8 +66,9 @@ static void put_audit(struct audit_parts *to, const struct mb_audit *from)
 	to->audit.audits = from->audits;
 	to->audit.doubted = from->doubted;
 	to->audit.follows = from->follows;
-	to->audit.changed = put_classes(to->changed, from->changed);
-	to->audit.stale = put_classes(to->stale, from->stale);
+	to->audit.changed =
+		borrow_bytes(to->changed, mb_audit_put_classes(to->changed, from->changed));
+	to->audit.stale = borrow_bytes(to->stale, mb_audit_put_classes(to->stale, from->stale));
 	to->audit.flagged = from->flagged;
 	to->audit.flagged_changed = from->flagged_changed;
 }
@@ -377,35 +331,6 @@ static struct mb_slice slice(ProtobufCBinaryData b)
 	return (struct mb_slice){ b.data, b.len };
 }
 
-int mb_name_check(const char *name, const char *what, struct mb_err *err)
-{
-	size_t n = strlen(name);
-
-	if (!n || n >= MB_NAME_MAX)
-		return mb_fail(err, EINVAL, "%s name of %zu bytes; 1 to %d are allowed", what, n,
-			       MB_NAME_MAX - 1);
-	for (const char *p = name; *p; p++)
-		if (*p <= ' ' || *p > '~')
-			return mb_fail(err, EINVAL,
-				       "%s name has a byte that is not printable ASCII (0x%02x)",
-				       what, (unsigned char)*p);
-	return 0;
-}
-
-/* Free text that ends up in logs and pages: short, printable. */
-static int check_text(const char *s, const char *what, struct mb_err *err)
-{
-	size_t n = strlen(s);
-
-	if (n > 400)
-		return mb_fail(err, EBADMSG, "field %s: %zu bytes", what, n);
-	for (size_t i = 0; i < n; i++)
-		if (s[i] < ' ' || s[i] > '~')
-			return mb_fail(err, EBADMSG, "field %s: a byte 0x%02x", what,
-				       (unsigned char)s[i]);
-	return 0;
-}
-
 static int get_boot(ProtobufCBinaryData from, struct mb_boot *to, struct mb_err *err)
 {
 	if (from.len != MB_BOOT_BYTES)
@@ -418,8 +343,6 @@ static int get_boot(ProtobufCBinaryData from, struct mb_boot *to, struct mb_err 
 static int get_identity(const Membuddies__HashIdentity *from, struct mb_identity *to,
 			struct mb_err *err)
 {
-	int r;
-
 	if (!from)
 		return mb_fail(err, EBADMSG, "field identity: missing");
 	if (strlen(from->domain) >= MB_DOMAIN_MAX)
@@ -431,48 +354,19 @@ static int get_identity(const Membuddies__HashIdentity *from, struct mb_identity
 				    .keyed = from->keyed,
 				    .zero_digest = from->zero_digest };
 	strcpy(to->domain, from->domain);
-	r = mb_identity_check(to, err);
-	return r < 0 ? mb_fail_in(err, -EBADMSG, "field identity") : 0;
+	return 0;
 }
 
-static int get_fingerprint(const Membuddies__FingerprintId *from, const char *what,
-			   struct mb_fingerprint_id *to, struct mb_err *err)
+static void get_fingerprint(const Membuddies__FingerprintId *from, struct mb_fingerprint_id *to)
 {
 	/* proto3 leaves out what is all zero: the empty fingerprint. */
 	*to = (struct mb_fingerprint_id){ 0 };
 	if (!from)
-		return 0;
-	if (from->pages < from->distinct)
-		return mb_fail(err, EBADMSG, "field %s: %" PRIu64 " pages, %" PRIu32 " distinct",
-			       what, from->pages, from->distinct);
-	if (from->pages > MB_FINGERPRINT_PAGES_MAX)
-		return mb_fail(err, EBADMSG, "field %s: %" PRIu64 " pages", what, from->pages);
+		return;
 	to->pages = from->pages;
 	to->distinct = from->distinct;
 	to->hash.lo = from->hash_lo;
 	to->hash.hi = from->hash_hi;
-	return 0;
-}
-
-/* One figure per class, from 0 on. A newer writer's class is unknown to us, as in a trace. */
-static int get_classes(ProtobufCBinaryData from, const char *what, uint64_t to[MB_CLASS_END],
-		       struct mb_err *err)
-{
-	struct mb_slice s = slice(from);
-	uint64_t v, sum = 0;
-
-	for (unsigned int i = 0; s.len; i++) {
-		if (i == AUDIT_CLASSES_MAX)
-			return mb_fail(err, EBADMSG, "field pass.audit.%s: more than %d classes",
-				       what, AUDIT_CLASSES_MAX);
-		if (!mb_slice_get_varint(&s, &v) || v >> 63 || (sum += v) >> 63)
-			return mb_fail(
-				err, EBADMSG,
-				"field pass.audit.%s: bad varint, or above 2^63, at class %u", what,
-				i);
-		to[i < MB_CLASS_END ? i : MB_CLASS_UNKNOWN] += v;
-	}
-	return 0;
 }
 
 static int get_audit(const Membuddies__Audit *from, struct mb_audit *to, struct mb_err *err)
@@ -488,32 +382,14 @@ static int get_audit(const Membuddies__Audit *from, struct mb_audit *to, struct 
 				 .flagged_changed = from->flagged_changed };
 	if (!to->audits)
 		return mb_fail(err, EBADMSG, "field pass.audit.audits: 0");
-	if (to->doubted > to->audits)
-		return mb_fail(err, EBADMSG,
-			       "field pass.audit.doubted: %" PRIu32 " of %" PRIu32 " audits",
-			       to->doubted, to->audits);
-	if (to->flagged >> 63 || to->flagged_changed > to->flagged)
-		return mb_fail(err, EBADMSG,
-			       "field pass.audit.flagged_changed: %" PRIu64 " of %" PRIu64 " pages",
-			       to->flagged_changed, to->flagged);
-	if ((r = get_classes(from->changed, "changed", to->changed, err)) < 0 ||
-	    (r = get_classes(from->stale, "stale", to->stale, err)) < 0)
-		return r;
-	for (unsigned int i = 0; i < MB_CLASS_END; i++)
-		if (to->stale[i] > to->changed[i])
-			return mb_fail(err, EBADMSG,
-				       "field pass.audit.stale: %" PRIu64 " of %" PRIu64
-				       " changed pages of class %s",
-				       to->stale[i], to->changed[i], mb_class_name(i));
-	return 0;
+	r = mb_audit_get_classes(slice(from->changed), "changed", to->changed, err);
+	return r < 0 ? r : mb_audit_get_classes(slice(from->stale), "stale", to->stale, err);
 }
 
-static int get_guest(const Membuddies__Guest *from, struct mb_guest *to, struct mb_err *err)
+static void get_guest(const Membuddies__Guest *from, struct mb_guest *to)
 {
-	const uint32_t all = 10000;
-
 	if (!from)
-		return 0;
+		return;
 	*to = (struct mb_guest){ .known = true,
 				 .available_bytes = from->available_bytes,
 				 .free_bytes = from->free_bytes,
@@ -522,20 +398,10 @@ static int get_guest(const Membuddies__Guest *from, struct mb_guest *to, struct 
 				 .has_stalls = from->has_stalls,
 				 .some_per_myriad = from->some_per_myriad,
 				 .full_per_myriad = from->full_per_myriad };
-	if ((to->available_bytes | to->free_bytes | to->swapped_bytes | to->swapped_ns) >> 63)
-		return mb_fail(err, EBADMSG, "field pass.guest: a figure above 2^63");
-	if (to->some_per_myriad > all || to->full_per_myriad > all)
-		return mb_fail(err, EBADMSG, "field pass.guest.%s_per_myriad: %" PRIu32 " of 10000",
-			       to->some_per_myriad > all ? "some" : "full",
-			       to->some_per_myriad > all ? to->some_per_myriad :
-							   to->full_per_myriad);
-	return 0;
 }
 
 static int get_pass(const Membuddies__Pass *from, struct mb_pass_info *to, struct mb_err *err)
 {
-	int r;
-
 	if (!from)
 		return mb_fail(err, EBADMSG, "field pass: missing");
 	*to = (struct mb_pass_info){
@@ -550,44 +416,8 @@ static int get_pass(const Membuddies__Pass *from, struct mb_pass_info *to, struc
 		.tracker = from->tracker,
 		.who = slice(from->who),
 	};
-	/* Kept as signed 64-bit integers by the store. */
-	if ((from->taken_unix_ns | from->duration_ns | from->cpu_ns | from->pages_read |
-	     from->pages_changed | from->pages_unread) >>
-	    63)
-		return mb_fail(err, EBADMSG, "field pass: a figure above 2^63");
-	if ((r = get_audit(from->audit, &to->audit, err)) < 0 ||
-	    (r = get_guest(from->guest, &to->guest, err)) < 0)
-		return r;
-	r = mb_who_check(to->who, err);
-	if (r < 0)
-		return mb_fail_in(err, r, "field pass.who");
-	return check_text(from->tracker, "pass.tracker", err);
-}
-
-uint32_t mb_version_common(uint32_t oldest, uint32_t newest, uint32_t our_oldest,
-			   uint32_t our_newest)
-{
-	uint32_t common = MB_MIN(newest, our_newest);
-
-	return common >= oldest && common >= our_oldest ? common : 0;
-}
-
-/* One that is not has other fields that may mean something else: only the version is read. */
-static bool version_is_known(uint32_t version)
-{
-	return version >= MB_PROTOCOL_OLDEST && version <= MB_PROTOCOL_VERSION;
-}
-
-/* One of the two ways to make a fingerprint smaller. */
-static int check_small(uint32_t shift, uint32_t cut_bits, struct mb_err *err)
-{
-	if (shift && cut_bits)
-		return mb_fail(err, EBADMSG, "a sample of cut digests");
-	if (shift > MB_SAMPLE_SHIFT_MAX || (!shift && !cut_bits))
-		return mb_fail(err, EBADMSG, "a sample's shift of %" PRIu32, shift);
-	if (cut_bits && (cut_bits < MB_CUT_BITS_MIN || cut_bits > MB_CUT_BITS_MAX))
-		return mb_fail(err, EBADMSG, "digests cut to %" PRIu32 " bits", cut_bits);
-	return 0;
+	get_guest(from->guest, &to->guest);
+	return get_audit(from->audit, &to->audit, err);
 }
 
 static int get_hello(const Membuddies__Hello *from, struct mb_hello *to, struct mb_err *err)
@@ -603,59 +433,34 @@ static int get_hello(const Membuddies__Hello *from, struct mb_hello *to, struct 
 				 .source = from->source,
 				 .sample_shift = from->sample_shift,
 				 .cut_bits = from->cut_bits };
-	if (!version_is_known(to->version))
+	if (!mb_msg_version_is_known(to->version))
 		return 0;
-	if (to->memory_bytes >> 63)
-		return mb_fail(err, EBADMSG, "field memory_bytes: above 2^63");
-	if (to->sample_shift || to->cut_bits) {
-		r = check_small(to->sample_shift, to->cut_bits, err);
-		if (r < 0)
-			return r;
-	}
-	if ((r = check_text(to->agent, "agent", err)) < 0 ||
-	    (r = check_text(to->source, "source", err)) < 0 ||
-	    (r = mb_name_check(to->vm, "VM", err)) < 0 ||
-	    (*to->host && (r = mb_name_check(to->host, "host", err)) < 0) ||
-	    (r = get_boot(from->boot, &to->boot, err)) < 0)
-		return r;
-	return get_identity(from->identity, &to->identity, err);
+	r = get_boot(from->boot, &to->boot, err);
+	return r < 0 ? r : get_identity(from->identity, &to->identity, err);
 }
 
 static int get_welcome(const Membuddies__Welcome *from, struct mb_welcome *to, struct mb_err *err)
 {
-	int r;
-
 	*to = (struct mb_welcome){ .version = from->version,
 				   .server = from->server,
 				   .epoch = from->epoch,
 				   .max_frame_bytes = from->max_frame_bytes,
 				   .sample_shift = from->sample_shift,
 				   .cut_bits = from->cut_bits };
-	if (!version_is_known(to->version))
+	if (!mb_msg_version_is_known(to->version))
 		return 0;
-	if ((r = check_text(to->server, "server", err)) < 0 ||
-	    (r = get_boot(from->boot, &to->boot, err)) < 0)
-		return r;
-	return get_fingerprint(from->fingerprint, "fingerprint", &to->fingerprint, err);
+	get_fingerprint(from->fingerprint, &to->fingerprint);
+	return get_boot(from->boot, &to->boot, err);
 }
 
 static int get_sample(const Membuddies__Sample *from, struct mb_sample_of *to, struct mb_err *err)
 {
-	int r;
-
 	if (!from)
 		return 0;
 	*to = (struct mb_sample_of){ from->shift, from->pages, from->distinct, from->zero,
 				     from->cut_bits };
-	r = check_small(to->shift, to->cut_bits, err);
-	if (r < 0)
-		return mb_fail_in(err, r, "field sample");
-	if (to->pages > MB_FINGERPRINT_PAGES_MAX || to->distinct > to->pages ||
-	    to->zero > to->pages)
-		return mb_fail(err, EBADMSG,
-			       "field sample: %" PRIu64 " pages, %" PRIu32 " distinct, %" PRIu32
-			       " zero",
-			       to->pages, to->distinct, to->zero);
+	if (mb_small_is_all(to))
+		return mb_fail(err, EBADMSG, "field sample: a sample's shift of 0");
 	return 0;
 }
 
@@ -665,12 +470,9 @@ static int get_delta(const Membuddies__Delta *from, struct mb_delta_msg *to, str
 	int r;
 
 	*to = (struct mb_delta_msg){ .base_epoch = from->base_epoch, .epoch = from->epoch };
-	if (from->epoch <= from->base_epoch || from->epoch >> 63)
-		return mb_fail(err, EBADMSG, "field epoch: %" PRIu64 " from base %" PRIu64,
-			       from->epoch, from->base_epoch);
-	if ((r = get_fingerprint(from->base_id, "base", &f->base, err)) < 0 ||
-	    (r = get_fingerprint(from->result_id, "result", &f->result, err)) < 0 ||
-	    (r = get_pass(from->pass, &to->pass, err)) < 0 ||
+	get_fingerprint(from->base_id, &f->base);
+	get_fingerprint(from->result_id, &f->result);
+	if ((r = get_pass(from->pass, &to->pass, err)) < 0 ||
 	    (r = get_sample(from->sample, &to->sample, err)) < 0)
 		return r;
 	f->n_added = from->n_added;
@@ -698,18 +500,12 @@ static int get_trace_header(const Membuddies__TraceHeader *from, struct mb_trace
 		return mb_fail(err, EPROTONOSUPPORT,
 			       "trace version %" PRIu32 "; this program knows %d", to->version,
 			       MB_PROTOCOL_VERSION);
-	if ((r = check_text(to->agent, "agent", err)) < 0 ||
-	    (r = check_text(to->source, "source", err)) < 0 ||
-	    (r = check_text(to->vm, "vm", err)) < 0 ||
-	    (r = get_boot(from->boot, &to->boot, err)) < 0)
-		return r;
-	return get_identity(from->identity, &to->identity, err);
+	r = get_boot(from->boot, &to->boot, err);
+	return r < 0 ? r : get_identity(from->identity, &to->identity, err);
 }
 
 static int get_body(const Message *from, struct mb_msg *to, struct mb_err *err)
 {
-	int r;
-
 	switch (from->body_case) {
 	case MEMBUDDIES__MESSAGE__BODY_HELLO:
 		to->type = MB_MSG_HELLO;
@@ -723,18 +519,18 @@ static int get_body(const Message *from, struct mb_msg *to, struct mb_err *err)
 	case MEMBUDDIES__MESSAGE__BODY_ACK:
 		to->type = MB_MSG_ACK;
 		to->ack.epoch = from->ack->epoch;
-		return get_fingerprint(from->ack->fingerprint, "fingerprint", &to->ack.fingerprint,
-				       err);
+		get_fingerprint(from->ack->fingerprint, &to->ack.fingerprint);
+		return 0;
 	case MEMBUDDIES__MESSAGE__BODY_RESYNC:
 		to->type = MB_MSG_RESYNC;
 		to->resync_reason = from->resync->reason;
-		return check_text(to->resync_reason, "reason", err);
+		return 0;
 	case MEMBUDDIES__MESSAGE__BODY_REFUSAL:
 		to->type = MB_MSG_REFUSAL;
 		to->refusal.code = from->refusal->code;
 		to->refusal.reason = from->refusal->reason;
 		to->refusal.retry_after_ms = from->refusal->retry_after_ms;
-		return check_text(to->refusal.reason, "reason", err);
+		return 0;
 	case MEMBUDDIES__MESSAGE__BODY_TRACE_HEADER:
 		to->type = MB_MSG_TRACE_HEADER;
 		return get_trace_header(from->trace_header, &to->trace_header, err);
@@ -751,11 +547,8 @@ static int get_body(const Message *from, struct mb_msg *to, struct mb_err *err)
 	case MEMBUDDIES__MESSAGE__BODY_TRACE_EPOCH:
 		to->type = MB_MSG_TRACE_EPOCH;
 		to->trace_epoch.epoch = from->trace_epoch->epoch;
-		r = get_pass(from->trace_epoch->pass, &to->trace_epoch.pass, err);
-		if (r < 0)
-			return r;
-		return get_fingerprint(from->trace_epoch->fingerprint, "fingerprint",
-				       &to->trace_epoch.fingerprint, err);
+		get_fingerprint(from->trace_epoch->fingerprint, &to->trace_epoch.fingerprint);
+		return get_pass(from->trace_epoch->pass, &to->trace_epoch.pass, err);
 	default:
 		return mb_fail(err, EBADMSG, "message of no known kind");
 	}
@@ -764,18 +557,20 @@ static int get_body(const Message *from, struct mb_msg *to, struct mb_err *err)
 int mb_msg_unpack(struct mb_slice raw, struct mb_msg *ret, struct mb_err *err)
 {
 	ProtobufCAllocator alloc;
-	struct arena arena;
+	struct mb_arena arena;
 	Message *m;
 	int r;
 
 	*ret = (struct mb_msg){ 0 };
-	arena_init(&arena, &alloc, raw.len);
+	mb_arena_init(&arena, &alloc, raw.len);
 	m = membuddies__message__unpack(&alloc, raw.len, raw.data);
 	if (!m)
 		return mb_fail(err, EBADMSG, "%zu bytes that are no protobuf message of ours",
 			       raw.len);
 	ret->unpacked = m;
 	r = get_body(m, ret, err);
+	if (r == 0)
+		r = mb_msg_check(ret, err);
 	if (r < 0) {
 		if (ret->type)
 			mb_fail_in(err, r, "%s message", mb_msg_type_name(ret->type));
@@ -788,35 +583,10 @@ int mb_msg_unpack(struct mb_slice raw, struct mb_msg *ret, struct mb_err *err)
 void mb_msg_deinit(struct mb_msg *msg)
 {
 	ProtobufCAllocator alloc;
-	struct arena arena;
+	struct mb_arena arena;
 
-	arena_init(&arena, &alloc, 0);
+	mb_arena_init(&arena, &alloc, 0);
 	if (msg->unpacked)
 		membuddies__message__free_unpacked(msg->unpacked, &alloc);
 	*msg = (struct mb_msg){ 0 };
-}
-
-const char *mb_msg_type_name(enum mb_msg_type type)
-{
-	switch (type) {
-	case MB_MSG_HELLO:
-		return "Hello";
-	case MB_MSG_WELCOME:
-		return "Welcome";
-	case MB_MSG_DELTA:
-		return "Delta";
-	case MB_MSG_ACK:
-		return "Ack";
-	case MB_MSG_RESYNC:
-		return "Resync";
-	case MB_MSG_REFUSAL:
-		return "Refusal";
-	case MB_MSG_TRACE_HEADER:
-		return "TraceHeader";
-	case MB_MSG_TRACE_PAGES:
-		return "TracePages";
-	case MB_MSG_TRACE_EPOCH:
-		return "TraceEpoch";
-	}
-	return "unknown";
 }

@@ -7,11 +7,14 @@
 
 #include "proto/base/cleanup.h"
 
-/* Rows of the matrix whose filters are in memory at a time. */
-enum { ROWS = 32 };
+/* Rows of the matrix whose filters are in memory at a time: one at least, ... */
+enum { ROWS_MAX = 32 };
+/* ... and of large filters no more than fit here. */
+#define ROWS_BYTES ((size_t)256 << 20)
 
 struct filters {
 	uint64_t *rows, *column; /* owned */
+	uint32_t n_rows;
 	size_t n_words;
 	uint32_t cut_bits;
 };
@@ -74,7 +77,7 @@ static uint32_t bits_of(const struct mb_cut_vm *a, const struct mb_cut_vm *b)
 static void compare_rows(const struct filters *f, const struct mb_cut_vm *vms, uint32_t n,
 			 uint32_t first, uint64_t *inter, uint64_t *error)
 {
-	uint32_t end = MB_MIN(first + ROWS, n);
+	uint32_t end = MB_MIN(first + f->n_rows, n);
 
 	for (uint32_t i = first; i < end; i++)
 		if (vms[i].side.bits >= f->cut_bits)
@@ -115,11 +118,13 @@ int mb_cut_pairs(const struct mb_cut_vm *vms, uint32_t n, uint64_t *inter, uint6
 		if (!has_bits(vms, n, bits))
 			continue;
 		f.n_words = ((size_t)1 << bits) / 64;
-		f.rows = malloc(MB_MIN(n, (uint32_t)ROWS) * f.n_words * sizeof(*f.rows));
+		f.n_rows = (uint32_t)MB_MIN(ROWS_BYTES / (f.n_words * sizeof(*f.rows)),
+					    (size_t)ROWS_MAX);
+		f.rows = malloc(MB_MIN(n, f.n_rows) * f.n_words * sizeof(*f.rows));
 		f.column = malloc(f.n_words * sizeof(*f.column));
 		if (!f.rows || !f.column)
 			return mb_fail_mem(err, "Bloom filters");
-		for (uint32_t first = 0; first < n; first += ROWS)
+		for (uint32_t first = 0; first < n; first += f.n_rows)
 			compare_rows(&f, vms, n, first, inter, error);
 	}
 	return 0;

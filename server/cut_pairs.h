@@ -3,7 +3,8 @@
  * What each two VMs share of which at least one has sent cut digests (proto/cut.h).
  *
  * Each is made a Bloom filter, and two are compared by counting the bits of their OR: an order of
- * magnitude faster than lists. A few rows of the matrix at a time, so that memory is bounded.
+ * magnitude faster than lists. A few rows of the matrix at a time, so that memory is bounded: 512
+ * MiB where filters are as large as they may be, 33 filters where they are of 2^26 bits or less.
  */
 #ifndef MB_SERVER_CUT_PAIRS_H
 #define MB_SERVER_CUT_PAIRS_H

@@ -34,6 +34,20 @@ static void saw_names(struct mb_finding *f, const char *what, const struct names
 		mb_finding_saw(f, what, "%s", names->text);
 }
 
+/* "N VMs" of whom this can be said; nothing where there are none. */
+static void note_vms(struct mb_findings *to, const char *id, const char *before,
+		     const struct names *vms, const char *what, const char *fix)
+{
+	struct mb_finding *f;
+
+	if (!vms->n)
+		return;
+	f = mb_findings_add(to, MB_SEVERITY_NOTE, id, "");
+	mb_finding_say(f, "%s%" PRIu32 " VMs %s", before, vms->n, what);
+	saw_names(f, "VMs", vms);
+	mb_finding_fix(f, "%s", fix);
+}
+
 static void check_file(const struct mb_diagnosis *d, struct mb_findings *to)
 {
 	struct mb_finding *f;
@@ -91,7 +105,6 @@ static void check_placed(const struct mb_diagnosis *d, struct mb_findings *to)
 	const struct mb_live_fleet *fleet = &d->scene->fleet;
 	uint32_t n_seen = d->scene->view->fleet.n;
 	struct names nowhere = { 0 }, unseen = { 0 };
-	struct mb_finding *f;
 
 	for (uint32_t i = 0; i < fleet->view.n_vms; i++) {
 		if (!mb_diagnosis_covers(d, i))
@@ -101,25 +114,12 @@ static void check_placed(const struct mb_diagnosis *d, struct mb_findings *to)
 		else if (fleet->vms[i].host == MB_NOWHERE)
 			add_name(&nowhere, fleet->vms[i].name);
 	}
-	if (nowhere.n) {
-		f = mb_findings_add(to, MB_SEVERITY_NOTE, "vm-nowhere", "");
-		mb_finding_say(f,
-			       "of %" PRIu32 " VMs nobody says on which host they run: no host's "
-			       "saving counts them",
-			       nowhere.n);
-		saw_names(f, "VMs", &nowhere);
-		mb_finding_fix(f, "mbagent run --host NAME; or \"host\" of the VM in the fleet "
-				  "file");
-	}
-	if (unseen.n) {
-		f = mb_findings_add(to, MB_SEVERITY_NOTE, "vm-unseen", "");
-		mb_finding_say(f,
-			       "%" PRIu32 " VMs of the fleet file have never sent an epoch: plans "
-			       "take them as sharing nothing",
-			       unseen.n);
-		saw_names(f, "VMs", &unseen);
-		mb_finding_fix(f, "mbagent run --vm NAME --source ... --server ... for each");
-	}
+	note_vms(to, "vm-nowhere", "of ", &nowhere,
+		 "nobody says on which host they run: no host's saving counts them",
+		 "mbagent run --host NAME; or \"host\" of the VM in the fleet file");
+	note_vms(to, "vm-unseen", "", &unseen,
+		 "of the fleet file have never sent an epoch: plans take them as sharing nothing",
+		 "mbagent run --vm NAME --source ... --server ... for each");
 }
 
 /* The domain's set with most VMs. */
@@ -189,7 +189,6 @@ static void check_alone(const struct mb_diagnosis *d, struct mb_findings *to)
 {
 	const struct mb_sharing_view *v = d->scene->view;
 	struct names names = { 0 };
-	struct mb_finding *f;
 
 	for (uint32_t k = 0; k < v->n_sets && v->n_sets > 1; k++) {
 		const struct mb_comparable *set = &v->sets[k];
@@ -198,35 +197,23 @@ static void check_alone(const struct mb_diagnosis *d, struct mb_findings *to)
 		    mb_diagnosis_covers(d, set->vms[0]))
 			add_name(&names, v->fleet.vms[set->vms[0]].name);
 	}
-	if (!names.n)
-		return;
-	f = mb_findings_add(to, MB_SEVERITY_NOTE, "alone-in-domain", "");
-	mb_finding_say(f,
-		       "%" PRIu32 " VMs are alone in their trust domains: they are compared with "
-		       "no other VM, as is wanted where tenants must not learn of each other",
-		       names.n);
-	saw_names(f, "VMs", &names);
-	mb_finding_fix(f, "if it is not wanted: the same --domain and --key for all that may be "
-			  "compared");
+	note_vms(to, "alone-in-domain", "", &names,
+		 "are alone in their trust domains: they are compared with no other VM, as is "
+		 "wanted where tenants must not learn of each other",
+		 "if it is not wanted: the same --domain and --key for all that may be compared");
 }
 
 static void check_filters(const struct mb_diagnosis *d, struct mb_findings *to)
 {
 	const struct mb_fleet_snapshot *fleet = &d->scene->view->fleet;
 	struct names names = { 0 };
-	struct mb_finding *f;
 
 	for (uint32_t i = 0; i < fleet->n; i++)
 		if (fleet->vms[i].sample.cut_bits && mb_diagnosis_covers(d, i))
 			add_name(&names, fleet->vms[i].name);
-	if (!names.n)
-		return;
-	f = mb_findings_add(to, MB_SEVERITY_NOTE, "bloom-filters", "");
-	mb_finding_say(f,
-		       "%" PRIu32 " VMs send Bloom filters: planners take them as sharing nothing",
-		       names.n);
-	saw_names(f, "VMs", &names);
-	mb_finding_fix(f, "mbagent run --sample N instead of --bloom: plans know samples");
+	note_vms(to, "bloom-filters", "", &names,
+		 "send Bloom filters: planners take them as sharing nothing",
+		 "mbagent run --sample N instead of --bloom: plans know samples");
 }
 
 const mb_diagnosis_check mb_diagnosis_fleet[] = {

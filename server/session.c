@@ -165,6 +165,8 @@ static void submit(struct mb_session *s, struct mb_buf *frame)
 	job->agreed = s->agreed;
 	job->frame = *frame;
 	s->state = BUSY;
+	/* It has kept its time; from here on it is we who are slow. */
+	mb_session_set_deadline(s, 0);
 	bufferevent_disable(s->bev, EV_READ);
 	mb_ingest_submit(s->all->ingest, job);
 }
@@ -350,7 +352,7 @@ void mb_session_on_event(struct bufferevent *bev, short what, void *ctx)
 	else if (what & BEV_EVENT_ERROR)
 		why = evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR());
 	/* The end of a refused agent is no news, nor is who only knocks: health checks do. */
-	if (s->state != CLOSING && (s->greeted || in_frame))
+	if (s->state != CLOSING && (s->greeted || in_frame || what & BEV_EVENT_TIMEOUT))
 		mb_session_say(s, in_frame || what & BEV_EVENT_TIMEOUT, "%s", why);
 	/* It may have stopped talking only, and still be reading. */
 	if (what & BEV_EVENT_EOF && evbuffer_get_length(bufferevent_get_output(bev))) {

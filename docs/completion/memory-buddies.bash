@@ -60,7 +60,7 @@ _memory_buddies_names() {
 		for ((i = 1; i < ${#words[@]} - 1; i++)); do
 			case ${words[i]} in
 			--server=* | --token-file=* | --cert=* | --cacert=*) ask+=("${words[i]}") ;;
-			--server | --token-file | --cert | --cacert) ask+=("${words[i]}" "${words[i + 1]}") ;;
+			-s | --server | --token-file | --cert | --cacert) ask+=("${words[i]}" "${words[i + 1]}") ;;
 			esac
 		done
 	fi

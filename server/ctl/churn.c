@@ -7,14 +7,13 @@
 #include "proto/base/cli.h"
 #include "proto/base/reports.h"
 #include "proto/churn/churn_report.h"
-#include "server/ctl/client.h"
-#include "server/ctl/ctl.h"
+#include "server/ctl/asking.h"
 
 struct options {
-	const char *server, *of;
+	struct mb_ctl_asking asking;
+	const char *of;
 	uint64_t since_ns;
 	struct mb_reports reports;
-	bool json;
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -23,29 +22,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct mb_err err;
 
 	switch (key) {
-	case 's':
-		o->server = arg;
-		return 0;
-	case 'j':
-		o->json = true;
-		return 0;
 	case 't':
 		if (mb_parse_duration_ns(arg, "--since", &o->since_ns, &err) < 0)
 			argp_error(state, "%s", err.text);
 		return 0;
 	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &o->asking;
 		state->child_inputs[1] = &o->reports;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (o->of)
-			argp_error(state, "\"%s\" is too much", arg);
-		o->of = arg;
+		mb_ctl_take_argument(&o->of, arg, state);
 		return 0;
 	case ARGP_KEY_END:
 		o->of = o->of ? o->of : "fleet";
-		o->server = mb_ctl_server(o->server);
-		if (mb_ctl_server_check(o->server, &err) < 0)
-			argp_error(state, "%s", err.text);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -65,12 +54,9 @@ int mb_ctl_churn(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
 		{ "since", 't', "TIME", 0, "How far to look back: 10m, 2h, 7d (default 1h)", 0 },
-		{ "server", 's', "URL", 0,
-		  "Server to ask (default: $MBCTL_SERVER, else " MB_CTL_SERVER_DEFAULT ")", 0 },
-		{ "json", 'j', NULL, 0, "Print the server's JSON (docs/json.md)", 0 },
 		{ 0 },
 	};
-	static const struct argp_child children[] = { { &mb_ctl_trust_argp, 0, NULL, 0 },
+	static const struct argp_child children[] = { { &mb_ctl_asking_argp, 0, NULL, 0 },
 						      { &mb_reports_churn_argp, 0, NULL, 0 },
 						      { 0 } };
 	static const struct argp argp = {
@@ -91,12 +77,12 @@ int mb_ctl_churn(int argc, char **argv)
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
 	snprintf(since, sizeof(since), "%" PRIu64, o.since_ns / 1000000000);
-	r = mb_ctl_get(o.server, "/v1/churn",
+	r = mb_ctl_get(o.asking.server, "/v1/churn",
 		       (const struct mb_ctl_param[]){
 			       { "of", o.of }, { "since_s", since }, { NULL, NULL } },
 		       &root, &err);
 	if (r == 0 && !mb_reports_use_stdout(&o.reports))
-		r = mb_ctl_print(root, o.json, render, &err);
+		r = mb_ctl_print(root, o.asking.json, render, &err);
 	if (r == 0)
 		r = mb_reports_write(&o.reports, root, &err);
 	return mb_ctl_end(r, &err);

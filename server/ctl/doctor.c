@@ -8,21 +8,20 @@
 #include "proto/base/cli.h"
 #include "proto/base/clock.h"
 #include "proto/base/findings.h"
-#include "server/ctl/client.h"
-#include "server/ctl/ctl.h"
+#include "server/ctl/asking.h"
 #include "server/ctl/ksm_gap.h"
 
 enum { KSM_MAX = 1024, NAME_MAX_BYTES = 128 };
 
 struct options {
-	const char *server, *of;
+	struct mb_ctl_asking asking;
+	const char *of;
 	char stale[24]; /* seconds; "": by each VM's own pace */
 	struct {
 		char host[NAME_MAX_BYTES];
 		const char *path;
 	} ksm[KSM_MAX];
 	size_t n_ksm;
-	bool json;
 };
 
 /* "HOST=FILE" */
@@ -47,11 +46,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	int r = 0;
 
 	switch (key) {
-	case 's':
-		o->server = arg;
-		return 0;
-	case 'j':
-		o->json = true;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &o->asking;
 		return 0;
 	case 'k':
 		r = parse_ksm(arg, o, &err);
@@ -64,14 +60,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			snprintf(o->stale, sizeof(o->stale), "%" PRIu64, stale_ns / 1000000000);
 		break;
 	case ARGP_KEY_ARG:
-		if (o->of)
-			argp_error(state, "\"%s\" is too much", arg);
-		o->of = arg;
+		mb_ctl_take_argument(&o->of, arg, state);
 		return 0;
-	case ARGP_KEY_END:
-		o->server = mb_ctl_server(o->server);
-		r = mb_ctl_server_check(o->server, &err);
-		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -84,7 +74,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static int compare(const struct options *o, struct mb_findings *found, struct mb_err *err)
 {
 	mb_cleanup(mb_ctl_json_unref) json_t *share = NULL;
-	int r = o->n_ksm ? mb_ctl_get(o->server, "/v1/share", NULL, &share, err) : 0;
+	int r = o->n_ksm ? mb_ctl_get(o->asking.server, "/v1/share", NULL, &share, err) : 0;
 
 	for (size_t i = 0; i < o->n_ksm && r == 0; i++) {
 		mb_cleanup(mb_ctl_json_unref) json_t *file = NULL;
@@ -100,7 +90,7 @@ static int compare(const struct options *o, struct mb_findings *found, struct mb
 static int print(const struct options *o, json_t *root, const struct mb_findings *found,
 		 struct mb_err *err)
 {
-	if (!o->json) {
+	if (!o->asking.json) {
 		mb_findings_print(found, stdout);
 		return fflush(stdout) == 0 ? 0 : mb_fail(err, errno, "standard output: %m");
 	}
@@ -123,7 +113,7 @@ static int run(const struct options *o, struct mb_findings *found, struct mb_err
 		params[n++] = (struct mb_ctl_param){ "of", o->of };
 	if (*o->stale)
 		params[n++] = (struct mb_ctl_param){ "stale_s", o->stale };
-	r = mb_ctl_get(o->server, "/v1/doctor", params, &root, err);
+	r = mb_ctl_get(o->asking.server, "/v1/doctor", params, &root, err);
 	if (r == 0)
 		r = mb_findings_from_json(json_object_get(root, "findings"), found, err);
 	if (r == 0)
@@ -146,16 +136,12 @@ int mb_ctl_doctor(int argc, char **argv)
 		  "An agent is stale without an epoch for so long (default: three times as long as "
 		  "its last ones were apart, three minutes at least)",
 		  0 },
-		{ "server", 's', "URL", 0,
-		  "Server to ask (default: $MBCTL_SERVER, else " MB_CTL_SERVER_DEFAULT ")", 0 },
-		{ "json", 'j', NULL, 0, "Print JSON (docs/json.md)", 0 },
 		{ 0 },
 	};
-	static const struct argp_child children[] = { { &mb_ctl_trust_argp, 0, NULL, 0 }, { 0 } };
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse,
-		.children = children,
+		.children = mb_ctl_asking_children,
 		.args_doc = "[VM|HOST]",
 		.doc = "Says what is wrong with the fleet, or with one VM or the VMs of one host, "
 		       "and "

@@ -5,14 +5,13 @@
 
 #include "proto/base/cleanup.h"
 #include "proto/base/cli.h"
-#include "server/ctl/client.h"
-#include "server/ctl/ctl.h"
+#include "server/ctl/asking.h"
 
 struct options {
-	const char *server, *limit;
+	struct mb_ctl_asking asking;
+	const char *limit;
 	const char *verb; /* cancel, decide; NULL: show */
 	const char *id, *move, *vm_has;
-	bool json;
 };
 
 static void check_number(const char *arg, const char *what, struct argp_state *state)
@@ -43,36 +42,24 @@ static void parse_argument(struct options *o, const char *arg, struct argp_state
 	}
 }
 
-static void check(struct options *o, struct argp_state *state)
+static void check(const struct options *o, struct argp_state *state)
 {
-	struct mb_err err;
-
 	if (o->verb && !o->id)
 		argp_error(state, "name the execution to %s", o->verb);
 	if (o->verb && strcmp(o->verb, "decide") == 0 && !o->vm_has)
 		argp_error(state, "name the move, and whether the VM has arrived or stayed");
-	o->server = mb_ctl_server(o->server);
-	if (mb_ctl_server_check(o->server, &err) < 0)
-		argp_error(state, "%s", err.text);
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
-	struct mb_err err;
-	uint64_t limit;
 
 	switch (key) {
-	case 's':
-		o->server = arg;
-		return 0;
-	case 'j':
-		o->json = true;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &o->asking;
 		return 0;
 	case 'n':
-		if (mb_parse_u64(arg, 1, 100000, "--limit", &limit, &err) < 0)
-			argp_error(state, "%s", err.text);
-		o->limit = arg;
+		mb_ctl_take_limit(&o->limit, arg, state);
 		return 0;
 	case ARGP_KEY_ARG:
 		parse_argument(o, arg, state);
@@ -88,7 +75,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 static int show(const struct options *o, json_t **ret, struct mb_err *err)
 {
 	return mb_ctl_get(
-		o->server, "/v1/executions",
+		o->asking.server, "/v1/executions",
 		(const struct mb_ctl_param[]){ { o->id ? "id" : "limit", o->id ? o->id : o->limit },
 					       { NULL, NULL } },
 		ret, err);
@@ -99,7 +86,7 @@ static int wish(const struct options *o, json_t **ret, struct mb_err *err)
 	char path[80];
 
 	snprintf(path, sizeof(path), "/v1/executions/%.30s/%s", o->id, o->verb);
-	return mb_ctl_post(o->server, path,
+	return mb_ctl_post(o->asking.server, path,
 			   (const struct mb_ctl_param[]){ { o->move ? "move" : NULL, o->move },
 							  { "vm_has", o->vm_has },
 							  { NULL, NULL } },
@@ -125,16 +112,12 @@ int mb_ctl_executions(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
 		{ "limit", 'n', "N", 0, "Show the last N executions (default 20)", 0 },
-		{ "server", 's', "URL", 0,
-		  "Server to ask (default: $MBCTL_SERVER, else " MB_CTL_SERVER_DEFAULT ")", 0 },
-		{ "json", 'j', NULL, 0, "Print the server's JSON (docs/json.md)", 0 },
 		{ 0 },
 	};
-	static const struct argp_child children[] = { { &mb_ctl_trust_argp, 0, NULL, 0 }, { 0 } };
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse_option,
-		.children = children,
+		.children = mb_ctl_asking_children,
 		.args_doc = "[ID]\ncancel ID\ndecide ID MOVE arrived|stayed",
 		.doc = "Plans that were carried out (mbctl plan --apply), the newest first; of one "
 		       "its plan, and what became of each move. Of a dry run the times are those "
@@ -153,7 +136,7 @@ int mb_ctl_executions(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
 	r = o.verb ? wish(&o, &root, &err) : show(&o, &root, &err);
 	if (r == 0)
-		r = mb_ctl_print(root, o.json,
+		r = mb_ctl_print(root, o.asking.json,
 				 o.verb ? render_wish :
 				 o.id	? mb_render_plan :
 					  mb_render_executions,

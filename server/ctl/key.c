@@ -7,15 +7,14 @@
 #include "proto/base/cli.h"
 #include "proto/base/file.h"
 #include "proto/digest.h"
-#include "server/ctl/client.h"
-#include "server/ctl/ctl.h"
+#include "server/ctl/asking.h"
 
 enum { KEY_BYTES_MAX = 4096 };
 
 struct options {
-	const char *server, *name, *key, *to;
+	struct mb_ctl_asking asking; /* of rotate */
+	const char *name, *key, *to;
 	enum mb_algorithm algorithm;
-	bool json;
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -23,12 +22,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *o = state->input;
 
 	switch (key) {
-	case 's':
-		o->server = arg;
-		return 0;
-	case 'j':
-		o->json = true;
-		return 0;
 	case 'k':
 		o->key = arg;
 		return 0;
@@ -44,9 +37,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--hash %s: xxh64 or superfasthash32", arg);
 		return 0;
 	case ARGP_KEY_ARG:
-		if (o->name)
-			argp_error(state, "\"%s\" is too much", arg);
-		o->name = arg;
+		mb_ctl_take_argument(&o->name, arg, state);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -122,6 +113,8 @@ static error_t parse_rotate(int key, char *arg, struct argp_state *state)
 	struct mb_err err;
 	uint32_t id;
 
+	if (key == ARGP_KEY_INIT)
+		state->child_inputs[0] = &o->asking;
 	if (key != ARGP_KEY_END)
 		return parse(key, arg, state);
 	if (!o->name)
@@ -130,9 +123,6 @@ static error_t parse_rotate(int key, char *arg, struct argp_state *state)
 		argp_error(state, "which key? --key FILE, or --to ID");
 	if (o->to && mb_key_id_parse(o->to, &id, &err) < 0)
 		argp_error(state, "--to: %s", err.text);
-	o->server = mb_ctl_server(o->server);
-	if (mb_ctl_server_check(o->server, &err) < 0)
-		argp_error(state, "%s", err.text);
 	return 0;
 }
 
@@ -151,17 +141,13 @@ static int key_rotate(int argc, char **argv)
 		{ "key", 'k', "FILE", 0, "the new key, of which just the id is sent", 0 },
 		{ "to", 't', "ID", 0, "the new key's id (mbctl key id)", 0 },
 		HASH_OPTION,
-		{ "server", 's', "URL", 0,
-		  "Server to ask (default: $MBCTL_SERVER, else " MB_CTL_SERVER_DEFAULT ")", 0 },
-		{ "json", 'j', NULL, 0, "Print the server's JSON (docs/json.md)", 0 },
 		{ 0 },
 	};
-	static const struct argp_child children[] = { { &mb_ctl_trust_argp, 0, NULL, 0 }, { 0 } };
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse_rotate,
 		.args_doc = "DOMAIN",
-		.children = children,
+		.children = mb_ctl_asking_children,
 		.doc = "From now on agents of the trust domain may have the new key, too. Then "
 		       "give "
 		       "it to them, one after another (kill -HUP mbagent reads --key again). What "
@@ -180,12 +166,12 @@ static int key_rotate(int argc, char **argv)
 		o.to = text;
 	}
 	if (r == 0)
-		r = mb_ctl_post(o.server, "/v1/rotate",
+		r = mb_ctl_post(o.asking.server, "/v1/rotate",
 				(const struct mb_ctl_param[]){
 					{ "domain", o.name }, { "to", o.to }, { NULL, NULL } },
 				&root, &err);
 	if (r == 0)
-		r = mb_ctl_print(root, o.json, render, &err);
+		r = mb_ctl_print(root, o.asking.json, render, &err);
 	return mb_ctl_end(r, &err);
 }
 

@@ -25,14 +25,21 @@ mbctl() { kept mbctl "$@"; }
 mbserver() { kept mbserver "$@"; }
 export ARGP_HELP_FMT=rmargin=9000,opt-doc-col=100
 
+# What is asked of readline, which is not here.
+asked=
+compopt() {
+	asked+=" $*"
+}
+
 # sorted WORD...: on one line
 sorted() {
 	local lines
 	lines=$(printf '%s\n' "$@" | sort)
 	echo "${lines//$'\n'/ }"
 }
-# offered 'LINE': sets $got to all that is offered for the line's last word, sorted
+# offered 'LINE': sets $got to all that is offered for the line's last word, sorted; $asked to what readline is told
 offered() {
+	asked=
 	local words line=${1//:/ : }
 	IFS=' ' read -ra words <<<"${line//=/ = }"
 	[[ $1 != *' ' ]] || words+=('')
@@ -88,6 +95,10 @@ offers 'mbctl pk' 'pki'
 offers 'mbctl pki agent --v' '--valid --vm'
 offers 'mbctl nonsense ' ''
 
+for program in mbagent mbctl mbserver; do
+	[[ $(complete -p $program) = *'-F _memory_buddies '* ]] || fail "$program is not completed"
+done
+
 # --- values -------------------------------------------------------------------------------------
 
 printf '{ "hosts": [ { "name": "host1", "memory_mb": 64 }, { "name": "host2", "memory_mb": 64 } ], "vms": [] }' \
@@ -125,6 +136,43 @@ offers "mbagent run --source=trace:$dir/tr" "$dir/trace"
 offers "mbctl plan --fleet $dir/fl" "$dir/fleet.json"
 offers "mbagent churn -- $dir/tr" "$dir/trace"
 offers 'mbctl status ' ''
+offers 'mbctl executions ' 'cancel decide'
+offers 'mbserver --quota m' 'mb_per_day= mb_per_hour='
+offers 'mbctl plan -p b' 'best'
+offers 'mbctl key id -h x' 'xxh64'
+offers 'mbagent run -s k' 'kmod kmod:free'
+offers 'mbagent churn --metric dirt' 'dirtied dirtied-rate'
+offers 'mbserver -l v' 'vsock:any:'
+is "$asked" ' -o nospace' 'what goes on behind "vsock:any:"'
+offers 'mbserver --user roo' 'root'
+offers 'mbserver --http-group roo' 'root'
+offers 'mbagent run --vm web' 'web1 web2'
+offers 'mbagent run --host h' 'host1 host2'
+offers 'mbagent run --domain d' 'default'
+# Folders, and no files, where a folder is wanted.
+: >"$dir/bin.txt"
+offers "mbctl pki agent --dir $dir/bi" "$dir/bin"
+is "$asked" ' -o filenames' 'of folders'
+offers "mbctl key id $dir/bin." "$dir/bin.txt"
+is "$asked" ' -o filenames' 'of files'
+
+# One that does not answer is not waited for.
+mkdir "$dir/slow"
+printf '#!/bin/sh\nexec sleep 300\n' >"$dir/slow/mbctl"
+chmod +x "$dir/slow/mbctl"
+since=$SECONDS
+MBCTL_COMPLETION_TIME=1 PATH=$dir/slow:$PATH offers 'mbagent run --vm w' ''
+[ $((SECONDS - since)) -lt 200 ] || fail "waited for $((SECONDS - since)) s"
+
+# The server of the line, and the program of the line, are asked.
+(
+	unset MBCTL_SERVER
+	for option in --server= '--server ' '-s '; do
+		offers "mbctl place ${option}$http w" 'web1 web2'
+	done
+	PATH=/usr/bin:/bin
+	offers "$PWD/$BUILD/mbctl place --server $http w" 'web1 web2'
+)
 
 # Words that stand in the completion itself are words that the programs know.
 while read -r option kind help; do
@@ -143,6 +191,7 @@ done <<-WORDS
 	--mover NAME mbserver --help
 	--role ROLE mbctl pki operator --help
 	--quota NAME=N,... mbserver --help
+	--metric NAME cat docs/ci.md
 	--listen ADDRESS mbserver --help
 	--server ADDRESS mbagent run --help
 WORDS

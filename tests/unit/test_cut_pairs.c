@@ -2,6 +2,9 @@
 #include "server/cut_pairs.h"
 
 #include <math.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "proto/base/cleanup.h"
 #include "tests/unit/util_test.h"
@@ -102,11 +105,62 @@ static void test_not_known(void **state)
 	}
 }
 
+#ifdef __SANITIZE_ADDRESS__
+enum { LIMITS_WORK = false };
+#else
+enum { LIMITS_WORK = true };
+#endif
+
+/* Two VMs, one of which has sent the largest filter there is, in so much memory. */
+static int compare_large(size_t bytes)
+{
+	const uint64_t digest = 5ull << 32;
+	const struct mb_digest_list one = { &digest, 1 };
+	const struct mb_cut_vm vms[2] = { { { NULL, 64, 0, 1 }, one, false },
+					  { { NULL, MB_CUT_BITS_MAX, 0, 1 }, { 0 }, true } };
+	uint64_t inter[4] = { 0, KEPT, KEPT, 0 }, error[4] = { 0 };
+	const struct rlimit limit = { bytes, bytes };
+	struct mb_err err = { 0 };
+	int r;
+
+	if (setrlimit(RLIMIT_DATA, &limit) < 0)
+		return 99;
+	r = mb_cut_pairs(vms, 2, inter, error, &err);
+	if (r == 0 && (inter[1] || inter[2]))
+		return 98;
+	return -r;
+}
+
+static int compare_large_apart(size_t bytes)
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	assert_true(pid >= 0);
+	if (!pid)
+		_exit(compare_large(bytes));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* Filters are as large as an agent says: of 256 MiB each, one row and one column are enough. */
+static void test_memory_is_bounded(void **state)
+{
+	(void)state;
+	if (!LIMITS_WORK)
+		skip();
+	assert_int_equal(compare_large_apart((size_t)600 << 20), 0);
+	/* Where that is too much, it says so. */
+	assert_int_equal(compare_large_apart((size_t)400 << 20), ENOMEM);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_as_one_by_one),
 		cmocka_unit_test(test_not_known),
+		cmocka_unit_test(test_memory_is_bounded),
 	};
 
 	return cmocka_run_group_tests_name("cut_pairs", tests, NULL, NULL);

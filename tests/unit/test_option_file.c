@@ -87,6 +87,10 @@ static void test_bad_files(void **state)
 	(void)state;
 	write_bytes("insecure\n", 9, 0602);
 	assert_fails(mb_option_file_read(path, known, &f, &err), EPERM, &err, "others may write");
+	/* Of what is no file, that says nothing. */
+	assert_ok(mb_option_file_read("/dev/null", known, &f, &err), &err);
+	assert_int_equal(f.n, 0);
+	mb_option_file_deinit(&f);
 	write_bytes("insecure\n\0listen a\n", 19, 0600);
 	assert_fails(mb_option_file_read(path, known, &f, &err), EINVAL, &err, "byte 0");
 	while (n < (MB_OPTION_LINES_MAX + 1) * strlen("insecure\n"))

@@ -118,6 +118,45 @@ static void test_quiet_pages_are_read_less_and_less(void **state)
 		assert_in_range(turns[i], 850, 1150);
 }
 
+/*
+ * Audits of a class whose pages are stale at caps above `fine`, and not below. Returns how many of
+ * the last `n` / 2 found them so.
+ */
+static int audits(struct mb_rehash *r, uint8_t fine, int n)
+{
+	uint64_t pages[MB_CLASS_END] = { [MB_CLASS_SLAB] = 1000 };
+	int stale = 0;
+
+	for (int i = 0; i < n; i++) {
+		struct mb_audit a = { .audits = 1 };
+
+		a.stale[MB_CLASS_SLAB] = r->cap[MB_CLASS_SLAB] > fine ? 10 : 0;
+		stale += a.stale[MB_CLASS_SLAB] && i >= n / 2;
+		mb_rehash_judge(r, &a, pages);
+	}
+	return stale;
+}
+
+/* What is looked at every time is never stale: that tells nothing of the next cap. */
+static void test_a_cap_settles(void **state)
+{
+	(void)state;
+	for (uint8_t fine = 0; fine < 4; fine++) {
+		struct mb_rehash r = { 0 };
+
+		mb_rehash_init(&r, FOLLOWS, 16);
+		/* It is tried again now and then, or it would never rise. */
+		assert_in_range(audits(&r, fine, 200), 3, 8);
+		assert_in_range(r.cap[MB_CLASS_SLAB], fine, fine + 1);
+		/* Once they are quiet, it is as high as can be, ... */
+		assert_int_equal(audits(&r, 4, 24), 0);
+		assert_int_equal(r.cap[MB_CLASS_SLAB], 4);
+		/* ... and what was is forgotten by and by; never is it slow to come down. */
+		audits(&r, 0, 4);
+		assert_int_equal(r.cap[MB_CLASS_SLAB], 0);
+	}
+}
+
 static void test_period_1_is_always(void **state)
 {
 	struct mb_audit good = { .audits = 1 };
@@ -144,6 +183,7 @@ int main(void)
 		cmocka_unit_test(test_a_programs_pages_are_always_read),
 		cmocka_unit_test(test_unstable_and_pinned_pages_are_read_again),
 		cmocka_unit_test(test_quiet_pages_are_read_less_and_less),
+		cmocka_unit_test(test_a_cap_settles),
 		cmocka_unit_test(test_period_1_is_always),
 	};
 

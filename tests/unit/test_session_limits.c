@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Who is slow, silent, greedy or one too many. */
+/* Who is slow, silent or greedy. */
 #include <fcntl.h>
 #include <openssl/ssl.h>
 #include <poll.h>
@@ -13,53 +13,6 @@
 #include "tests/unit/util_session.h"
 
 #define S 1000000000ull
-
-/* Another one of those that talk: swaps who is meant by the scene's functions. */
-struct other {
-	int fd;
-	struct mb_buf in;
-};
-
-static void swap(struct scene *s, struct other *o)
-{
-	struct other was = { s->fd, s->in };
-
-	s->fd = o->fd;
-	s->in = o->in;
-	*o = was;
-}
-
-static void leave(struct other *o)
-{
-	if (o->fd >= 0)
-		close(o->fd);
-	mb_buf_deinit(&o->in);
-	*o = (struct other){ .fd = -1 };
-}
-
-static void expect_pause(struct scene *s, const char *word, enum mb_refused_for why)
-{
-	struct mb_msg msg;
-
-	expect(s, MB_MSG_REFUSAL, &msg);
-	assert_int_equal(msg.refusal.code, MB_REFUSED_SERVER);
-	if (!strstr(msg.refusal.reason, word))
-		fail_msg("%s", msg.refusal.reason);
-	assert_true(msg.refusal.retry_after_ms >= 1000);
-	assert_int_equal(mb_refusals_get(&s->refusals, why), 1);
-	mb_msg_deinit(&msg);
-}
-
-/* Greets as VM `vm`, and brings its first epoch. */
-static void bring(struct scene *s, const char *vm)
-{
-	make_hello(vm, 1, &s->hello);
-	reach(s);
-	send_greeting(s, 0);
-	expect_welcome(s, 0);
-	send_bytes(s, s->delta.data, s->delta.len);
-	expect_ack(s, 1);
-}
 
 /* Waits for the end; what comes before it is dropped. */
 static void expect_end(struct scene *s, const char *said)
@@ -263,15 +216,16 @@ static void test_slow_frame(void **state)
 	scene_close(&s);
 }
 
-/* Asks for breaks and does not read them, until no more is taken for a while, or it is cut. */
-static size_t ask_without_listening(struct scene *s)
+/* Asks for `n` breaks at a time and reads none, until no more is taken for a while, or it is cut.
+ */
+static size_t ask_without_listening(struct scene *s, int n_breaks)
 {
 	uint64_t end = mb_now_ns() + 20 * S;
 	struct mb_buf b = { 0 };
 	size_t sent = 0;
 
 	reach(s);
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < n_breaks; i++)
 		mb_break_put(&b, 7);
 	for (int refused = 0; refused < 40 && !strstr(s->said, "does not read");) {
 		ssize_t n = send(s->fd, b.data, b.len, MSG_NOSIGNAL);
@@ -297,7 +251,7 @@ static void test_does_not_read(void **state)
 	(void)state;
 	scene_open(&s);
 	/* Sockets and the server keep a little of it; the rest stays here. */
-	assert_true(ask_without_listening(&s) < 2 << 20);
+	assert_true(ask_without_listening(&s, 100) < 2 << 20);
 	assert_null(strstr(s.said, "does not read"));
 	/* Who listens at last is served. */
 	for (int quiet = 0; quiet < 20;) {
@@ -314,7 +268,8 @@ static void test_does_not_read(void **state)
 	scene_prepare(&s);
 	s.config.waits.write_ms = 50;
 	scene_start(&s);
-	ask_without_listening(&s);
+	/* One by one: nothing of the next is there when it is cut. */
+	ask_without_listening(&s, 1);
 	expect_end(&s, "does not read");
 	scene_close(&s);
 }
@@ -347,163 +302,6 @@ static void test_two_agents_of_a_vm(void **state)
 	expect_welcome(&s, 0);
 	send_bytes(&s, s.delta.data, s.delta.len);
 	expect_ack(&s, 1);
-	scene_close(&s);
-}
-
-static void test_too_many_connections(void **state)
-{
-	struct other first = { .fd = -1 };
-	struct scene s;
-
-	(void)state;
-	scene_prepare(&s);
-	s.config.max_sessions = 1;
-	scene_start(&s);
-	bring(&s, "a");
-	swap(&s, &first);
-	reach(&s);
-	expect_pause(&s, "too many connections", MB_FOR_TOO_MANY);
-	assert_false(await(&s, 1));
-	/* Counted each time, said once. */
-	s.n_said = 0;
-	reach(&s);
-	assert_int_equal(mb_refusals_get(&s.refusals, MB_FOR_TOO_MANY), 2);
-	assert_int_equal(s.n_said, 0);
-	leave(&first);
-	turns(&s);
-	make_hello("b", 1, &s.hello);
-	bring(&s, "b");
-	scene_close(&s);
-}
-
-static void test_quota_of_sessions(void **state)
-{
-	struct other first = { .fd = -1 };
-	struct scene s;
-
-	(void)state;
-	scene_prepare(&s);
-	/* Others' quota is not ours. */
-	s.config.quota.max[MB_QUOTA_SESSIONS] = 1;
-	s.config.quota_local.max[MB_QUOTA_SESSIONS] = 2;
-	scene_start(&s);
-	bring(&s, "a");
-	swap(&s, &first);
-	bring(&s, "b");
-	leave(&first);
-	turns(&s);
-	swap(&s, &first);
-	bring(&s, "c");
-	swap(&s, &first);
-	{
-		struct other second = { .fd = -1 };
-
-		swap(&s, &second);
-		reach(&s);
-		expect_pause(&s, "quota of 2 sessions", MB_FOR_QUOTA + MB_QUOTA_SESSIONS);
-		leave(&second);
-	}
-	leave(&first);
-	scene_close(&s);
-}
-
-static void test_quota_of_vms(void **state)
-{
-	struct scene s;
-
-	(void)state;
-	scene_prepare(&s);
-	s.config.quota_local.max[MB_QUOTA_VMS] = 2;
-	scene_start(&s);
-	bring(&s, "a");
-	bring(&s, "b");
-	make_hello("c", 1, &s.hello);
-	reach(&s);
-	send_greeting(&s, 0);
-	expect_pause(&s, "quota of 2 VMs", MB_FOR_QUOTA + MB_QUOTA_VMS);
-	/* Those that it has it keeps. */
-	make_hello("a", 1, &s.hello);
-	reach(&s);
-	send_greeting(&s, 0);
-	expect_welcome(&s, 1);
-	scene_close(&s);
-}
-
-/* Told when to come back; what was acked is held, what was not is still the agent's. */
-static void quota_of_flow(enum mb_quota_kind kind, uint64_t max, const char *word)
-{
-	int acked = 0;
-	struct scene s;
-
-	scene_prepare(&s);
-	s.config.quota_local.max[kind] = max;
-	scene_start(&s);
-	bring(&s, "a");
-	while (acked < 5) {
-		/* The same again is a frame, too. */
-		send_bytes(&s, s.delta.data, s.delta.len);
-		assert_true(await(&s, MB_FRAME_HEADER_BYTES + 20));
-		if (mb_refusals_get(&s.refusals, MB_FOR_QUOTA + kind))
-			break;
-		expect_ack(&s, 1);
-		acked++;
-	}
-	assert_int_equal(acked, max - 1);
-	expect_pause(&s, word, MB_FOR_QUOTA + kind);
-	assert_non_null(strstr(s.said, "VM a: refused: unix user"));
-	reach(&s);
-	send_greeting(&s, 0);
-	expect_welcome(&s, 1);
-	scene_close(&s);
-}
-
-static void test_quota_of_frames(void **state)
-{
-	(void)state;
-	quota_of_flow(MB_QUOTA_FRAMES_PER_MINUTE, 3, "quota of 3 frames a minute");
-}
-
-static void test_quota_of_bytes(void **state)
-{
-	static uint64_t digests[200000];
-	struct mb_fingerprint fp;
-	struct mb_err err = { 0 };
-	struct scene s;
-
-	(void)state;
-	scene_prepare(&s);
-	s.config.quota_local.max[MB_QUOTA_MB_PER_DAY] = 1;
-	s.config.frame_budget_bytes = 8 << 20;
-	s.config.max_frame_bytes = 8 << 20;
-	scene_start(&s);
-	for (size_t i = 0; i < MB_ARRAY_LEN(digests); i++)
-		digests[i] = mb_mix64(i);
-	assert_ok(mb_fingerprint_from_digests(&fp, digests, MB_ARRAY_LEN(digests), &err), &err);
-	make_frame(NULL, 0, &fp, 1, 64, &s.delta);
-	mb_fingerprint_deinit(&fp);
-	assert_true(s.delta.len > 1 << 20);
-	make_hello("a", 1, &s.hello);
-	reach(&s);
-	send_greeting(&s, 0);
-	expect_welcome(&s, 0);
-	for (size_t sent = 0, in = 0;
-	     !mb_refusals_get(&s.refusals, MB_FOR_QUOTA + MB_QUOTA_MB_PER_DAY);) {
-		ssize_t n = send(s.fd, s.delta.data + in, s.delta.len - in, MSG_NOSIGNAL);
-
-		in = n > 0 ? (in + (size_t)n) % s.delta.len : in;
-		sent += n > 0 ? (size_t)n : 0;
-		/* It goes over with one frame, not with two. */
-		assert_true(sent < (1 << 20) + 2 * s.delta.len);
-		turn(&s);
-	}
-	while (await(&s, MB_FRAME_HEADER_BYTES)) {
-		struct mb_frame_header h;
-
-		assert_ok(mb_frame_header_decode(s.in.data, 65536, &h, &err), &err);
-		assert_true(await(&s, MB_FRAME_HEADER_BYTES + h.payload_bytes));
-		drop(&s, MB_FRAME_HEADER_BYTES + h.payload_bytes);
-	}
-	assert_non_null(strstr(s.said, "quota of 1 MB a day"));
 	scene_close(&s);
 }
 
@@ -585,6 +383,35 @@ static void test_waiting_is_not_being_slow(void **state)
 	scene_close(&s);
 }
 
+/* Nor against one whose frame is all there, and the disk takes long. */
+static void test_storing_is_not_being_slow(void **state)
+{
+	struct mb_store *other;
+	struct mb_err err = { 0 };
+	struct scene s;
+
+	(void)state;
+	scene_prepare(&s);
+	s.config.waits.frame_ms = 100;
+	scene_start(&s);
+	make_hello("a", 1, &s.hello);
+	reach(&s);
+	send_greeting(&s, 0);
+	expect_welcome(&s, 0);
+	assert_ok(mb_store_open(s.store_path, &other, &err), &err);
+	assert_ok(mb_store_begin(other, &err), &err);
+	send_bytes(&s, s.delta.data, s.delta.len);
+	for (int i = 0; i < 60; i++) {
+		poll(NULL, 0, 5);
+		turn(&s);
+	}
+	assert_null(strstr(s.said, "too long"));
+	mb_store_rollback(other);
+	mb_store_close(other);
+	expect_ack(&s, 1);
+	scene_close(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -595,13 +422,9 @@ int main(void)
 		cmocka_unit_test(test_slow_frame),
 		cmocka_unit_test(test_does_not_read),
 		cmocka_unit_test(test_two_agents_of_a_vm),
-		cmocka_unit_test(test_too_many_connections),
-		cmocka_unit_test(test_quota_of_sessions),
-		cmocka_unit_test(test_quota_of_vms),
-		cmocka_unit_test(test_quota_of_frames),
-		cmocka_unit_test(test_quota_of_bytes),
 		cmocka_unit_test(test_waits_for_room),
 		cmocka_unit_test(test_waiting_is_not_being_slow),
+		cmocka_unit_test(test_storing_is_not_being_slow),
 	};
 
 	return cmocka_run_group_tests_name("session_limits", tests, NULL, NULL);

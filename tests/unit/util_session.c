@@ -40,11 +40,11 @@ void scene_start(struct scene *s)
 	char name[32], path[128], uri[140];
 
 	snprintf(name, sizeof(name), "%d.db", n);
-	scratch_path(name, path);
+	scratch_path(name, s->store_path);
 	s->base = event_base_new();
 	assert_non_null(s->base);
 	assert_ok(mb_fleet_create(&s->fleet, &err), &err);
-	assert_ok(mb_store_open(path, &s->store, &err), &err);
+	assert_ok(mb_store_open(s->store_path, &s->store, &err), &err);
 	assert_ok(mb_ingest_create(s->fleet, s->store, MB_FRAME_RAW_MAX, &s->ingest, &err), &err);
 	assert_ok(mb_sessions_create(s->base, s->fleet, s->ingest, &s->config, &s->sessions, &err),
 		  &err);
@@ -201,4 +201,31 @@ void expect_refusal(struct scene *s, uint32_t code)
 	expect(s, MB_MSG_REFUSAL, &msg);
 	assert_int_equal(msg.refusal.code, code);
 	mb_msg_deinit(&msg);
+}
+
+void swap(struct scene *s, struct other *o)
+{
+	struct other was = { s->fd, s->in };
+
+	s->fd = o->fd;
+	s->in = o->in;
+	*o = was;
+}
+
+void leave(struct other *o)
+{
+	if (o->fd >= 0)
+		close(o->fd);
+	mb_buf_deinit(&o->in);
+	*o = (struct other){ .fd = -1 };
+}
+
+void bring(struct scene *s, const char *vm)
+{
+	make_hello(vm, 1, &s->hello);
+	reach(s);
+	send_greeting(s, 0);
+	expect_welcome(s, 0);
+	send_bytes(s, s->delta.data, s->delta.len);
+	expect_ack(s, 1);
 }

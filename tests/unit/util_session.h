@@ -13,6 +13,7 @@ struct scene {
 	struct event_base *base;
 	struct mb_fleet *fleet;
 	struct mb_store *store;
+	char store_path[128];
 	struct mb_ingest *ingest;
 	struct mb_sessions *sessions;
 	struct mb_address address;
@@ -52,5 +53,15 @@ void expect(struct scene *s, enum mb_msg_type type, struct mb_msg *ret);
 void expect_welcome(struct scene *s, uint64_t epoch);
 void expect_ack(struct scene *s, uint64_t epoch);
 void expect_refusal(struct scene *s, uint32_t code);
+
+/* Another one of those that talk: swaps who is meant by the scene's functions. */
+struct other {
+	int fd;
+	struct mb_buf in;
+};
+void swap(struct scene *s, struct other *o);
+void leave(struct other *o);
+/* Greets as VM `vm`, and brings its first epoch. */
+void bring(struct scene *s, const char *vm);
 
 #endif

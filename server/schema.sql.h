@@ -148,6 +148,9 @@ static const char *const mb_schema[] = {
 	 * not since this version.
 	 */
 	"ALTER TABLE vm ADD COLUMN writer TEXT;",
+
+	/* 10: how far `here` may be off where it is an estimate, as in 7. */
+	"ALTER TABLE sharing ADD COLUMN here_error INTEGER NOT NULL DEFAULT 0;",
 };
 
 enum { MB_SCHEMA_VERSION = sizeof(mb_schema) / sizeof(*mb_schema) };

@@ -146,3 +146,19 @@ int mb_ctl_history(int argc, char **argv)
 						  { NULL, NULL } },
 		   o.who ? mb_render_who : mb_render_history);
 }
+
+int mb_ctl_audits(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = plain_options,
+		.parser = parse_option,
+		.children = children,
+		.doc = "How far trackers can be trusted: what the last audit of each VM, a full walk, "
+		       "found that an incremental pass would have missed. By tracker, then by VM, the "
+		       "worst first; at most 25 VMs, --json has all.",
+	};
+	struct options o = { 0 };
+
+	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	return ask(&o, "/v1/audits", NULL, mb_render_audits);
+}

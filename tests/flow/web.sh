@@ -155,6 +155,28 @@ is "$(too_wide)" "" "what of a plan does not fit"
 window 1280 light
 wait_for 5 eval '[ "$(js "return document.querySelectorAll(\".wide[tabindex]\").length")" = 0 ]'
 
+# Reports of churn, of an agent's trace, a fleet and a VM: the same of them, and every table can be reached by keys.
+"$BUILD/tests/tool_trace" "$dir/t.mbt" 5 2000 200 1 >/dev/null
+"$mbagent" churn --source "trace:$dir/t.mbt" --html "$dir/trace.html" >/dev/null
+"$mbctl" churn --server "$http" --token-file "$dir/token" --html "$dir/fleet.html" >/dev/null
+"$mbctl" churn web1 --server "$http" --token-file "$dir/token" --html "$dir/vm.html" >/dev/null
+for report in trace fleet vm; do
+	go "file://$dir/$report.html"
+	is "$(js "return document.querySelectorAll('table').length > 0 && [...document.querySelectorAll('table')].every(t =>
+		t.rows.length > 1 && t.parentElement.tabIndex === 0 && t.parentElement.getAttribute('aria-label'))")" true \
+		"tables of a report, $report"
+	for width in 390 768 1280; do
+		for scheme in light dark; do
+			window $width $scheme
+			is "$(too_wide)" "" "what of a report does not fit $width pixels, $report"
+			is "$(pale)" "" "what of a report is too pale, $report, $scheme"
+		done
+	done
+	[ -z "${PICTURES:-}" ] || { mkdir -p "$PICTURES" && picture "$PICTURES/churn-$report.png"; }
+done
+go "$http/"
+see '#n-vms' '^4$'
+
 [ -n "${PICTURES:-}" ] || exit 0
 mkdir -p "$PICTURES"
 for width in 390 768 1280; do

@@ -5,7 +5,7 @@
 
 #include "server/ctl/cells.h"
 
-/* A share from 0 to 1 as "99.9 %": cut, not rounded, since what is not all must not look like it. */
+/* A share from 0 to 1 as "99.9 %". Cut, not rounded: what is not all must not look like it. */
 void mb_cell_share(struct mb_table *t, const json_t *o, const char *key);
 /* Two cells: stale pages of all classes, then by class, the worst first, in about `width`. */
 void mb_cell_stale(struct mb_table *t, json_t *classes, size_t width);

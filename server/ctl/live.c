@@ -153,9 +153,9 @@ int mb_ctl_audits(int argc, char **argv)
 		.options = plain_options,
 		.parser = parse_option,
 		.children = children,
-		.doc = "How far trackers can be trusted: what the last audit of each VM, a full walk, "
-		       "found that an incremental pass would have missed. By tracker, then by VM, the "
-		       "worst first; at most 25 VMs, --json has all.",
+		.doc = "How far trackers can be trusted: what the last audit of each VM, a full "
+		       "walk, found that an incremental pass would have missed. By tracker, then "
+		       "by VM, the worst first; at most 25 VMs, --json has all.",
 	};
 	struct options o = { 0 };
 

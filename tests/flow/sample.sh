@@ -101,7 +101,10 @@ server --fleet "$dir/fleet.json" --sharing-interval 50ms
 # The same contents twice, on one host; then one of them gets others.
 run 1 --sample 16
 run 1 --vm web2 --sample 16
-wait_for 10 eval '[ "$(query "SELECT min(most) > 10000 FROM (SELECT max(here) AS most FROM sharing GROUP BY vm)")" = 1 ]'
+both_share() {
+	[ "$(query 'SELECT min(most) > 10000 FROM (SELECT max(here) AS most FROM sharing GROUP BY vm)')" = 1 ]
+}
+wait_for 10 both_share
 run 2 --host h1 --sample 16
 "$mbctl" hotspot --server "$http" --lost-pages 2000 --json >"$dir/hot.json"
 jq -e -n --slurpfile t "$dir/truth.json" --slurpfile h "$dir/hot.json" '

@@ -153,7 +153,10 @@ is "$(pale)" "" "what is too pale of a plan"
 is "$(too_wide)" "" "what of a plan does not fit"
 # Wide enough for all, nothing is left to scroll.
 window 1280 light
-wait_for 5 eval '[ "$(js "return document.querySelectorAll(\".wide[tabindex]\").length")" = 0 ]'
+all_fits() {
+	[ "$(js "return document.querySelectorAll('.wide[tabindex]').length")" = 0 ]
+}
+wait_for 5 all_fits
 
 # Reports of churn, of an agent's trace, a fleet and a VM: the same of them, and every table can be reached by keys.
 "$BUILD/tests/tool_trace" "$dir/t.mbt" 5 2000 200 1 >/dev/null

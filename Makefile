@@ -51,7 +51,7 @@ libs = $(shell $(PKG_CONFIG) $(if $(filter 1,$(STATIC)),--static) --libs $(1) 2>
 PROTO_LIBS := $(call libs,libprotobuf-c libzstd libxxhash libsodium jansson) -lm
 AGENT_LIBS := $(PROTO_LIBS) $(call libs,libbpf libelf jansson libcap openssl)
 SERVER_LIBS := $(PROTO_LIBS) $(call libs,sqlite3 libevent libevent_pthreads libevent_openssl \
-		libmicrohttpd gnutls jansson openssl libseccomp zlib) -lm
+		libmicrohttpd gnutls jansson openssl libseccomp libsystemd zlib) -lm
 CTL_LIBS := $(SERVER_LIBS) $(call libs,libcurl)
 CMOCKA_LIBS := $(call libs,cmocka)
 

@@ -117,6 +117,10 @@ void mb_fleet_changes_deinit(struct mb_fleet_changes *c);
 void mb_fleet_refresh(struct mb_fleet *f, struct mb_fleet_snapshot *s);
 void mb_fleet_snapshot_deinit(struct mb_fleet_snapshot *s);
 uint64_t mb_fleet_generation(struct mb_fleet *f);
+struct mb_fleet_count {
+	uint32_t vms, online;
+};
+struct mb_fleet_count mb_fleet_count(struct mb_fleet *f);
 
 /* What mb_fleet_begin_rotation() would begin, or why it must not: mb_key_rotation_plan(). */
 int mb_fleet_plan_rotation(struct mb_fleet *f, const char *domain, uint32_t to,

@@ -217,3 +217,15 @@ uint64_t mb_fleet_generation(struct mb_fleet *f)
 	pthread_mutex_unlock(&f->lock);
 	return g;
 }
+
+struct mb_fleet_count mb_fleet_count(struct mb_fleet *f)
+{
+	struct mb_fleet_count n = { 0 };
+
+	pthread_mutex_lock(&f->lock);
+	n.vms = f->n;
+	for (uint32_t i = 0; i < f->n; i++)
+		n.online += f->slots[i]->vm.session != 0;
+	pthread_mutex_unlock(&f->lock);
+	return n;
+}

@@ -10,6 +10,7 @@
 #include "server/heap.h"
 #include "server/history_clock.h"
 #include "server/live_fleet.h"
+#include "server/plan/error.h"
 
 #define FORGET_EVERY_NS ((uint64_t)3600000000000)
 
@@ -92,6 +93,7 @@ static int put_rows(struct mb_store *store, const char *fleet_path,
 			uint32_t host = p.host[set->vms[i]];
 
 			row.host = host == MB_NOWHERE ? NULL : p.fleet.hosts[host].name;
+			row.here_error = mb_plan_count_error(row.here, set->shift);
 			for (uint32_t j = 0; j < set->n; j++) {
 				if (inter[j] <= row.partner_inter)
 					continue;

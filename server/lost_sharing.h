@@ -13,8 +13,9 @@
 #define MB_LOST_WITHIN_NS ((uint64_t)3600000000000)
 
 /*
- * Sets lost_pages of all VMs. Counts from when a VM came to its host: what it shared elsewhere is
- * not lost, but left behind. Before MB_LOST_WITHIN_NS, and where nobody wrote history: 0.
+ * Sets lost_pages of all VMs, and by how much they may be off. Counts from when a VM came to its
+ * host: what it shared elsewhere is not lost, but left behind. Before MB_LOST_WITHIN_NS, and where
+ * nobody wrote history: 0.
  */
 int mb_lost_sharing(struct mb_store *store, struct mb_live_fleet *fleet, uint64_t now_unix_ns,
 		    struct mb_err *err);

@@ -29,6 +29,7 @@
 #include "server/sharing.h"
 #include "server/store.h"
 #include "server/store_copy.h"
+#include "server/supervisor.h"
 
 /* --- the server ------------------------------------------------------------------------------- */
 
@@ -51,6 +52,7 @@ struct server {
 	struct mb_api api;
 	struct mb_http *http;
 	uint32_t loaded, damaged;
+	struct mb_supervisor supervisor;
 };
 
 static void on_say(void *ctx, bool warning, const char *text)
@@ -71,7 +73,30 @@ static void on_stop(evutil_socket_t signal, short what, void *ctx)
 
 	(void)what;
 	mb_info("ending on %s", strsignal((int)signal));
+	mb_supervisor_stops(&s->supervisor, "Ending: what is under way is finished");
 	event_base_loopbreak(s->base);
+}
+
+static void say_state(struct server *s)
+{
+	struct mb_fleet_count n = mb_fleet_count(s->fleet);
+	struct mb_err err;
+	bool ready = mb_health_ready(&s->health, mb_now_ns(), &err) == 0;
+
+	mb_supervisor_does(&s->supervisor, "%" PRIu32 " VMs, %" PRIu32 " of them connected%s%s",
+			   n.vms, n.online, ready ? "" : "; not ready: ", ready ? "" : err.text);
+}
+
+/* It serves whether or not systemd hears of it. */
+static void say_ready(struct server *s)
+{
+	struct mb_err err;
+
+	if (!mb_supervisor_waits())
+		return;
+	say_state(s);
+	if (mb_supervisor_ready(&err) < 0)
+		mb_warning("systemd is not told that this server serves: %s", err.text);
 }
 
 static void on_beat(evutil_socket_t fd, short what, void *ctx)
@@ -81,6 +106,8 @@ static void on_beat(evutil_socket_t fd, short what, void *ctx)
 	(void)fd;
 	(void)what;
 	mb_health_beat(&s->health, mb_now_ns());
+	if (mb_supervisor_waits())
+		say_state(s);
 }
 
 /* All or nothing: a bad file must not lock out a fleet. */
@@ -111,7 +138,9 @@ static int on_load(void *ctx, struct mb_vm *vm, const char *damage, struct mb_er
 			   vm->name, damage);
 		s->damaged++;
 	}
-	s->loaded++;
+	if (s->loaded++ % 100 == 0)
+		mb_supervisor_does(&s->supervisor, "Reading the database: %" PRIu32 " VMs so far",
+				   s->loaded);
 	r = mb_fleet_add(s->fleet, vm, err);
 	if (r < 0)
 		mb_vm_deinit(vm);
@@ -462,7 +491,9 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = start(&s, &err);
 	if (r == 0)
-		r = mb_sandbox_close(o.sandbox, &err);
+		r = mb_sandbox_close(o.sandbox, mb_supervisor_waits(), &err);
+	if (r == 0)
+		say_ready(&s);
 	if (r == 0 && event_base_dispatch(s.base) < 0)
 		r = mb_fail(&err, EIO, "the event loop failed");
 	end(&s);

@@ -200,17 +200,22 @@ json_t *mb_report_emptied(const struct mb_fleet_view *fleet, const bool *emptied
 	return ret;
 }
 
+static json_t *report_hotspot(const struct mb_fleet_view *fleet, const struct mb_hotspot *spot)
+{
+	return json_pack("{s:o, s:s, s:o, s:b, s:o, s:o*}", "host", host_name(fleet, spot->host),
+			 "reason", spot->reason, "woken", host_name(fleet, spot->woken), "relieved",
+			 (int)spot->relieved, "lost_pages", integer(spot->lost_pages),
+			 "lost_error_pages",
+			 spot->lost_error_pages ? integer(spot->lost_error_pages) : NULL);
+}
+
 json_t *mb_report_hotspots(const struct mb_fleet_view *fleet, const struct mb_hotspot *spots,
 			   size_t n)
 {
 	json_t *ret = json_array();
 
 	for (size_t i = 0; ret && i < n; i++)
-		if (json_array_append_new(ret, json_pack("{s:o, s:s, s:o, s:b}", "host",
-							 host_name(fleet, spots[i].host), "reason",
-							 spots[i].reason, "woken",
-							 host_name(fleet, spots[i].woken),
-							 "relieved", (int)spots[i].relieved)) < 0) {
+		if (json_array_append_new(ret, report_hotspot(fleet, &spots[i])) < 0) {
 			json_decref(ret);
 			return NULL;
 		}

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "proto/base/cleanup.h"
@@ -44,8 +45,8 @@ int mb_sandbox_become(const char *user, struct mb_err *err)
 /*
  * What glibc, SQLite, libevent, libmicrohttpd, OpenSSL, GnuTLS and we use while serving, under all
  * the names that kernels and architectures have for it; a name that this one lacks is no matter.
- * Not there on purpose: execve, fork, ptrace, socket, connect, bind, listen, kill, mount, chmod by
- * name, rename, link, and executable memory.
+ * Not there on purpose: execve, fork, ptrace, socket (but below), connect, bind, listen, kill,
+ * mount, chmod by name, rename, link, and executable memory.
  */
 static const char *const allowed[] = {
 	/* Descriptors that are there. */
@@ -135,13 +136,25 @@ static int add_rules(scmp_filter_ctx *filter, struct mb_err *err)
 	return r < 0 ? mb_fail(err, -r, "seccomp: clone3: %s", strerror(-r)) : 0;
 }
 
+/* Of sockets just these. Whom they send to a filter cannot see: that is in memory. */
+static int allow_datagrams(scmp_filter_ctx *filter, struct mb_err *err)
+{
+	const struct scmp_arg_cmp when[] = { { 0, SCMP_CMP_EQ, AF_UNIX, 0 },
+					     { 1, SCMP_CMP_EQ, SOCK_DGRAM | SOCK_CLOEXEC, 0 },
+					     { 2, SCMP_CMP_EQ, 0, 0 } };
+	int r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), MB_ARRAY_LEN(when),
+				       when);
+
+	return r < 0 ? mb_fail(err, -r, "seccomp: socket: %s", strerror(-r)) : 0;
+}
+
 static void release(scmp_filter_ctx *filter)
 {
 	if (*filter)
 		seccomp_release(*filter);
 }
 
-int mb_sandbox_close(enum mb_sandbox how, struct mb_err *err)
+int mb_sandbox_close(enum mb_sandbox how, bool notifies, struct mb_err *err)
 {
 	mb_cleanup(release) scmp_filter_ctx filter = NULL;
 	int r;
@@ -155,7 +168,8 @@ int mb_sandbox_close(enum mb_sandbox how, struct mb_err *err)
 	if ((r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1)) < 0 ||
 	    (r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1)) < 0)
 		return mb_fail(err, -r, "seccomp: not on this kernel: %s", strerror(-r));
-	if ((r = add_rules(filter, err)) < 0)
+	if ((r = add_rules(filter, err)) < 0 ||
+	    (notifies && (r = allow_datagrams(filter, err)) < 0))
 		return r;
 	r = seccomp_load(filter);
 	return r < 0 ? mb_fail(err, -r, "seccomp: %s", strerror(-r)) : 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What is given up once the server has what it needs, so that whoever takes it over by a bad byte
- * gets little: no other program, no new socket, no file system but by open(), no other user.
+ * gets little: no other program, no new socket (but for words to systemd), no file system but by
+ *open(), no other user.
  *
  *	start as root --mb_sandbox_become()--> own user, opens files --mb_sandbox_close()--> serves
  *
@@ -10,6 +11,8 @@
  */
 #ifndef MB_SERVER_SANDBOX_H
 #define MB_SERVER_SANDBOX_H
+
+#include <stdbool.h>
 
 #include "proto/base/err.h"
 
@@ -24,7 +27,10 @@ enum mb_sandbox {
  * nothing happens); before any thread. -ENOENT: no such user; -EPERM.
  */
 int mb_sandbox_become(const char *user, struct mb_err *err);
-/* For all threads, and those to come. */
-int mb_sandbox_close(enum mb_sandbox how, struct mb_err *err);
+/*
+ * For all threads, and those to come. `notifies`: unix datagram sockets may be made, as sd_notify()
+ * does for each word (supervisor.h); they can be sent from, not connected or bound.
+ */
+int mb_sandbox_close(enum mb_sandbox how, bool notifies, struct mb_err *err);
 
 #endif

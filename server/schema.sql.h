@@ -159,6 +159,9 @@ static const char *const mb_schema[] = {
 	"INSERT INTO fingerprint_10 SELECT vm, seq, epoch, frame FROM fingerprint;"
 	"DROP TABLE fingerprint;"
 	"ALTER TABLE fingerprint_10 RENAME TO fingerprint;",
+
+	/* 11: how far `here` may be off where it is an estimate, as in 7. */
+	"ALTER TABLE sharing ADD COLUMN here_error INTEGER NOT NULL DEFAULT 0;",
 };
 
 enum { MB_SCHEMA_VERSION = sizeof(mb_schema) / sizeof(*mb_schema) };

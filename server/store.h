@@ -75,6 +75,7 @@ struct mb_sharing_record {
 	const char *host;	       /* where it runs, or NULL */
 	uint64_t here;		       /* distinct pages that another VM on that host has, too */
 	uint64_t error, partner_error; /* of estimates (estimate.h); 0: exact */
+	uint64_t here_error;	       /* the same */
 };
 /* A transaction of its own. */
 int mb_store_put_sharing(struct mb_store *s, const struct mb_sharing_record *records, size_t n,
@@ -89,9 +90,13 @@ int mb_store_taken(struct mb_store *s, uint64_t now_unix_ns, uint64_t within_ns,
 		   void *ctx, struct mb_err *err);
 /* When the last row of history was acked; 0: there is none. */
 int mb_store_newest(struct mb_store *s, uint64_t *ret_unix_ns, struct mb_err *err);
-/* The most that each VM had `here` on each host since then. Stops when `each` returns not 0. */
+/*
+ * The most that each VM had `here` on each host since then, and by how much the worst of those
+ * figures may be off. Stops when `each` returns not 0.
+ */
 int mb_store_most_here(struct mb_store *s, uint64_t since_unix_ns,
-		       int (*each)(void *ctx, const char *vm, const char *host, uint64_t here),
+		       int (*each)(void *ctx, const char *vm, const char *host, uint64_t here,
+				   uint64_t here_error),
 		       void *ctx, struct mb_err *err);
 
 /* Forgets the history older than that, bit by bit; fingerprints stay. */

@@ -182,7 +182,8 @@ int mb_store_newest(struct mb_store *s, uint64_t *ret_unix_ns, struct mb_err *er
 }
 
 int mb_store_most_here(struct mb_store *s, uint64_t since_unix_ns,
-		       int (*each)(void *ctx, const char *vm, const char *host, uint64_t here),
+		       int (*each)(void *ctx, const char *vm, const char *host, uint64_t here,
+				   uint64_t here_error),
 		       void *ctx, struct mb_err *err)
 {
 	mb_cleanup(mb_sql_reset) sqlite3_stmt *st = mb_sql_get(s, SQL_SELECT_MOST_HERE);
@@ -191,7 +192,8 @@ int mb_store_most_here(struct mb_store *s, uint64_t since_unix_ns,
 	mb_sql_bind_u64(st, 1, since_unix_ns);
 	while (r == 0 && (step = sqlite3_step(st)) == SQLITE_ROW)
 		r = each(ctx, (const char *)sqlite3_column_text(st, 0),
-			 (const char *)sqlite3_column_text(st, 1), column_u64(st, 2));
+			 (const char *)sqlite3_column_text(st, 1), column_u64(st, 2),
+			 column_u64(st, 3));
 	return r == 0 && step != SQLITE_DONE ? mb_sql_fail(s, err) : r;
 }
 

@@ -190,6 +190,7 @@ int mb_store_put_sharing(struct mb_store *s, const struct mb_sharing_record *rec
 		}
 		mb_sql_bind_u64(st, 10, records[i].error);
 		mb_sql_bind_u64(st, 11, records[i].partner_error);
+		mb_sql_bind_u64(st, 12, records[i].here_error);
 		r = mb_sql_run(s, st, err);
 	}
 	if (r == 0)

@@ -37,8 +37,8 @@ static const char *const sql[SQL_END] = {
 		" VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
 	[SQL_INSERT_SHARING] =
 		"INSERT INTO sharing (vm, at_unix_ns, epoch, acked_unix_ns, inter, partner,"
-		" partner_inter, host, here, error, partner_error)"
-		" VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
+		" partner_inter, host, here, error, partner_error, here_error)"
+		" VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
 	/* In bits: an ack must not wait behind a month of rows. */
 	[SQL_FORGET_HISTORY] = "DELETE FROM history WHERE rowid IN (SELECT rowid FROM history"
 			       " WHERE acked_unix_ns < ?1 LIMIT 5000)",
@@ -49,7 +49,8 @@ static const char *const sql[SQL_END] = {
 	[SQL_FORGET_SHARING] = "DELETE FROM sharing WHERE rowid IN (SELECT rowid FROM sharing"
 			       " WHERE at_unix_ns < ?1 LIMIT 5000)",
 	[SQL_SELECT_MOST_HERE] =
-		"SELECT vm.name, s.host, max(s.here) FROM sharing s JOIN vm ON vm.id = s.vm"
+		"SELECT vm.name, s.host, max(s.here), max(s.here_error)"
+		" FROM sharing s JOIN vm ON vm.id = s.vm"
 		" WHERE s.at_unix_ns >= ?1 AND s.host IS NOT NULL GROUP BY s.vm, s.host",
 	[SQL_SELECT_VMS] =
 		"SELECT vm.id, name, host, source, vm.tracker, memory_bytes, algorithm, page_bytes,"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "proto/base/cleanup.h"
@@ -10,10 +11,12 @@
 /* Colours that people who see few of them can tell apart (Okabe and Ito), made lighter on dark. */
 static const char style[] =
 	":root{color-scheme:light dark;--bg:#fff;--fg:#1b1f24;--dim:#59636e;--grid:#e4e7eb;"
-	"--card:#f6f8fa;--bad:#b3261e;--good:#1a7f37;--s0:#0072b2;--s1:#d55e00;--s2:#009e73;"
+	"--card:#f6f8fa;--shade:#0003;--bad:#b3261e;--good:#1a7f37;--s0:#0072b2;--s1:#d55e00;--s2:#"
+	"009e73;"
 	"--s3:#b5558a;--s4:#b8860b;--s5:#3d9bd1;--s6:#6b6ecf;--s7:#7f7f7f}\n"
 	"@media(prefers-color-scheme:dark){:root{--bg:#0e1116;--fg:#e6e9ee;--dim:#9aa4b0;"
-	"--grid:#2a3038;--card:#171b22;--bad:#ff8a80;--good:#57c26f;--s0:#4ea8de;--s1:#ff8c42;"
+	"--grid:#2a3038;--card:#171b22;--shade:#fff3;--bad:#ff8a80;--good:#57c26f;--s0:#4ea8de;--"
+	"s1:#ff8c42;"
 	"--s2:#2ec4a0;--s3:#e08bbd;--s4:#e3b341;--s5:#8fd0f5;--s6:#a5a7f0;--s7:#a8a8a8}}\n"
 	"*{box-sizing:border-box}body{margin:0 auto;max-width:1240px;padding:16px;"
 	"background:var(--bg);color:var(--fg);font:15px/1.45 system-ui,sans-serif}\n"
@@ -34,7 +37,11 @@ static const char style[] =
 	"svg{display:block;width:100%;height:auto}svg .label{fill:var(--dim);font-size:12px}"
 	"svg .grid{stroke:var(--grid)}svg path{fill:none;stroke-width:1.8}\n"
 	"@media(max-width:600px){svg .label{font-size:19px}svg path{stroke-width:3}}\n"
-	".scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
+	/* What goes on beyond an edge throws a shadow there; whose row it is stays in sight. */
+	".scroll{overflow-x:auto;background:linear-gradient(to left,var(--bg) 40%,transparent) "
+	"right/3rem 100% no-repeat local,linear-gradient(to left,var(--shade),transparent) "
+	"right/.8rem 100% no-repeat}th:first-child,td:first-child{position:sticky;left:0;"
+	"background:var(--bg)}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
 	"th,td{padding:4px 12px 4px 0;text-align:right;border-bottom:1px solid var(--grid);"
 	"white-space:nowrap}th{color:var(--dim);font-weight:500}th:first-child,td:first-child,"
 	".left{text-align:left}.bad{color:var(--bad);font-weight:600}.good{color:var(--good)}\n"
@@ -45,6 +52,15 @@ static const char *text_of(const json_t *o, const char *key, const char *none)
 	const char *text = json_string_value(json_object_get(o, key));
 
 	return text && *text ? text : none;
+}
+
+/* A table that may be too wide, and can then be scrolled by keys. */
+static void put_table(struct mb_buf *to, const char *title)
+{
+	mb_put(to,
+	       "<h2>%s</h2>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
+	       "aria-label=\"%s\"><table>\n",
+	       title, title);
 }
 
 static void put_style(struct mb_buf *to)
@@ -128,8 +144,8 @@ static void put_sharable(struct mb_buf *to, const json_t *root, const json_t *ru
 	const json_t *summary = json_object_get(run, "summary"), *w;
 	size_t i;
 
-	mb_put(to, "<h2>What is sharable, and lasts</h2>\n<div class=\"scroll\"><table>\n"
-		   "<tr><th></th><th>pages</th><th>digests</th><th>kept an epoch</th>"
+	put_table(to, "What is sharable, and lasts");
+	mb_put(to, "<tr><th></th><th>pages</th><th>digests</th><th>kept an epoch</th>"
 		   "<th>half-life, s</th><th class=\"left\">how known</th>");
 	json_array_foreach(json_object_get(root, "windows_s"), i, w)
 		mb_put(to, "<th>unchanged %g s</th>", json_number_value(w));
@@ -146,8 +162,8 @@ static void put_classes(struct mb_buf *to, const json_t *run)
 
 	if (!json_object_size(classes))
 		return;
-	mb_put(to, "<h2>By class of page</h2>\n<div class=\"scroll\"><table>\n"
-		   "<tr><th>class</th><th>pages</th><th>changed an epoch</th><th>came</th>"
+	put_table(to, "By class of page");
+	mb_put(to, "<tr><th>class</th><th>pages</th><th>changed an epoch</th><th>came</th>"
 		   "<th>went</th></tr>\n");
 	json_object_foreach(classes, name, c)
 	{
@@ -170,8 +186,8 @@ static void put_who(struct mb_buf *to, const json_t *run)
 
 	if (!json_array_size(by))
 		return;
-	mb_put(to, "<h2>Who dirtied frames</h2>\n<div class=\"scroll\"><table>\n"
-		   "<tr><th>process</th><th class=\"left\">cgroup</th><th>frames</th>"
+	put_table(to, "Who dirtied frames");
+	mb_put(to, "<tr><th>process</th><th class=\"left\">cgroup</th><th>frames</th>"
 		   "<th class=\"left\">by what, first</th></tr>\n");
 	json_array_foreach(by, i, w)
 	{
@@ -199,15 +215,18 @@ static void put_who(struct mb_buf *to, const json_t *run)
 static void put_metrics(struct mb_buf *to, const json_t *root)
 {
 	size_t n_runs = json_array_size(json_object_get(root, "runs"));
+	json_t *metrics = json_object_get(root, "metrics"), *m;
 	const char *name;
-	json_t *m;
+	char title[64];
 
-	mb_put(to,
-	       "<h2>Figures of %zu run%s</h2>\n<div class=\"scroll\"><table>\n"
-	       "<tr><th>metric</th><th>mean</th><th>95 %% from</th><th>to</th>"
-	       "<th class=\"left\">unit</th></tr>\n",
-	       n_runs, n_runs == 1 ? "" : "s");
-	json_object_foreach(json_object_get(root, "metrics"), name, m)
+	/* A fleet has a history, and no runs. */
+	if (!json_object_size(metrics))
+		return;
+	snprintf(title, sizeof(title), "Figures of %zu run%s", n_runs, n_runs == 1 ? "" : "s");
+	put_table(to, title);
+	mb_put(to, "<tr><th>metric</th><th>mean</th><th>95 %% from</th><th>to</th>"
+		   "<th class=\"left\">unit</th></tr>\n");
+	json_object_foreach(metrics, name, m)
 	{
 		mb_put(to, "<tr><td>");
 		mb_put_escaped(to, name);
@@ -250,7 +269,8 @@ static void put_history(struct mb_buf *to, const json_t *history)
 
 	if (!json_is_array(history))
 		return;
-	mb_put(to, "<h2>VMs</h2>\n<div class=\"scroll\"><table>\n<tr><th>VM</th>"
+	put_table(to, "VMs");
+	mb_put(to, "<tr><th>VM</th>"
 		   "<th class=\"left\">host</th><th>epochs</th><th>pages</th>"
 		   "<th>changed an epoch</th><th>a second</th><th>sharable with other VMs</th>"
 		   "<th>at first</th><th>least</th></tr>\n");
@@ -316,8 +336,10 @@ static void put_head(struct mb_buf *to, const json_t *root)
 	mb_put_escaped(to, text_of(root, "source", "-"));
 	mb_put(to, "; pages followed by ");
 	mb_put_escaped(to, text_of(root, "by", "-"));
-	mb_put(to, "; tracker ");
-	mb_put_escaped(to, text_of(root, "tracker", "-"));
+	if (*text_of(root, "tracker", "")) {
+		mb_put(to, "; tracker ");
+		mb_put_escaped(to, text_of(root, "tracker", ""));
+	}
 	if (*text_of(root, "reference", "")) {
 		mb_put(to, "; reference ");
 		mb_put_escaped(to, text_of(root, "reference", ""));

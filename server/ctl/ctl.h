@@ -21,6 +21,7 @@ int mb_ctl_whatif(int argc, char **argv);
 int mb_ctl_status(int argc, char **argv);
 int mb_ctl_share(int argc, char **argv);
 int mb_ctl_history(int argc, char **argv);
+int mb_ctl_audits(int argc, char **argv);
 int mb_ctl_executions(int argc, char **argv);
 int mb_ctl_doctor(int argc, char **argv);
 int mb_ctl_churn(int argc, char **argv);

@@ -19,6 +19,7 @@ int main(int argc, char **argv)
 		{ "executions", "plans that were carried out, and what became of each move",
 		  mb_ctl_executions },
 		{ "history", "sharing and churn of one VM, epoch by epoch", mb_ctl_history },
+		{ "audits", "how far trackers can be trusted, by tracker and VM", mb_ctl_audits },
 		{ "doctor", "what is wrong with the fleet, and what mends it", mb_ctl_doctor },
 		{ "analyze", "what traces share, and what their deltas weigh (no server)",
 		  mb_ctl_analyze },

@@ -83,7 +83,8 @@ int mb_ctl_hotspot(int argc, char **argv)
 		{ "free_mb", "MB", NULL,
 		  "A host is hot when it has less free memory (default 1024; 0: not looked at)" },
 		{ "lost_pages", "N", NULL,
-		  "A host is hot when its guests lost more sharing (default 0: not looked at)" },
+		  "A host is hot when its guests lost more sharing, by more than that figure "
+		  "may be off (default 0: not looked at)" },
 		{ 0 },
 	};
 	static const struct mb_ctl_question q = {

@@ -17,6 +17,8 @@ enum {
 	/* More VMs than this, and the strongest pairs are shown instead of all. */
 	MB_RENDER_MATRIX_MAX = 12,
 	MB_RENDER_PAIRS_MAX = 20,
+	/* VMs whose last audit is shown, the worst first. */
+	MB_RENDER_AUDITS_MAX = 25,
 };
 
 typedef int (*mb_render_fn)(const json_t *root, FILE *to, struct mb_err *err);
@@ -33,6 +35,8 @@ int mb_render_share(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_simulate(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_who(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_history(const json_t *root, FILE *to, struct mb_err *err);
+/* By tracker, then the worst VMs. */
+int mb_render_audits(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_diff(const json_t *root, FILE *to, struct mb_err *err);
 int mb_render_executions(const json_t *root, FILE *to, struct mb_err *err);
 /* A line for each trust domain that is on its way to another key; nothing when none is. */

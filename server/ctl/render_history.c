@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "proto/base/cleanup.h"
-#include "server/ctl/cells.h"
+#include "server/ctl/cells_audit.h"
 
-/* A newer server may know of more classes than we do. */
-enum { CLASSES_MAX = 32, STALE_WIDTH = 32 };
+enum { STALE_WIDTH = 32 };
 
 static json_int_t integer(const json_t *o, const char *key)
 {
@@ -62,46 +61,7 @@ static bool any_but(const json_t *rows, const char *key, json_int_t usual)
 	return false;
 }
 
-/* Cut, not rounded: what is not all must not look like it. */
-static void put_share(struct mb_table *t, const json_t *o, const char *key)
-{
-	const json_t *v = json_object_get(o, key);
-	double share = json_number_value(v);
-
-	if (json_is_number(v) && share >= 0 && share <= 1)
-		mb_table_put(t, "%.1f %%", (double)(int)(1000 * share + 1e-6) / 10);
-	else
-		mb_table_put(t, "-");
-}
-
 /* --- audits ----------------------------------------------------------------------------------- */
-
-/* Stale pages: all, then by class, the worst first. */
-static void put_stale(struct mb_table *t, json_t *classes)
-{
-	const char *names[CLASSES_MAX], *name;
-	struct mb_pairs_top top = { 0 };
-	json_t *cls, *list = json_array();
-	json_int_t sum = 0;
-	size_t n = 0;
-
-	json_object_foreach(classes, name, cls)
-	{
-		json_int_t stale = integer(cls, "stale");
-
-		if (stale <= 0 || n == CLASSES_MAX || stale > INT64_MAX - sum)
-			continue;
-		sum += stale;
-		names[n] = name;
-		mb_pairs_top_offer(&top, stale, n++, 0);
-	}
-	for (size_t i = 0; i < top.n; i++)
-		json_array_append_new(list, json_sprintf("%s %lld", names[top.items[i].a],
-							 (long long)top.items[i].value));
-	mb_table_put(t, "%lld", (long long)sum);
-	mb_cell_names(t, list, STALE_WIDTH);
-	json_decref(list);
-}
 
 /* Of the newest audit: what the tracker follows depends on the kernel it runs on. */
 static void print_followed(const json_t *audit, FILE *to)
@@ -156,10 +116,10 @@ static void print_audits(const json_t *rows, FILE *to)
 		if (!json_is_object(audit))
 			continue;
 		mb_cell_number(&t, row, "epoch");
-		put_share(&t, audit, "recall");
-		put_share(&t, audit, "recall_all");
-		put_share(&t, audit, "precision");
-		put_stale(&t, json_object_get(audit, "classes"));
+		mb_cell_share(&t, audit, "recall");
+		mb_cell_share(&t, audit, "recall_all");
+		mb_cell_share(&t, audit, "precision");
+		mb_cell_stale(&t, json_object_get(audit, "classes"), STALE_WIDTH);
 		if (doubted)
 			put_doubted(&t, audit);
 		else if (several)
@@ -167,18 +127,7 @@ static void print_audits(const json_t *rows, FILE *to)
 	}
 	fputs("\nAudits, full walks that show what incremental passes miss:\n", to);
 	mb_table_print(&t, to);
-	fputs("recall: of the pages that changed, those that an incremental pass would have read, "
-	      "among the\n"
-	      "classes that the tracker follows; recall all: among all classes\n"
-	      "precision: of the pages that the tracker flagged, those that had changed\n"
-	      "stale: pages that changed and that it would have missed: with them the fingerprint "
-	      "is wrong\n",
-	      to);
-	if (doubted)
-		fputs("doubted: the tracker said itself that it may have missed some, so a full "
-		      "walk was made and\n"
-		      "nothing stale was relied on; of several audits, how many were\n",
-		      to);
+	mb_cell_audit_legend(to, doubted);
 	print_followed(newest, to);
 }
 

@@ -6,11 +6,13 @@
  */
 #include "server/plan/question.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/base/cleanup.h"
+#include "server/plan/error.h"
 #include "server/plan/finish.h"
 #include "server/plan/search.h"
 #include "server/plan/stage.h"
@@ -23,7 +25,7 @@ struct mitigation {
 	struct mb_stage stage;
 	struct mb_tally tally; /* over the stage's units */
 	struct heat {
-		uint64_t swap_pages_s, stall_percent, free_mb, lost_pages;
+		uint64_t swap_pages_s, stall_percent, free_mb, lost_pages, lost_error_pages;
 	} * heat; /* [0, n_hosts) */
 	uint32_t *unit_host;
 	bool *moved; /* units */
@@ -53,13 +55,33 @@ static void measure(struct mitigation *m)
 		m->heat[f->vms[v].host].swap_pages_s += f->vms[v].swap_pages_s;
 		m->heat[f->vms[v].host].stall_percent += f->vms[v].stall_percent;
 		m->heat[f->vms[v].host].lost_pages += f->vms[v].lost_pages;
+		m->heat[f->vms[v].host].lost_error_pages += f->vms[v].lost_error_pages;
 	}
+}
+
+/*
+ * By more than it may be off. Errors of VMs add up: what VMs share is in the samples of all of them
+ * or of none, so they err together.
+ */
+static bool lost_more(const struct heat *heat, uint64_t than_pages)
+{
+	return heat->lost_pages > than_pages &&
+	       heat->lost_pages - than_pages > heat->lost_error_pages;
+}
+
+/* "123", "123 +-45" */
+static void say_pages(uint64_t pages, uint64_t error_pages, char ret[48])
+{
+	int n = snprintf(ret, 48, "%" PRIu64, pages);
+
+	if (error_pages)
+		snprintf(ret + n, (size_t)(48 - n), " +-%" PRIu64, error_pages);
 }
 
 /* The first cause in words, or false if there is none. */
 static bool is_hot(const struct heat *heat, const struct mb_hotspot_limits *l, char *reason)
 {
-	double lost_mb = (double)heat->lost_pages / MB_PLAN_PAGES_PER_MB;
+	char lost[MB_MAX(48, MB_PLAN_MB_BYTES)];
 	int n;
 
 	if (l->free_mb && heat->free_mb < l->free_mb) {
@@ -77,18 +99,21 @@ static bool is_hot(const struct heat *heat, const struct mb_hotspot_limits *l, c
 			     "than %llu",
 			     (unsigned long long)heat->stall_percent,
 			     (unsigned long long)l->stall_percent);
-	} else if (l->lost_pages && heat->lost_pages > l->lost_pages) {
+	} else if (l->lost_pages && lost_more(heat, l->lost_pages)) {
+		say_pages(heat->lost_pages, heat->lost_error_pages, lost);
 		snprintf(reason, MB_REASON_BYTES,
-			 "its guests lost %llu shared pages, more than %llu",
-			 (unsigned long long)heat->lost_pages, (unsigned long long)l->lost_pages);
+			 "its guests lost %s shared pages, more than %" PRIu64, lost,
+			 l->lost_pages);
 		return true;
 	} else {
 		return false;
 	}
 	/* Has somebody grown, or is it sharing that is no more? */
-	if (heat->lost_pages)
+	if (heat->lost_pages) {
+		mb_plan_mb(heat->lost_pages, heat->lost_error_pages, lost);
 		snprintf(reason + n, (size_t)(MB_REASON_BYTES - n),
-			 "; its guests lost %.1f MB of sharing of late", lost_mb);
+			 "; its guests lost %s of sharing of late", lost);
+	}
 	return true;
 }
 
@@ -102,6 +127,7 @@ static struct heat heat_of(const struct mitigation *m, uint32_t unit)
 		heat.swap_pages_s += m->stage.vms[m->stage.units.members[i]].swap_pages_s;
 		heat.stall_percent += m->stage.vms[m->stage.units.members[i]].stall_percent;
 		heat.lost_pages += m->stage.vms[m->stage.units.members[i]].lost_pages;
+		heat.lost_error_pages += m->stage.vms[m->stage.units.members[i]].lost_error_pages;
 	}
 	return heat;
 }
@@ -116,7 +142,7 @@ static bool helps(struct mitigation *m, uint32_t host, uint32_t unit)
 		m->tally.fleet->vms[unit].distinct > mb_tally_own(&m->tally, unit)) ||
 	       (l->swap_pages_s && heat->swap_pages_s > l->swap_pages_s && own.swap_pages_s) ||
 	       (l->stall_percent && heat->stall_percent > l->stall_percent && own.stall_percent) ||
-	       (l->lost_pages && heat->lost_pages > l->lost_pages && own.lost_pages);
+	       (l->lost_pages && lost_more(heat, l->lost_pages) && lost_more(&own, 0));
 }
 
 /* Memory is cooler by what the unit does not share there, and warmer where it comes at full size.
@@ -132,6 +158,8 @@ static void carry_heat(struct mitigation *m, uint32_t unit, uint32_t from, uint3
 	b->stall_percent += own.stall_percent;
 	a->lost_pages -= own.lost_pages;
 	b->lost_pages += own.lost_pages;
+	a->lost_error_pages -= own.lost_error_pages;
+	b->lost_error_pages += own.lost_error_pages;
 	if (a->free_mb != UINT64_MAX)
 		a->free_mb += freed_mb;
 	if (b->free_mb != UINT64_MAX)
@@ -154,6 +182,7 @@ static bool stays_cool(const struct mitigation *m, uint32_t unit, uint32_t host)
 	heat.swap_pages_s += own.swap_pages_s;
 	heat.stall_percent += own.stall_percent;
 	heat.lost_pages += own.lost_pages;
+	heat.lost_error_pages += own.lost_error_pages;
 	return !is_hot(&heat, m->limits, reason);
 }
 
@@ -299,7 +328,10 @@ static int find(const struct mitigation *m, struct mb_hotspot **ret, size_t *ret
 		if (m->stage.hosts[h].state == MB_HOST_POOL ||
 		    !is_hot(&m->heat[h], m->limits, reason))
 			continue;
-		*spot = (struct mb_hotspot){ .host = h, .woken = MB_NOWHERE };
+		*spot = (struct mb_hotspot){ .host = h,
+					     .lost_pages = m->heat[h].lost_pages,
+					     .lost_error_pages = m->heat[h].lost_error_pages,
+					     .woken = MB_NOWHERE };
 		memcpy(spot->reason, reason, sizeof(reason));
 		++*ret_n;
 	}

@@ -63,6 +63,7 @@ struct mb_plan_vm {
 	uint64_t swap_pages_s; /* swapping in its guest: hotspots */
 	uint64_t stall_percent; /* of the time, tasks in its guest wait for memory: hotspots */
 	uint64_t lost_pages;   /* sharing that it lost of late: hotspots */
+	uint64_t lost_error_pages; /* by which that may be off; 0: exact */
 	uint64_t settled_s;    /* since it came to its host; UINT64_MAX: long ago */
 	/* Of a unit of several (server/plan/unit.h), which sets these; else 0. */
 	uint32_t others, others_running; /* VMs beside the first; those of all but one that run */

@@ -55,12 +55,15 @@ struct mb_hotspot_limits {
 	uint64_t swap_pages_s;	/* a host's guests together swap more; 0: not looked at */
 	uint64_t stall_percent; /* their waits for memory add up to more; 0: not looked at */
 	uint64_t free_mb;	/* a host has less free memory; 0: not looked at */
-	uint64_t lost_pages;	/* a host's guests lost more sharing; 0: not looked at */
+	/* A host's guests lost more sharing, by more than that may be off; 0: not looked at. */
+	uint64_t lost_pages;
 };
 
 struct mb_hotspot {
 	uint32_t host;
 	char reason[MB_REASON_BYTES];
+	uint64_t lost_pages;	   /* sharing that its guests lost of late */
+	uint64_t lost_error_pages; /* by which that may be off; 0: exact */
 	uint32_t woken; /* the pooled host that helps, or MB_NOWHERE */
 	bool relieved;	/* by the plan */
 };

@@ -61,7 +61,13 @@ function showFleet(status, share) {
 
 /* --- the matrix ------------------------------------------------------------------------------- */
 
-const cellSize = n => Math.max(1, Math.min(48, Math.floor(Math.min(960, $("map").clientWidth || 960) / n)));
+// So few VMs have their names beside them.
+const NAMED = 24;
+const named = n => n <= NAMED;
+const cellSize = n => {
+	const width = Math.min(960, $("map").clientWidth || 960);
+	return Math.max(1, Math.min(48, Math.floor((named(n) ? width - $("names").offsetWidth - 12 : width) / n)));
+};
 const mark = () => document.activeElement === $("matrix") ? shown.cursor : null;
 
 function tell() {
@@ -74,8 +80,12 @@ function tell() {
 }
 
 function moveMark() {
-	if (picture.n)
-		showMatrix($("matrix"), cellSize(picture.n), mark());
+	if (!picture.n)
+		return;
+	const cell = cellSize(picture.n);
+	showMatrix($("matrix"), cell, mark());
+	for (const e of $("names").children)
+		e.style.lineHeight = `${cell}px`;
 }
 
 function drawShare() {
@@ -85,6 +95,11 @@ function drawShare() {
 		return;
 	const most = Math.max(1, set.inter.reduce((m, r) => r.reduce((a, v) => Math.max(a, v), m), 0));
 	paintMatrix(set.inter, shown.order, most);
+	$("names").replaceChildren(...(named(shown.order.length) ? shown.order : []).map(v => {
+		const e = document.createElement("li");
+		e.textContent = set.vms[v].name;
+		return e;
+	}));
 	moveMark();
 	$("most").textContent = `${number(mb(most, set.page_bytes))} MB`;
 	const c = $("scale").getContext("2d"), dark = matchMedia("(prefers-color-scheme: dark)").matches;
@@ -111,6 +126,8 @@ function showShare() {
 			a.host && a.host === b.host ? `together on ${a.host}` : `${a.host ?? "nowhere"}, ${b.host ?? "nowhere"}`];
 	}, ([, i, j]) => `${set.vms[i].name} ${set.vms[j].name}`);
 	drawShare();
+	if (!$("cell").textContent)
+		$("cell").textContent = "What two VMs share is said here: point at their cell, or go there with arrow keys.";
 	performance.mark("matrix");
 }
 
@@ -166,8 +183,8 @@ async function showPlan() {
 		$("n-more-note").textContent = `by planner ${plan.planner}, ${moves}`;
 		fill("after", plan.hosts, h => {
 			const both = document.createElement("span");
-			both.append(bar([[h.before_mb / (h.memory_mb || 1), "saved"]]), bar([[h.after_mb / (h.memory_mb || 1), "used"]]));
-			return [h.name, h.memory_mb, h.before_mb, h.after_mb, both, some(h.vms_after)];
+			both.append(bar([[h.before_mb / (h.memory_mb || 1), "before"]]), bar([[h.after_mb / (h.memory_mb || 1), "used"]]));
+			return [h.name, h.memory_mb, h.before_mb, h.after_mb, both, some(h.vms_after, 4)];
 		}, h => `${h.name} ${h.vms_after.join(" ")}`);
 		fill("moves", plan.moves.map((m, i) => [i + 1, m]), ([i, m]) => [i, m.vm, m.from ?? "nowhere", m.to,
 			mb(m.gain_pages), m.copy_mb, m.feasible ? m.reason : `No room when its turn comes. ${m.reason}`],

@@ -47,7 +47,7 @@ function chart(to, points, unit) {
 		to.append(svg("text", { x: left - 6, y: y(most * share) + 4, "text-anchor": "end" },
 			number(most * share)));
 	}
-	for (const [t, anchor] of [[from, "start"], [until, "end"]])
+	for (const [t, anchor] of points.length === 1 ? [[from, "start"]] : [[from, "start"], [until, "end"]])
 		to.append(svg("text", { x: x(t), y: height - 5, "text-anchor": anchor }, when(t)));
 	let d = "", pen = "M";
 	for (const [t, v] of points) {

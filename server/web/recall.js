@@ -17,7 +17,8 @@ function showRecall(vms) {
 	const known = vms.filter(v => v.audit);
 	const missed = known.filter(v => v.audit.recall !== null && v.audit.recall < 1);
 	const doubted = vms.filter(v => v.since_start.doubted || (v.audit && v.audit.doubted));
-	$("n-audited").textContent = `${known.length} of ${vms.length}`;
+	$("n-audited").textContent = known.length && known.length === vms.length ? `all ${vms.length}` :
+		`${known.length} of ${vms.length}`;
 	$("n-missed").textContent = missed.length;
 	$("n-doubted").textContent = doubted.length;
 	$("n-worst").textContent = known.length ? percent(known[0].audit.recall ?? 1) : "-";

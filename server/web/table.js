@@ -60,6 +60,20 @@ function makePager(id, t) {
 	box.append(t.find, t.back, t.on, t.where);
 	$(id).parentElement.before(box);
 	t.pager = box;
+	new ResizeObserver(() => reach($(id).parentElement, name)).observe($(id).parentElement);
+	new ResizeObserver(() => reach($(id).parentElement, name)).observe($(id));
+}
+
+// What must be scrolled can be reached by keys, as long as it must.
+function reach(wide, name) {
+	if (wide.scrollWidth > wide.clientWidth) {
+		wide.tabIndex = 0;
+		wide.setAttribute("role", "region");
+		wide.setAttribute("aria-label", name);
+	} else {
+		for (const a of ["tabindex", "role", "aria-label"])
+			wide.removeAttribute(a);
+	}
 }
 
 function draw(t) {

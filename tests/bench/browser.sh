@@ -68,8 +68,9 @@ see() {
 cdp() {
 	jq -n --arg c "$1" --argjson p "$2" '{ cmd: $c, params: $p }' | curl -s "$session/goog/cdp/execute" -d @-
 }
-# window WIDTH light|dark
+# window WIDTH light|dark: with scrollbars above the page, as on a phone
 window() {
+	cdp Emulation.setScrollbarsHidden '{ "hidden": true }' >/dev/null
 	cdp Emulation.setEmulatedMedia "{ \"features\": [ { \"name\": \"prefers-color-scheme\", \"value\": \"$2\" } ] }" >/dev/null
 	cdp Emulation.setDeviceMetricsOverride "{ \"width\": $1, \"height\": 1000, \"deviceScaleFactor\": 1,
 		\"mobile\": false }" >/dev/null
@@ -77,4 +78,47 @@ window() {
 # picture FILE: of all of the page
 picture() {
 	cdp Page.captureScreenshot '{ "captureBeyondViewport": true, "format": "png" }' | jq -r .value.data | base64 -d >"$1"
+}
+
+# press KEY...: as on a keyboard, whatever has the focus (WebDriver's numbers for Tab and the like)
+press() {
+	jq -n '{ actions: [ { type: "key", id: "keys", actions: [ $ARGS.positional[] |
+		{ type: "keyDown", value: . }, { type: "keyUp", value: . } ] } ] }' --args "$@" |
+		curl -s "$session/actions" -d @- >/dev/null
+}
+
+# Words on the page that stand out too little from what is behind them (WCAG 2.1 AA: 4.5 to 1, large ones 3 to 1).
+pale() {
+	js "const parts = c => c.match(/[\\d.]+/g).map(Number);
+		const light = c => c.slice(0, 3).map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+			.reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+		const behind = e => {
+			for (; e; e = e.parentElement) {
+				const c = parts(getComputedStyle(e).backgroundColor);
+				if (c.length === 3 || c[3] === 1)
+					return c;
+			}
+			return matchMedia('(prefers-color-scheme: dark)').matches ? [0, 0, 0] : [255, 255, 255];
+		};
+		const bad = new Set();
+		let seen = 0;
+		for (const e of document.body.querySelectorAll('*')) {
+			const words = [...e.childNodes].filter(n => n.nodeType === 3 && n.data.trim()), style = getComputedStyle(e);
+			if (!words.length || !e.getClientRects().length || e.tagName === 'OPTION')
+				continue;
+			const a = light(parts(e.ownerSVGElement ? style.fill : style.color)), b = light(behind(e));
+			const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+			seen++;
+			if (ratio < (parseFloat(style.fontSize) >= 24 ? 3 : 4.5))
+				bad.add(e.tagName + '.' + e.getAttribute('class') + ' ' + ratio.toFixed(2));
+		}
+		return seen < 5 ? 'only ' + seen + ' elements have words' : [...bad].join(', ')"
+}
+# What is cut off at the right of the page, or stands out there.
+too_wide() {
+	js "const all = document.documentElement.clientWidth, inside = e => e && (getComputedStyle(e).overflowX !== 'visible' ||
+			inside(e.parentElement));
+		return [...document.body.querySelectorAll('*')].filter(e => e.getClientRects().length &&
+			e.getBoundingClientRect().right > all + 1 && !inside(e.parentElement) && !e.ownerSVGElement)
+			.map(e => e.tagName + '#' + e.id).concat(document.documentElement.scrollWidth > all ? ['the page'] : []).join(', ')"
 }

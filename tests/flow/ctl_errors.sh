@@ -42,6 +42,7 @@ fails 2 "goes with --delta" analyze --bits 48 x
 fails 2 "unrecognized option" analyze --frob x
 fails 2 "name the VM" history
 fails 2 "too much" history a b
+fails 2 "too much" audits a
 fails 2 "too much" status a
 fails 2 "--limit" history --limit 0 a
 fails 2 "--overcommit" plan --overcommit -3
@@ -49,7 +50,7 @@ fails 2 'no planner "x"' plan --fleet f --planner x
 fails 2 "not together" plan --fleet f --server http://127.0.0.1:1
 fails 2 "not a URL" status --server 127.0.0.1:1
 fails 2 "not a URL" status --server file:///etc/passwd
-for command in status share plan history analyze; do
+for command in status share plan history audits analyze; do
 	"$mbctl" $command --help >"$tmp/help" || die "$command --help"
 	grep -q json "$tmp/help" || die "$command --help: $(cat "$tmp/help")"
 done

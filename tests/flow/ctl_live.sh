@@ -106,8 +106,20 @@ for command in "history nobody" "plan --planner nobody"; do
 	is "$got" 1 "$command"
 	grep -q '^mbctl: error: server: .*"nobody"' "$tmp/err" || die "$command: $(cat "$tmp/err")"
 done
-for command in status share plan "history a"; do
+for command in status share plan "history a" audits; do
 	# shellcheck disable=SC2086 # words on purpose
 	mbctl $command >"$tmp/text" || die "$command"
 	[ -s "$tmp/text" ] || die "$command says nothing"
 done
+
+# An audit of b that missed something: b comes first, with what it missed.
+sqlite3 -cmd '.timeout 5000' "$tmp/db" "
+	UPDATE history SET audits = 1, doubted = 0, recall = 0.75, recall_all = 0.5, precision = 0.9, stale = 10,
+		flagged = 50, flagged_changed = 45 WHERE vm = (SELECT id FROM vm WHERE name = 'b');
+	INSERT INTO audit SELECT vm, acked_unix_ns, 'anon', 1, 40, 10 FROM history WHERE audits;
+	INSERT INTO audit SELECT vm, acked_unix_ns, 'slab', 0, 40, 30 FROM history WHERE audits"
+is "$(mbctl audits --json | jq -Sc .)" "$(curl -sS "$MBCTL_SERVER/v1/audits" | jq -Sc .)" "audits"
+mbctl audits >"$tmp/text"
+grep -qE '^none +3 +1 +75\.0 % +50\.0 % +90\.0 % +40  slab 30, anon 10 +-$' "$tmp/text" || die "audits: $(cat "$tmp/text")"
+grep -A 2 '^The last audit' "$tmp/text" | grep -qE '^b +h1 +none +75\.0 % +50\.0 % +90\.0 % +40  slab 30, anon 10 +- +1$' ||
+	die "audits: $(cat "$tmp/text")"

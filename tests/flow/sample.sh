@@ -91,3 +91,34 @@ is "$code" 2 "exit code for --sample with --bloom"
 code=0
 run 1 --bloom 15 || code=$?
 is "$code" 2 "exit code for --bloom 15"
+
+# Sharing that was lost, told by samples: no further off than they say.
+rm "$dir/db"*
+cat >"$dir/fleet.json" <<'END'
+{ "hosts": [ { "name": "h1", "memory_mb": 2048 }, { "name": "h2", "memory_mb": 2048 } ], "vms": [] }
+END
+server --fleet "$dir/fleet.json" --sharing-interval 50ms
+# The same contents twice, on one host; then one of them gets others.
+run 1 --sample 16
+run 1 --vm web2 --sample 16
+both_share() {
+	[ "$(query 'SELECT min(most) > 10000 FROM (SELECT max(here) AS most FROM sharing GROUP BY vm)')" = 1 ]
+}
+wait_for 10 both_share
+run 2 --host h1 --sample 16
+"$mbctl" hotspot --server "$http" --lost-pages 2000 --json >"$dir/hot.json"
+jq -e -n --slurpfile t "$dir/truth.json" --slurpfile h "$dir/hot.json" '
+	def is(n): test("/\(n)\\.mbt#3$");
+	($t[0].pairs[] | select((.a | is(1)) and (.b | is(2))) | .inter) as $now |
+	($t[0].files[] | select(.file | is(1)) | .distinct) as $before | (2 * ($before - $now)) as $lost |
+	$h[0].hotspots[0] |
+	.host == "h1" and .lost_error_pages > 2800 and .lost_error_pages < $lost and
+	(.lost_pages - $lost | fabs) <= .lost_error_pages' >/dev/null || fail "lost: $(jq -c .hotspots "$dir/hot.json")"
+"$mbctl" hotspot --server "$http" --lost-pages 2000 | grep -qE '^Hotspot h1: its guests lost [0-9]+ \+-[0-9]+ shared pages' ||
+	fail "hotspot: $("$mbctl" hotspot --server "$http" --lost-pages 2000)"
+# Less than it may be off above the limit is nothing.
+most=$(jq '.hotspots[0] | .lost_pages - .lost_error_pages' "$dir/hot.json")
+for limit in "$((most - 1)) 1" "$most 0"; do
+	is "$("$mbctl" hotspot --server "$http" --lost-pages "${limit% *}" --json | jq '.hotspots | length')" "${limit#* }" "lost, ${limit% *}"
+done
+stop_server

@@ -75,6 +75,44 @@ wait_for 5 grep -q 'certificates read again' "$dir/server.log"
 wait_for 5 ask status
 stop_server
 
+# What systemd hears of it, under the filter: what it does, that it serves once it does, that it ends.
+"$BUILD/tests/tool_notify" "$dir/own/notify" >"$dir/heard" &
+hearer=$!
+pids+=("$hearer")
+wait_for 5 test -S "$dir/own/notify"
+chown nobody "$dir/own/notify"
+: >"$dir/server.log"
+servers_seen=0
+NOTIFY_SOCKET=$dir/own/notify "${start[@]}" --seccomp kill --tokens "$dir/own/tokens" >>"$dir/server.log" 2>&1 &
+server_pid=$!
+pids+=("$server_pid")
+wait_for 10 grep -qx 'READY=1' "$dir/heard"
+port=$(sed -n 's/.*https on 0.0.0.0://p' "$dir/server.log")
+ask status >/dev/null || fail "it says that it serves, but does not"
+is "$(head -n 3 "$dir/heard" | paste -sd,)" \
+	"STATUS=Reading the database: 1 VMs so far,STATUS=1 VMs, 0 of them connected,READY=1" "what systemd hears"
+"$mbagent" run --source "trace:$dir/t.mbt" --server "unix:$dir/own/sock" --vm b --interval 2s 2>/dev/null &
+agent_pid=$!
+pids+=("$agent_pid")
+wait_for 10 grep -qx 'STATUS=2 VMs, 1 of them connected' "$dir/heard"
+kill "$agent_pid"
+wait "$agent_pid" || :
+wait_for 10 grep -qx 'STATUS=2 VMs, 0 of them connected' "$dir/heard"
+! grep -q STOPPING "$dir/heard" || fail "it ends too early: $(cat "$dir/heard")"
+stop_server
+wait_for 5 grep -qx 'STOPPING=1' "$dir/heard"
+is "$(grep -cx 'READY=1' "$dir/heard")" 1 "how often it is ready"
+# Who cannot start says nothing of being ready; who is not heard serves all the same.
+: >"$dir/heard"
+NOTIFY_SOCKET=$dir/own/notify refuses 'tokens-of-nobody' "${start[@]}" --tokens "$dir/own/tokens-of-nobody"
+! grep -q READY "$dir/heard" || fail "ready, but not started: $(cat "$dir/heard")"
+kill "$hearer"
+wait "$hearer" || :
+NOTIFY_SOCKET=$dir/own/notify server
+grep -q 'systemd is not told that this server serves: NOTIFY_SOCKET: ' "$dir/server.log" || fail "$(cat "$dir/server.log")"
+"$mbctl" status --server "$http" >/dev/null
+stop_server
+
 # The units: what systemd itself says of them.
 command -v systemd-analyze >/dev/null || exit 0
 for unit in server/mbserver.service agent/mbagent@.service; do

@@ -114,12 +114,75 @@ is "$(js "return performance.getEntriesByType('resource').every(e => e.name.star
 # A name for all that can be used; nothing wider than a phone.
 is "$(js "return [...document.querySelectorAll('select,input,button,canvas[tabindex]')].every(e =>
 	e.labels && e.labels.length || e.textContent || e.getAttribute('aria-label'))")" true "labels"
+for width in 390 768 1280; do
+	for scheme in light dark; do
+		window $width $scheme
+		js 'drawShare(); return showChurn()' >/dev/null
+		is "$(too_wide)" "" "what does not fit $width pixels"
+		is "$(pale)" "" "what is too pale, $scheme, $width pixels"
+	done
+done
+
+# By keys alone: past the top, to all that can be used, seeing where one is; what must be scrolled is among it.
 window 390 light
-is "$(js 'return document.documentElement.scrollWidth <= 390')" true "fits a phone"
+go "$http/"
+see '#n-vms' '^4$'
+press $'\ue004'
+is "$(js "const e = document.activeElement, box = e.getBoundingClientRect();
+	return e.className + ' ' + (box.left >= 0 && box.top >= 0)")" "skip true" "what Tab comes to first"
+press $'\ue007'
+is "$(js 'return document.activeElement.id')" main "where the skip link leads"
+reached=
+for ((n = 0; n < 40; n++)); do
+	press $'\ue004'
+	at=$(js "const e = document.activeElement, style = getComputedStyle(e);
+		return (e.id || e.getAttribute('aria-label') || e.tagName) + (e === document.body ||
+		style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 ? '' : ' unseen')")
+	[[ $reached != *" $at;"* ]] || break
+	reached+=" $at;"
+	[ "$at" != make ] || break
+done
+is "$reached" " Hosts, memory in MB; VMs, memory in MB; set; matrix; vm; The last audit of each VM, the worst first; planner; make;" \
+	"what Tab comes to"
+press $'\ue007'
+see '#answer' '^(1 move saves|2 moves save) '
+# On a phone, too, a move is all there: its reason in sight below it.
+is "$(js "const box = document.querySelector('#moves td:last-child').getBoundingClientRect();
+	return box.width > 200 && box.right <= innerWidth")" true "a move's reason on a phone"
+is "$(pale)" "" "what is too pale of a plan"
+is "$(too_wide)" "" "what of a plan does not fit"
+# Wide enough for all, nothing is left to scroll.
+window 1280 light
+all_fits() {
+	[ "$(js "return document.querySelectorAll('.wide[tabindex]').length")" = 0 ]
+}
+wait_for 5 all_fits
+
+# Reports of churn, of an agent's trace, a fleet and a VM: the same of them, and every table can be reached by keys.
+"$BUILD/tests/tool_trace" "$dir/t.mbt" 5 2000 200 1 >/dev/null
+"$mbagent" churn --source "trace:$dir/t.mbt" --html "$dir/trace.html" >/dev/null
+"$mbctl" churn --server "$http" --token-file "$dir/token" --html "$dir/fleet.html" >/dev/null
+"$mbctl" churn web1 --server "$http" --token-file "$dir/token" --html "$dir/vm.html" >/dev/null
+for report in trace fleet vm; do
+	go "file://$dir/$report.html"
+	is "$(js "return document.querySelectorAll('table').length > 0 && [...document.querySelectorAll('table')].every(t =>
+		t.rows.length > 1 && t.parentElement.tabIndex === 0 && t.parentElement.getAttribute('aria-label'))")" true \
+		"tables of a report, $report"
+	for width in 390 768 1280; do
+		for scheme in light dark; do
+			window $width $scheme
+			is "$(too_wide)" "" "what of a report does not fit $width pixels, $report"
+			is "$(pale)" "" "what of a report is too pale, $report, $scheme"
+		done
+	done
+	[ -z "${PICTURES:-}" ] || { mkdir -p "$PICTURES" && picture "$PICTURES/churn-$report.png"; }
+done
+go "$http/"
+see '#n-vms' '^4$'
 
 [ -n "${PICTURES:-}" ] || exit 0
 mkdir -p "$PICTURES"
-for width in 390 1280; do
+for width in 390 768 1280; do
 	for scheme in light dark; do
 		window $width $scheme
 		js 'drawShare(); return showChurn()' >/dev/null

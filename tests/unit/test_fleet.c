@@ -328,6 +328,11 @@ static void test_snapshot_is_sorted(void **state)
 	assert_int_equal(s.generation, mb_fleet_generation(f));
 	for (int i = 0; i < 5; i++)
 		assert_string_equal(s.vms[i].name, sorted[i]);
+	assert_int_equal(mb_fleet_count(f).vms, 5);
+	assert_int_equal(mb_fleet_count(f).online, 5);
+	mb_fleet_leave(f, 0, 1);
+	assert_int_equal(mb_fleet_count(f).vms, 5);
+	assert_int_equal(mb_fleet_count(f).online, 4);
 	/* It outlives the fleet. */
 	mb_fleet_destroy(f);
 	assert_string_equal(s.vms[4].name, "c");

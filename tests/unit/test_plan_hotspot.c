@@ -4,7 +4,7 @@
 #include "server/plan/question.h"
 
 struct heat {
-	uint64_t swap, stall, lost, used_pages;
+	uint64_t swap, stall, lost, lost_error;
 	int64_t free_mb; /* at full size for those that came */
 	bool known;
 };
@@ -26,6 +26,7 @@ static struct heat look(const struct model *m, const uint32_t *at, uint32_t host
 		heat.swap += m->f.vms[v].swap_pages_s;
 		heat.stall += m->f.vms[v].stall_percent;
 		heat.lost += m->f.vms[v].lost_pages;
+		heat.lost_error += m->f.vms[v].lost_error_pages;
 		if (now[v] != host)
 			heat.free_mb -= model_full(m, v) / (100 * MB_PLAN_PAGES_PER_MB);
 	}
@@ -40,7 +41,7 @@ static bool is_hot(const struct heat *h, const struct mb_hotspot_limits *l)
 	return (l->free_mb && h->known && h->free_mb < (int64_t)l->free_mb) ||
 	       (l->swap_pages_s && h->swap > l->swap_pages_s) ||
 	       (l->stall_percent && h->stall > l->stall_percent) ||
-	       (l->lost_pages && h->lost > l->lost_pages);
+	       (l->lost_pages && h->lost > l->lost_pages + h->lost_error);
 }
 
 /* Distinct pages of a VM that the others on a host have. */
@@ -75,12 +76,13 @@ static struct choice choose(struct model *m, const struct mb_hotspot_limits *l, 
 	heat = look(m, now, hot);
 	for (uint32_t v = 0; v < m->f.view.n_vms; v++) {
 		const struct mb_plan_vm *vm = &m->f.vms[v];
-		bool part = (l->free_mb && heat.known && heat.free_mb < (int64_t)l->free_mb &&
-			     (int64_t)vm->distinct > overlap(m, now, v, hot)) ||
-			    (l->swap_pages_s && heat.swap > l->swap_pages_s && vm->swap_pages_s) ||
-			    (l->stall_percent && heat.stall > l->stall_percent &&
-			     vm->stall_percent) ||
-			    (l->lost_pages && heat.lost > l->lost_pages && vm->lost_pages);
+		bool part =
+			(l->free_mb && heat.known && heat.free_mb < (int64_t)l->free_mb &&
+			 (int64_t)vm->distinct > overlap(m, now, v, hot)) ||
+			(l->swap_pages_s && heat.swap > l->swap_pages_s && vm->swap_pages_s) ||
+			(l->stall_percent && heat.stall > l->stall_percent && vm->stall_percent) ||
+			(l->lost_pages && heat.lost > l->lost_pages + heat.lost_error &&
+			 vm->lost_pages > vm->lost_error_pages);
 
 		if (now[v] != hot || vm->pinned || !part)
 			continue;
@@ -151,6 +153,7 @@ static void set_heat(struct rng *r, struct model *m, struct mb_hotspot_limits *l
 		m->f.vms[v].swap_pages_s = rng_below(r, 2) ? 0 : rng_below(r, 150);
 		m->f.vms[v].stall_percent = rng_below(r, 2) ? 0 : rng_below(r, 30);
 		m->f.vms[v].lost_pages = rng_below(r, 2) ? 0 : rng_below(r, 150);
+		m->f.vms[v].lost_error_pages = rng_below(r, 3) ? 0 : rng_below(r, 40);
 		m->f.vms[v].pinned = m->f.vms[v].host != MB_NOWHERE && !rng_below(r, 15);
 	}
 	for (uint32_t h = 0; h < m->f.view.n_hosts; h++)
@@ -300,11 +303,23 @@ static void test_causes(void **state)
 	l = (struct mb_hotspot_limits){ .lost_pages = 3 };
 	f.vms[0].lost_pages = f.vms[1].lost_pages = 2;
 	expect(&f, &l, "lost 4 shared pages, more than 3", 1, 1, MB_NOWHERE);
+	/* What may be an error of the estimate moves nobody. */
+	f.vms[0].lost_pages = f.vms[1].lost_pages = 100;
+	f.vms[0].lost_error_pages = 90;
+	f.vms[1].lost_error_pages = 107;
+	expect(&f, &l, NULL, MB_NOWHERE, MB_NOWHERE, MB_NOWHERE);
+	f.vms[1].lost_error_pages = 106;
+	expect(&f, &l, "lost 200 +-196 shared pages, more than 3", MB_NOWHERE, 1, MB_NOWHERE);
+	f.vms[0].lost_error_pages = f.vms[1].lost_error_pages = 0;
+	f.vms[0].lost_pages = f.vms[1].lost_pages = 2;
 	l = (struct mb_hotspot_limits){ .free_mb = 3 };
 	f.hosts[0].free_mb = 2;
 	expect(&f, &l, "less than 3; its guests lost 0.0 MB of sharing", 1, 1, MB_NOWHERE);
 	f.vms[0].lost_pages = f.vms[1].lost_pages = 384;
 	expect(&f, &l, "less than 3; its guests lost 3.0 MB of sharing", 1, 1, MB_NOWHERE);
+	f.vms[1].lost_error_pages = 26;
+	expect(&f, &l, "less than 3; its guests lost 3.0 +-0.2 MB of sharing", 1, 1, MB_NOWHERE);
+	f.vms[1].lost_error_pages = 0;
 	f.vms[0].lost_pages = f.vms[1].lost_pages = 0;
 	expect(&f, &l, "2 MB of its memory are free, less than 3", 1, 1, MB_NOWHERE);
 	/* h1 would be hot, too; of the pool, h2 is too small. */

@@ -139,7 +139,11 @@ static void test_answers_of_questions(void **state)
 					 { .host = 0, .wakes = true, .reason = "no room" } };
 	const struct mb_hotspot spots[] = {
 		{ .host = 1, .reason = "swaps", .woken = 0, .relieved = true },
-		{ .host = 0, .reason = "full", .woken = MB_NOWHERE }
+		{ .host = 0,
+		  .reason = "full",
+		  .woken = MB_NOWHERE,
+		  .lost_pages = 60,
+		  .lost_error_pages = 7 }
 	};
 	const bool emptied[] = { false, true };
 	json_t *j = json_pack(
@@ -159,8 +163,9 @@ static void test_answers_of_questions(void **state)
 		      "\"reason\":\"no room\"}]},"
 		      "\"e\":[\"h1\"],"
 		      "\"h\":[{\"host\":\"h1\",\"reason\":\"swaps\",\"woken\":\"h0\","
-		      "\"relieved\":true},{\"host\":\"h0\",\"reason\":\"full\",\"woken\":null,"
-		      "\"relieved\":false}]}");
+		      "\"relieved\":true,\"lost_pages\":0},"
+		      "{\"host\":\"h0\",\"reason\":\"full\",\"woken\":null,"
+		      "\"relieved\":false,\"lost_pages\":60,\"lost_error_pages\":7}]}");
 	free(text);
 	json_decref(j);
 }

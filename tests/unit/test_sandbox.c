@@ -12,8 +12,10 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -179,7 +181,7 @@ static int try_one(void)
 {
 	struct mb_err err = { 0 };
 
-	if (mb_sandbox_close(MB_SANDBOX_REFUSE, &err) < 0) {
+	if (mb_sandbox_close(MB_SANDBOX_REFUSE, false, &err) < 0) {
 		fprintf(stderr, "%s\n", err.text);
 		return 2;
 	}
@@ -205,7 +207,7 @@ static int try_kill(void)
 {
 	struct mb_err err = { 0 };
 
-	if (mb_sandbox_close(MB_SANDBOX_KILL, &err) < 0)
+	if (mb_sandbox_close(MB_SANDBOX_KILL, false, &err) < 0)
 		return 2;
 	call_unix_socket();
 	return 0;
@@ -215,10 +217,41 @@ static int try_off(void)
 {
 	struct mb_err err = { 0 };
 
-	return mb_sandbox_close(MB_SANDBOX_OFF, &err) == 0 && call_unix_socket() >= 0 &&
+	return mb_sandbox_close(MB_SANDBOX_OFF, false, &err) == 0 && call_unix_socket() >= 0 &&
 			       prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0 ?
 		       0 :
 		       1;
+}
+
+/* Words to systemd, each by a socket of its own; no other socket, and no connection. */
+static int try_notify(void)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = "@mb-test-sandbox" };
+	socklen_t n = offsetof(struct sockaddr_un, sun_path) + 16;
+	int fd, own = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct mb_err err = { 0 };
+
+	to.sun_path[0] = 0;
+	if (own < 0 || bind(own, (const struct sockaddr *)&to, n) < 0 ||
+	    mb_sandbox_close(MB_SANDBOX_REFUSE, true, &err) < 0)
+		return 2;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || sendto(fd, "x", 1, 0, (const struct sockaddr *)&to, n) != 1)
+		return 3;
+	if (connect(fd, (const struct sockaddr *)&to, n) == 0 ||
+	    bind(fd, (const struct sockaddr *)&to, n) == 0 || errno != EPERM)
+		return 4;
+	return call_unix_socket() < 0 && call_tcp_socket() < 0 && call_packet_socket() < 0 &&
+			       socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) < 0 &&
+			       socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, 0) < 0 ?
+		       0 :
+		       5;
+}
+
+static void test_notify(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(try_notify), 0);
 }
 
 static void test_how(void **state)
@@ -253,7 +286,7 @@ static int try_threads(void)
 
 	pthread_barrier_init(&closed, NULL, 2);
 	if (pthread_create(&a, NULL, early_thread, &early) != 0 ||
-	    mb_sandbox_close(MB_SANDBOX_REFUSE, &err) < 0)
+	    mb_sandbox_close(MB_SANDBOX_REFUSE, false, &err) < 0)
 		return 2;
 	pthread_barrier_wait(&closed);
 	if (pthread_create(&b, NULL, late_thread, &late) != 0)
@@ -288,7 +321,7 @@ static int try_allowed(void)
 	struct stat st;
 	void *memory;
 
-	if (mb_sandbox_close(MB_SANDBOX_REFUSE, &err) < 0)
+	if (mb_sandbox_close(MB_SANDBOX_REFUSE, false, &err) < 0)
 		return 1;
 	again = open(path, O_RDWR | O_CLOEXEC);
 	memory = malloc(64 << 20);
@@ -354,9 +387,9 @@ static void test_become(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused),	    cmocka_unit_test(test_how),
-		cmocka_unit_test(test_all_threads), cmocka_unit_test(test_allowed),
-		cmocka_unit_test(test_become),
+		cmocka_unit_test(test_refused), cmocka_unit_test(test_notify),
+		cmocka_unit_test(test_how),	cmocka_unit_test(test_all_threads),
+		cmocka_unit_test(test_allowed), cmocka_unit_test(test_become),
 	};
 
 	return cmocka_run_group_tests_name("sandbox", tests, NULL, NULL);

@@ -200,7 +200,8 @@ static void test_history(void **state)
 					     .partner = "web2",
 					     .partner_inter = 4,
 					     .host = "h1",
-					     .here = 3 };
+					     .here = 3,
+					     .here_error = 6 };
 	get_history(s, 9, &h);
 	assert_int_equal(h.n, 3);
 	for (uint64_t i = 0; i < 3; i++) {
@@ -236,6 +237,7 @@ static void test_history(void **state)
 	assert_int_equal(h.rows[0].inter_error, 0);
 	assert_int_equal(h.rows[2].inter_error, 3);
 	assert_int_equal(store_count("SELECT sum(partner_error) FROM sharing WHERE error = 3"), 4);
+	assert_int_equal(store_count("SELECT sum(here_error) FROM sharing WHERE host = 'h1'"), 18);
 	/* The newest ones, oldest first. */
 	get_history(s, 2, &h);
 	assert_int_equal(h.n, 2);
@@ -366,6 +368,7 @@ static void test_upgrade(void **state)
 		"DROP TABLE audit; DROP TABLE who; DROP VIEW execution_move; DROP TABLE execution;"
 		"DROP TABLE key_rotation;"
 		"ALTER TABLE sharing DROP COLUMN host; ALTER TABLE sharing DROP COLUMN here;"
+		"ALTER TABLE sharing DROP COLUMN here_error;"
 		"ALTER TABLE sharing DROP COLUMN error; ALTER TABLE sharing DROP COLUMN "
 		"partner_error;"
 		"DROP TABLE execution_wish; PRAGMA user_version = 1");
@@ -425,6 +428,7 @@ static void test_upgrade_for_who(void **state)
 	store_sql(HAS_NO_ROWID LACKS_SAMPLES
 		  "DROP TABLE key_rotation; DROP TABLE who; DROP TABLE execution_wish;"
 		  "ALTER TABLE sharing DROP COLUMN host; ALTER TABLE sharing DROP COLUMN here;"
+		"ALTER TABLE sharing DROP COLUMN here_error;"
 		  "ALTER TABLE sharing DROP COLUMN error; ALTER TABLE sharing DROP COLUMN "
 		  "partner_error;"
 		  "PRAGMA user_version = 3");

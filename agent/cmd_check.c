@@ -74,6 +74,7 @@ static json_t *ksm_fact(void)
 struct tracker_facts {
 	json_t *facts;
 	bool taken;
+	bool unloaded; /* the module, which mbagent run loads: none takes it without having tried */
 };
 
 static void tracker_fact(void *ctx, const struct mb_tracker_ops *ops, bool works, const char *said)
@@ -83,7 +84,10 @@ static void tracker_fact(void *ctx, const struct mb_tracker_ops *ops, bool works
 
 	if (works)
 		snprintf(text, sizeof(text), "%s%s", said,
-			 to->taken ? "" : " (--tracker auto takes it)");
+			 to->taken || to->unloaded ? "" : " (--tracker auto takes it)");
+	else if (to->unloaded)
+		snprintf(text, sizeof(text), "not known yet: mbagent run loads the module first "
+					     "(modprobe mbwalk, and check again)");
 	else
 		snprintf(text, sizeof(text), "%s%s%s", said,
 			 *mb_privileges_missing(ops->needs, what, sizeof(what)) ? "; missing: " :
@@ -111,6 +115,8 @@ static json_t *gather(const struct mb_tracker_options *how)
 		char found[MB_FOUND_MAX] = "";
 		bool ok = s->check(found, &err) == 0;
 
+		if (s == &mb_source_kmod)
+			trackers.unloaded = ok && strncmp(found, "not loaded", 10) == 0;
 		json_array_append_new(facts, fact("source", s->syntax, ok,
 						  !ok	 ? err.text :
 						  *found ? found :

@@ -44,10 +44,17 @@ static void check_there(const struct mb_doctor *d, struct mb_findings *to)
 		mb_finding_cost(f, waiting(d), false);
 }
 
+/* Where none run, as in a guest, there is nothing to be merged. */
+static bool has_vms(const struct mb_doctor *d)
+{
+	return d->processes.n || d->unreadable;
+}
+
 static void check_run(const struct mb_doctor *d, struct mb_findings *to)
 {
 	int64_t run = d->host.number[MB_KSM_RUN];
 	uint64_t sharing = mb_host_value(&d->host, MB_KSM_SHARING);
+	bool vms = has_vms(d);
 	struct mb_finding *f;
 
 	if (!d->host.has_ksm || !d->host.known[MB_KSM_RUN])
@@ -62,7 +69,8 @@ static void check_run(const struct mb_doctor *d, struct mb_findings *to)
 		saw(f, d, MB_KSM_ZERO_PAGES);
 		return;
 	}
-	f = mb_findings_add(to, MB_SEVERITY_PROBLEM, run == 2 ? "ksm-unmerged" : "ksm-off", "");
+	f = mb_findings_add(to, vms ? MB_SEVERITY_PROBLEM : MB_SEVERITY_NOTE,
+			    run == 2 ? "ksm-unmerged" : "ksm-off", "");
 	if (run == 2)
 		mb_finding_say(f, "KSM is off, and was told to take all merged pages apart");
 	else if (sharing)
@@ -70,8 +78,11 @@ static void check_run(const struct mb_doctor *d, struct mb_findings *to)
 			       "KSM is off: the %" PRIu64 " pages (%.1f MB) that were merged stay "
 			       "so until they are written to, no others are",
 			       sharing, (double)sharing / 256);
-	else
+	else if (vms)
 		mb_finding_say(f, "KSM is off: nothing is merged");
+	else
+		mb_finding_say(f, "KSM is off: nothing is merged. No VM runs here: in a guest that "
+				  "is as it should be, its host does the merging");
 	saw(f, d, MB_KSM_RUN);
 	saw(f, d, MB_KSM_SHARING);
 	if (d->has_gap)
@@ -227,11 +238,19 @@ static void check_twice(const struct mb_doctor *d, struct mb_findings *to)
 static void check_nodes(const struct mb_doctor *d, struct mb_findings *to)
 {
 	bool apart = d->host.known[MB_KSM_ACROSS_NODES] && !d->host.number[MB_KSM_ACROSS_NODES];
+	uint64_t lost = d->gap.lost[MB_GAP_MERGED];
+	enum mb_severity severity;
 	struct mb_finding *f;
 
 	if (!d->host.has_ksm || d->host.n_nodes < 2 || !d->host.known[MB_KSM_ACROSS_NODES])
 		return;
-	f = mb_findings_add(to, apart ? MB_SEVERITY_PROBLEM : MB_SEVERITY_OK, "ksm-numa", "");
+	if (!apart)
+		severity = MB_SEVERITY_OK;
+	else if (d->has_gap && d->has_frames)
+		severity = mb_doctor_weigh(d, lost);
+	else
+		severity = has_vms(d) ? MB_SEVERITY_PROBLEM : MB_SEVERITY_NOTE;
+	f = mb_findings_add(to, severity, "ksm-numa", "");
 	if (apart)
 		mb_finding_say(f,
 			       "pages of different NUMA nodes are not merged with each other: up "
@@ -247,7 +266,7 @@ static void check_nodes(const struct mb_doctor *d, struct mb_findings *to)
 	if (!apart)
 		return;
 	if (d->has_gap)
-		mb_finding_cost(f, d->gap.lost[MB_GAP_MERGED], false);
+		mb_finding_cost(f, lost, false);
 	mb_finding_fix(f, "cd /sys/kernel/mm/ksm && echo 2 > run && echo 1 > merge_across_nodes "
 			  "&& echo 1 > run");
 }

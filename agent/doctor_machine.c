@@ -65,9 +65,10 @@ static void check_writes(const struct mb_doctor *d, struct mb_findings *to)
 		return;
 	f = mb_findings_add(to, MB_SEVERITY_NOTE, "merged-in-vain", "");
 	mb_finding_say(f,
-		       "merged pages were written to, and copied for that, %" PRIu64
-		       " times since boot; %" PRIu64 " are merged now: what is shared here does "
-		       "not last",
+		       "merged pages were copied again %" PRIu64
+		       " times since boot, since they were written to or taken apart (run: 2); "
+		       "%" PRIu64 " are merged now. If nobody took them apart, what is shared here "
+		       "does not last",
 		       d->host.write_copies, sharing);
 	mb_finding_saw(f, "/proc/vmstat", "cow_ksm %" PRIu64, d->host.write_copies);
 	mb_finding_saw(f, mb_host_file(MB_KSM_SHARING), "%" PRIu64, sharing);

@@ -67,7 +67,9 @@ static int read_maps(int dir, int pid, struct mb_maps *ret, struct mb_err *err)
 
 static bool is_private(const struct mb_map *m)
 {
-	return m->readable && m->writable && !m->device && !m->shared && m->inode == 0 &&
+	/* Huge pages of hugetlbfs always have a file, if they are private. */
+	return m->readable && m->writable && !m->device && !m->shared &&
+	       (m->inode == 0 || m->hugetlb) &&
 	       strncmp(m->name, "[v", 2) != 0;
 }
 
@@ -97,8 +99,7 @@ static void add_up(struct mb_doctor_process *p)
 	for (size_t i = 0; i < p->ram.n; i++) {
 		const struct mb_map *m = &p->ram.maps[i];
 		enum mb_gap_state state = mb_doctor_state_of(m);
-		/* Rss does not count hugetlbfs. */
-		uint64_t pages = (m->hugetlb ? mb_map_bytes(m) : m->rss_bytes) / MB_PAGE_BYTES;
+		uint64_t pages = (m->rss_bytes + m->hugetlb_bytes) / MB_PAGE_BYTES;
 		uint64_t huge = MB_MIN(m->huge_bytes / MB_PAGE_BYTES, pages);
 
 		if (state == MB_GAP_WAITING) {

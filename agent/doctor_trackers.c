@@ -76,7 +76,10 @@ static void check_module(const struct mb_doctor *d, struct mb_findings *to)
 	    strcmp(d->host.lockdown, "confidentiality") == 0)
 		mb_finding_saw(f, "/sys/kernel/security/lockdown", "%s (the module must be signed)",
 			       d->host.lockdown);
-	mb_finding_fix(f, "make kmod KDIR=/lib/modules/%s/build", d->host.release);
+	mb_finding_fix(f,
+		       "apt-get install linux-headers-%s ./memory-buddies-dkms_*.deb; in the "
+		       "source tree: make kmod KDIR=/lib/modules/%s/build",
+		       d->host.release, d->host.release);
 }
 
 /* The reasons that there are, the first that holds; docs/tracking.md has all. */
@@ -87,8 +90,6 @@ static void fix_tracker(struct mb_finding *f, const struct mb_doctor *d,
 
 	if (*t->missing)
 		mb_finding_fix(f, "run it as root, or with: %s", t->missing);
-	else if (strstr(t->text, "is not loaded"))
-		mb_finding_fix(f, "modprobe mbwalk (mbagent run --source kmod does it)");
 	else if (bpf && !d->host.has_btf)
 		mb_finding_fix(f, "mbagent run --btf FILE, with this kernel's types: pahole "
 				  "--btf_encode_detached FILE vmlinux");
@@ -104,8 +105,29 @@ static void fix_tracker(struct mb_finding *f, const struct mb_doctor *d,
 			       t->name);
 }
 
+/* The agent loads it, so that nothing has failed yet. */
+static bool is_unloaded(const struct mb_doctor *d)
+{
+	return d->has_module && d->n_trackers && strstr(d->trackers[0].text, "is not loaded");
+}
+
+static void check_unloaded(const struct mb_doctor *d, struct mb_findings *to)
+{
+	struct mb_finding *f;
+
+	if (!is_unloaded(d))
+		return;
+	f = mb_findings_add(to, MB_SEVERITY_NOTE, "module-unloaded", "");
+	mb_finding_say(f, "the module is there, and is loaded by the first agent with source kmod; "
+			  "what trackers can do here is known from then on");
+	mb_finding_saw(f, "source kmod", "%s", d->module);
+	mb_finding_fix(f, "modprobe mbwalk, and look again");
+}
+
 static void check_trackers(const struct mb_doctor *d, struct mb_findings *to)
 {
+	if (is_unloaded(d))
+		return;
 	/* What would be chosen, and whether something better should have been. */
 	for (size_t i = 0; i < d->n_trackers && d->has_module; i++) {
 		const struct mb_doctor_tracker *t = &d->trackers[i];
@@ -122,10 +144,8 @@ static void check_trackers(const struct mb_doctor *d, struct mb_findings *to)
 			return;
 		}
 		f = mb_findings_add(to,
-				    t->strength == MB_STRENGTH_PROOF &&
-						    !strstr(t->text, "is not loaded") ?
-					    MB_SEVERITY_PROBLEM :
-					    MB_SEVERITY_NOTE,
+				    t->strength == MB_STRENGTH_PROOF ? MB_SEVERITY_PROBLEM :
+								       MB_SEVERITY_NOTE,
 				    "tracker-fails", t->name);
 		mb_finding_say(f, "the agent falls back to the next tracker: epochs cost more, or "
 				  "miss pages until an audit");
@@ -139,5 +159,5 @@ static void check_trackers(const struct mb_doctor *d, struct mb_findings *to)
 	}
 }
 
-const mb_doctor_check mb_doctor_tracker_checks[] = { check_processes, check_module, check_trackers,
-						     NULL };
+const mb_doctor_check mb_doctor_tracker_checks[] = { check_processes, check_module, check_unloaded,
+						     check_trackers, NULL };

@@ -42,6 +42,7 @@ static int collect(const struct mb_maps *all, enum evidence wanted, struct mb_ma
 			last->rss_bytes += m->rss_bytes;
 			last->swap_bytes += m->swap_bytes;
 			last->huge_bytes += m->huge_bytes;
+			last->hugetlb_bytes += m->hugetlb_bytes;
 			continue;
 		}
 		r = mb_maps_add(ret, m, err);

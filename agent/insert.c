@@ -150,9 +150,9 @@ int mb_insert_find(const struct mb_insert_places *p, struct mb_insert_found *ret
 	if (r == -ENOENT && !*reason.text)
 		return mb_fail(
 			err, ENOENT,
-			"the module " MODULE " is not loaded, and there is none for "
-			"this kernel: in the source tree, `make kmod KDIR=/lib/modules/%s/build` "
-			"builds it (headers: package linux-headers-%s); name it by --module",
+			"the module " MODULE " is not loaded, and there is none for this kernel: "
+			"with package linux-headers-%s, memory-buddies-dkms builds it, or in the "
+			"source tree `make kmod KDIR=/lib/modules/%s/build` (name it by --module)",
 			p->release, p->release);
 	return r < 0 ? mb_fail(err, -r, "%s", reason.text) : 0;
 }

@@ -77,6 +77,9 @@ static void parse_field(const char *line, struct mb_map *map)
 		map->swap_bytes = strtoull(line + 5, NULL, 10) << 10;
 	else if (strncmp(line, "AnonHugePages:", 14) == 0)
 		map->huge_bytes = strtoull(line + 14, NULL, 10) << 10;
+	else if (strncmp(line, "Private_Hugetlb:", 16) == 0 ||
+		 strncmp(line, "Shared_Hugetlb:", 15) == 0)
+		map->hugetlb_bytes += strtoull(strchr(line, ':') + 1, NULL, 10) << 10;
 	else if (strncmp(line, "VmFlags:", 8) == 0)
 		parse_flags(line + 8, map);
 }

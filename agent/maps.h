@@ -14,7 +14,8 @@ struct mb_map {
 	uint64_t start, end; /* virtual addresses */
 	uint64_t inode;	     /* 0: anonymous */
 	uint64_t rss_bytes, swap_bytes;
-	uint64_t huge_bytes; /* of rss_bytes: anonymous and in huge pages */
+	uint64_t huge_bytes;	/* of rss_bytes: anonymous and in huge pages */
+	uint64_t hugetlb_bytes; /* in memory, of hugetlbfs; rss_bytes does not count it */
 	bool readable, writable, executable, shared;
 	bool mergeable; /* VmFlags mg: marked for KSM */
 	bool hugetlb;	/* VmFlags ht */

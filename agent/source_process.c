@@ -229,7 +229,7 @@ static int place_blocks(struct process *p, struct mb_err *err)
 	p->memory_bytes = p->expected_pages = 0;
 	for (size_t i = 0; i < p->chosen.n; i++) {
 		const struct mb_map *m = &p->chosen.maps[i];
-		uint64_t backed = m->rss_bytes + m->swap_bytes;
+		uint64_t backed = m->rss_bytes + m->hugetlb_bytes + m->swap_bytes;
 		struct mb_block block = {
 			.start = m->start,
 			.end = m->end,

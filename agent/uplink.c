@@ -246,6 +246,18 @@ static int take_frames(struct mb_uplink *u, struct mb_err *err)
 	return r;
 }
 
+static const char *why_closed(const struct mb_uplink *u)
+{
+	int family = u->config.address.sa.sa_family;
+
+	if (u->line.serial)
+		return "nobody at the other end of the line";
+	if (u->state == GREETING && !u->config.tls && (family == AF_INET || family == AF_INET6))
+		return "server closed the connection without a word: does it want TLS "
+		       "(--tls-cert)?";
+	return "server closed the connection";
+}
+
 static int read_some(struct mb_uplink *u, struct mb_err *err)
 {
 	uint8_t *to = mb_buf_reserve(&u->in, 16384);
@@ -257,11 +269,7 @@ static int read_some(struct mb_uplink *u, struct mb_err *err)
 	if (n == -EAGAIN)
 		return 0;
 	if (n <= 0) {
-		mb_uplink_go_away(u,
-				  n		 ? mb_line_why(&u->line, n) :
-				  u->line.serial ? "nobody at the other end of the line" :
-						   "server closed the connection",
-				  0);
+		mb_uplink_go_away(u, n ? mb_line_why(&u->line, n) : why_closed(u), 0);
 		return 0;
 	}
 	u->in.len += (size_t)n;

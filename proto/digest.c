@@ -110,9 +110,9 @@ int mb_identity_compare(const struct mb_identity *a, const struct mb_identity *b
 			       a->bits, b->bits);
 	if (a->keyed != b->keyed || a->zero_digest != b->zero_digest)
 		return mb_fail(err, EXDEV,
-			       "another key: trust domain \"%s\" gives the zero page %016" PRIx64
-			       ", but %016" PRIx64 " there",
-			       a->domain, a->zero_digest, b->zero_digest);
+			       "another key: %08" PRIx32 " of trust domain \"%s\", but %08" PRIx32
+			       " there",
+			       mb_identity_key_id(a), a->domain, mb_identity_key_id(b));
 	return 0;
 }
 

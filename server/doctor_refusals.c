@@ -12,10 +12,12 @@ static const char *const by_reason[MB_FOR_QUOTA] = {
 		"date (is the clock right, here and there?); mbctl pki agent NAME --vm %s "
 		"--out NEW.pem, in place of the old one; restart the agent",
 	[MB_FOR_REVOKED] = "mbctl pki agent NAME --vm %s, if it was not revoked for good",
-	[MB_FOR_NOT_TLS13] = "mbagent --version: this server speaks TLS 1.3 only",
+	[MB_FOR_NOT_TLS13] = "mbagent run --tls-cert NAME.pem, if it talks in clear; this server "
+			     "speaks TLS 1.3 only",
 	[MB_FOR_BAD_CERTIFICATE] = "mbctl pki agent NAME --vm %s; mbagent run --tls-cert NAME.pem",
-	[MB_FOR_BROKEN_HANDSHAKE] = "mbagent run --tls-cert NAME.pem: it may be talking without "
-				    "TLS; or nobody's agent",
+	[MB_FOR_BROKEN_HANDSHAKE] =
+		"if it is an agent: mbagent run --tls-cert NAME.pem; and mbctl pki server must "
+		"name the address that it has in --server",
 	[MB_FOR_OTHER_VM] = "mbctl pki agent NAME --vm %s, and --vm of all else that it serves",
 	[MB_FOR_TOO_MANY] = "mbserver --max-agents N, with more than now",
 	[MB_FOR_STORE] = "df -h of the database's folder; journalctl -u mbserver",

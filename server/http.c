@@ -312,7 +312,7 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *u
 {
 	static int headers_seen, has_body;
 	bool post = strcmp(method, MHD_HTTP_METHOD_POST) == 0;
-	const char *allow = post ? "GET" : "GET, POST";
+	const char *allow = post ? "GET, HEAD" : "GET, HEAD, POST";
 	struct mb_http *h = ctx;
 	struct mb_err err = { 0 };
 	struct mb_web_file file;
@@ -334,6 +334,9 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *u
 		*request = &has_body;
 		return MHD_YES;
 	}
+	/* The library leaves the body out. */
+	if (strcmp(method, MHD_HTTP_METHOD_HEAD) == 0)
+		method = MHD_HTTP_METHOD_GET;
 	if (!post && strcmp(method, MHD_HTTP_METHOD_GET) != 0)
 		return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and POST are known here",
 			      allow);

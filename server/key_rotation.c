@@ -77,8 +77,9 @@ int mb_key_rotation_plan(struct mb_key_rotation *r, const struct mb_key_rotation
 	if (now && to != now->from)
 		return mb_fail(err, EALREADY,
 			       "trust domain \"%s\" is on its way from key %08" PRIx32
-			       " to key %08" PRIx32 ": that comes first, or back to the former",
-			       r->domain, now->from, now->to);
+			       " to key %08" PRIx32
+			       ": that comes first, or back (mbctl key rotate --to %08" PRIx32 ")",
+			       r->domain, now->from, now->to, now->from);
 	if (!now && !r->n_from)
 		return mb_fail(err, ENOENT, "no VM of trust domain \"%s\" is held", r->domain);
 	if (!now && r->n_other)

@@ -120,8 +120,9 @@ int mb_store_lock(const char *path, int *ret_fd, struct mb_err *err)
 		return mb_fail(err, errno, "database %s: %s: %m", path, name);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return mb_fail(err, errno == EWOULDBLOCK ? EBUSY : errno,
-			       errno == EWOULDBLOCK ? "database %s: another server has it" :
-						      "database %s: flock: %m",
+			       errno == EWOULDBLOCK ?
+				       "database %s: another server has it; stop that one first" :
+				       "database %s: flock: %m",
 			       path);
 	*ret_fd = mb_take_fd(fd);
 	return 0;

@@ -173,6 +173,19 @@ static int read_crl(const char *path, X509_CRL **ret, struct mb_err *err)
 
 /* --- the folder ------------------------------------------------------------------------------- */
 
+/* What it is in is made, too: /etc/memory-buddies comes with packages only. */
+static int make_parents(const char *dir, struct mb_err *err)
+{
+	char path[PATH_MAX];
+
+	for (const char *end = strchr(dir + 1, '/'); *dir && end; end = strchr(end + 1, '/')) {
+		snprintf(path, sizeof(path), "%.*s", (int)(end - dir), dir);
+		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+			return mb_fail(err, errno, "%s: %m", path);
+	}
+	return 0;
+}
+
 static int make_dir(const char *path, struct mb_err *err)
 {
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
@@ -204,7 +217,8 @@ int mb_ca_init(const char *dir, const char *name, uint64_t valid_ns, struct mb_e
 	char issued[PATH_MAX];
 	int r;
 
-	if ((r = make_path(issued, dir, "issued", err)) < 0 || (r = make_dir(dir, err)) < 0 ||
+	if ((r = make_path(issued, dir, "issued", err)) < 0 || (r = make_parents(dir, err)) < 0 ||
+	    (r = make_dir(dir, err)) < 0 ||
 	    (r = make_dir(issued, err)) < 0 || (r = mb_cert_make(&wish, NULL, &ca, err)) < 0 ||
 	    (r = mb_crl_make(&ca, &crl, err)) < 0)
 		return r;

@@ -210,6 +210,11 @@ static int why_no_answer(CURLcode code, const char *server, const struct answer 
 	case CURLE_OUT_OF_MEMORY:
 	case CURLE_WRITE_ERROR:
 		return mb_fail_mem(err, "the server's answer");
+	case CURLE_GOT_NOTHING:
+		return mb_fail(err, EIO, "server at %s: it ended the connection%s", server,
+			       strncmp(server, "http:", 5) == 0 ?
+				       ": does it speak https (mbserver --tls-cert)?" :
+				       "");
 	case CURLE_OPERATION_TIMEDOUT:
 		return mb_fail(err, ETIMEDOUT, "server at %s: no answer in time", server);
 	default:

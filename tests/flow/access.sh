@@ -67,6 +67,7 @@ status=$(code -X POST -H "Authorization: Bearer $(cat "$dir/apply.token")" /v1/p
 [ "$(code -X POST -d x /v1/plan)" = 401 ] || fail "POST of a stranger"
 curl -s --cacert "$dir/pki/ca.pem" --tls-max 1.2 "$url/v1/status" && fail "TLS 1.2"
 [ "$(curl -s -m 5 "http://${url#https://}/v1/status" || true)" = "" ] || fail "an answer in clear"
+refuses "does it speak https" "$mbctl" status --server "http://${url#https://}"
 
 # Who was refused is written down, and nothing else is.
 jq -e -s 'any(.who == "token read-er" and .status == 403 and .path == "/v1/plan" and .role == "read")

@@ -12,6 +12,9 @@ echo '{ "hosts": [ { "name": "h1", "memory_mb": 64 } ], "vms": [] }' >"$dir/flee
 server --fleet "$dir/fleet.json"
 curl -sf "$http/healthz" >/dev/null || fail "not alive"
 curl -sf "$http/readyz" >/dev/null || fail "not ready"
+for page in readyz v1/status; do
+	curl -sfI "$http/$page" >/dev/null || fail "no HEAD of $page"
+done
 for vm in web1 web2; do
 	"$mbagent" run --source "trace:$trace" --vm $vm --host h1 --interval 0 --server "unix:$dir/sock" \
 		--metrics "$dir/$vm.prom" >"$dir/$vm.log" 2>&1 || fail "agent: $(cat "$dir/$vm.log")"

@@ -16,7 +16,7 @@ pki agent web --vm web1 --vm web2
 pki agent host --vm '*'
 pki agent brief --vm web1 --valid 1s
 pki agent fired --vm fired
-pki init "$dir/other"
+pki init "$dir/made/too/other" && mv "$dir/made/too/other" "$dir/other"
 pki agent web --vm web1 --dir "$dir/other"
 {
 	sed '/-----BEGIN CERTIFICATE/,$d' "$dir/other/web.pem"
@@ -109,7 +109,7 @@ before=$(refused not_tls13)
 timeout 5 "$BUILD/tests/tool_peer" "tcp:127.0.0.1:$port" tests/golden/hello.bin >"$dir/out" 2>&1 || true
 grep -q Welcome "$dir/out" && fail "greeted in clear"
 [ "$(refused not_tls13)" -gt "$before" ] || fail "plain TCP is not counted"
-kept_out 'closed the connection' --vm web1
+kept_out 'does it want TLS' --vm web1
 # Nor can a session be taken up again, or data sent before hands are shaken.
 timeout 2 openssl s_client -connect "127.0.0.1:$port" -ign_eof -cert "$dir/pki/web.pem" \
 	-key "$dir/pki/web.pem" -sess_out "$dir/session" </dev/null >"$dir/out" 2>&1 || true

@@ -34,9 +34,15 @@ static void test_missing_and_off(void **state)
 
 	(void)state;
 	make_host(&d);
+	set_number(&d, MB_KSM_RUN, 0);
+	/* As in a guest. */
+	assert_finding(found(&d), "ksm-off", MB_SEVERITY_NOTE, "echo 1");
+	d.unreadable = 1;
+	assert_finding(found(&d), "ksm-off", MB_SEVERITY_PROBLEM, "echo 1");
+	d.unreadable = 0;
+	add_process(&d, "qemu", 5);
 	set_gap(&d, 5000, MB_GAP_WAITING, 3000);
 	d.gap.lost[MB_GAP_HUGE] = 500;
-	set_number(&d, MB_KSM_RUN, 0);
 	assert_finding(found(&d), "ksm-off", MB_SEVERITY_PROBLEM,
 		       "echo 1 > /sys/kernel/mm/ksm/run");
 	/* What is in huge pages waits for it, too. */
@@ -144,6 +150,14 @@ static void test_nodes_and_chains(void **state)
 	set_number(&d, MB_KSM_ACROSS_NODES, 0);
 	assert_finding(found(&d), "ksm-numa", MB_SEVERITY_PROBLEM, "echo 1 > merge_across_nodes");
 	assert_int_equal(find_id(found(&d), "ksm-numa")->lost_pages, 600);
+	d.gap.lost[MB_GAP_MERGED] = 64;
+	assert_finding(found(&d), "ksm-numa", MB_SEVERITY_NOTE, "echo 1 > merge_across_nodes");
+	/* What it costs is not known; where no VM runs, it is nothing. */
+	d.has_gap = false;
+	assert_finding(found(&d), "ksm-numa", MB_SEVERITY_NOTE, "echo 1 > merge_across_nodes");
+	add_process(&d, "qemu", 5);
+	assert_finding(found(&d), "ksm-numa", MB_SEVERITY_PROBLEM, "echo 1 > merge_across_nodes");
+	d.has_gap = true;
 	/* The same pages are not lost twice. */
 	assert_none(found(&d), "ksm-max-sharing");
 }

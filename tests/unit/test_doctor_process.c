@@ -10,6 +10,12 @@
 #define MAP(range, perms, flags, extra)                                                            \
 	range " " perms " 00000000 00:00 0 \n"                                                     \
 	      "Rss:              65536 kB\n" extra "VmFlags: rd wr " flags "\n"
+#define HUGETLB                                                                                    \
+	"7f0000000000-7f0010000000 rw-p 00000000 00:0f 11141 /anon_hugepage (deleted)\n"          \
+	"Rss:                   0 kB\n"                                                            \
+	"Shared_Hugetlb:    16384 kB\n"                                                            \
+	"Private_Hugetlb:   65536 kB\n"                                                            \
+	"VmFlags: rd wr ht\n"
 #define HEAP MAP("555500000000-555501000000", "rw-p", "ac", "")
 
 static void make_process(int pid, const char *name, const char *smaps)
@@ -65,9 +71,11 @@ static void test_states(void **state)
 	assert_false(p->has_merging || p->has_profit);
 	make_process(9, "kvm\n", MAP("7f0000000000-7f0010000000", "rw-s", "sh", ""));
 	assert_int_equal(add(&all, 9, false)->resident[MB_GAP_SHARED], 16384);
-	/* Rss says nothing of it. */
-	make_process(10, "kvm\n", MAP("7f0000000000-7f0010000000", "rw-p", "ht", ""));
-	assert_int_equal(add(&all, 10, false)->resident[MB_GAP_HUGETLB], 65536);
+	/* Of 256 MB 80 are there; Rss says nothing of it. */
+	make_process(10, "kvm\n", HUGETLB);
+	assert_int_equal(add(&all, 10, false)->resident[MB_GAP_HUGETLB], 20480);
+	make_process(12, "cat\n", HUGETLB);
+	assert_int_equal(add(&all, 12, true)->resident[MB_GAP_HUGETLB], 20480);
 }
 
 static void test_all_memory(void **state)

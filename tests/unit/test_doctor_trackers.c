@@ -66,14 +66,26 @@ static void test_no_module(void **state)
 	assert_finding(found(&d), "process-unreadable", MB_SEVERITY_PROBLEM, "root");
 }
 
+/* It is one thing, whatever each tracker says of it. */
+static void test_not_loaded(void **state)
+{
+	mb_cleanup(mb_doctor_deinit) struct mb_doctor d;
+
+	(void)state;
+	make_guest(&d);
+	strcpy(d.module, "not loaded yet; /lib/modules/mbwalk.ko fits this kernel");
+	fail_tracker(&d.trackers[0], "the module mbwalk is not loaded (no /dev/mbwalk)", "");
+	fail_tracker(&d.trackers[1], "the module mbwalk is not loaded (no /dev/mbwalk)", "");
+	assert_finding(found(&d), "module-unloaded", MB_SEVERITY_NOTE, "modprobe mbwalk");
+	assert_int_equal(found(&d)->n, 1);
+}
+
 static void test_why_bpf_fails(void **state)
 {
 	mb_cleanup(mb_doctor_deinit) struct mb_doctor d;
 
 	(void)state;
 	make_guest(&d);
-	fail_tracker(&d.trackers[0], "the module mbwalk is not loaded (no /dev/mbwalk)", "");
-	assert_finding(found(&d), "tracker-fails", MB_SEVERITY_NOTE, "modprobe mbwalk");
 	fail_tracker(&d.trackers[0], "programs: not permitted", "CAP_BPF");
 	assert_finding(found(&d), "tracker-fails", MB_SEVERITY_PROBLEM, "with: CAP_BPF");
 	fail_tracker(&d.trackers[0], "this kernel does not tell its types", "");
@@ -127,8 +139,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_well),	      cmocka_unit_test(test_no_module),
-		cmocka_unit_test(test_why_bpf_fails), cmocka_unit_test(test_all_fail),
-		cmocka_unit_test(test_here),
+		cmocka_unit_test(test_not_loaded),    cmocka_unit_test(test_why_bpf_fails),
+		cmocka_unit_test(test_all_fail),      cmocka_unit_test(test_here),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

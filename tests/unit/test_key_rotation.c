@@ -35,7 +35,8 @@ static void test_plan(void **state)
 	/* On the way there is the way back, and nothing else. */
 	now = r;
 	assert_fails(mb_key_rotation_plan(&r, &now, id_of(2), &err), EALREADY, &err, "on its way");
-	assert_fails(mb_key_rotation_plan(&r, &now, id_of(3), &err), EALREADY, &err, "former");
+	assert_fails(mb_key_rotation_plan(&r, &now, id_of(3), &err), EALREADY, &err,
+		     "key rotate --to");
 	for (uint8_t key = 1; key <= 2; key++) {
 		back = sample();
 		back.from = id_of(key); /* of whichever VM was seen first */

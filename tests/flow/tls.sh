@@ -190,9 +190,9 @@ for pid in "${load[@]}"; do
 	wait "$pid" || fail "an agent failed: $(tail -n 3 "$dir"/web1.log "$dir"/web2.log "$dir"/db1.log)"
 done
 for vm in web1 web2 db1; do
-	# Each epoch once, in order.
+	# None twice; some go out together.
 	sed -n 's/.*epoch \([0-9]*\) acked.*/\1/p' "$dir/$vm.log" >"$dir/acked"
-	seq "$(wc -l <"$dir/acked")" | cmp -s - "$dir/acked" || fail "$vm: $(tr '\n' ' ' <"$dir/acked")"
+	sort -c -u -n "$dir/acked" || fail "$vm: $(tr '\n' ' ' <"$dir/acked")"
 	grep -q 'trying again' "$dir/$vm.log" && fail "$vm lost its connection: $(grep 'trying again' "$dir/$vm.log")"
 done
 kept_out 'certificate revoked' --vm fired --tls-cert "$dir/pki/fired.pem"

@@ -2,6 +2,7 @@
 #include "server/historian.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,61 +67,98 @@ static int find_places(struct placed *p, const char *path, const struct mb_shari
 	return 0;
 }
 
-static int put_rows(struct mb_store *store, const char *fleet_path,
-		    const struct mb_sharing_view *view, struct mb_err *err)
+struct names {
+	char host[MB_NAME_MAX], partner[MB_NAME_MAX];
+};
+
+/* What goes to the store, without the lock on what is shared: the store may keep us waiting. */
+struct rows {
+	struct mb_sharing_record *list; /* owned, as are names, to which it points */
+	struct names *names;
+	size_t n;
+};
+
+static void rows_deinit(struct rows *r)
 {
-	mb_autofree struct mb_sharing_record *rows = calloc(view->fleet.n + 1, sizeof(*rows));
+	free(r->list);
+	free(r->names);
+}
+
+static const char *keep_name(char to[MB_NAME_MAX], const char *name)
+{
+	snprintf(to, MB_NAME_MAX, "%s", name);
+	return to;
+}
+
+static void add_row(struct rows *rows, const struct mb_sharing_view *view,
+		    const struct mb_comparable *set, uint32_t i, const struct placed *p)
+{
+	uint32_t v = set->vms[i], host = p->host[v];
+	const struct mb_vm *vm = &view->fleet.vms[v];
+	const uint64_t *inter = set->inter + (size_t)i * set->n;
+	struct mb_sharing_record *row = &rows->list[rows->n];
+	uint32_t partner = i;
+
+	*row = (struct mb_sharing_record){ .vm_id = vm->id,
+					   .epoch = vm->epoch,
+					   .acked_unix_ns = vm->acked_unix_ns,
+					   .inter = set->any[i],
+					   .error = mb_comparable_any_error(set, i),
+					   .here = p->here[v],
+					   .here_error =
+						   mb_plan_count_error(p->here[v], set->shift) };
+	if (host != MB_NOWHERE)
+		row->host = keep_name(rows->names[rows->n].host, p->fleet.hosts[host].name);
+	for (uint32_t j = 0; j < set->n; j++)
+		if (inter[j] > row->partner_inter) {
+			row->partner_inter = inter[j];
+			partner = j;
+		}
+	if (partner != i) {
+		row->partner_error = mb_comparable_inter_error(set, i, partner);
+		row->partner = keep_name(rows->names[rows->n].partner,
+					 view->fleet.vms[set->vms[partner]].name);
+	}
+	rows->n++;
+}
+
+static int find_rows(struct rows *rows, const char *fleet_path, const struct mb_sharing_view *view,
+		     struct mb_err *err)
+{
 	mb_cleanup(placed_deinit) struct placed p = { 0 };
-	size_t n = 0;
 	int r;
 
-	if (!rows)
+	rows->list = calloc(view->fleet.n + 1, sizeof(*rows->list));
+	rows->names = calloc(view->fleet.n + 1, sizeof(*rows->names));
+	if (!rows->list || !rows->names)
 		return mb_fail_mem(err, "sharing history");
 	r = find_places(&p, fleet_path, view, err);
 	if (r < 0)
 		return r;
-	for (uint32_t k = 0; k < view->n_sets; k++) {
-		const struct mb_comparable *set = &view->sets[k];
-
-		for (uint32_t i = 0; i < set->n; i++) {
-			const struct mb_vm *vm = &view->fleet.vms[set->vms[i]];
-			const uint64_t *inter = set->inter + (size_t)i * set->n;
-			struct mb_sharing_record row = { .vm_id = vm->id,
-							 .epoch = vm->epoch,
-							 .acked_unix_ns = vm->acked_unix_ns,
-							 .inter = set->any[i],
-							 .here = p.here[set->vms[i]] };
-			uint32_t host = p.host[set->vms[i]];
-
-			row.host = host == MB_NOWHERE ? NULL : p.fleet.hosts[host].name;
-			row.here_error = mb_plan_count_error(row.here, set->shift);
-			for (uint32_t j = 0; j < set->n; j++) {
-				if (inter[j] <= row.partner_inter)
-					continue;
-				row.partner_inter = inter[j];
-				row.partner_error = mb_comparable_inter_error(set, i, j);
-				row.partner = view->fleet.vms[set->vms[j]].name;
-			}
-			row.error = mb_comparable_any_error(set, i);
-			rows[n++] = row;
-		}
-	}
-	return mb_store_put_sharing(store, rows, n, mb_unix_ns(), err);
+	for (uint32_t k = 0; k < view->n_sets; k++)
+		for (uint32_t i = 0; i < view->sets[k].n; i++)
+			add_row(rows, view, &view->sets[k], i, &p);
+	return 0;
 }
 
 static int keep(struct mb_historian *h, struct mb_err *err)
 {
+	mb_cleanup(rows_deinit) struct rows rows = { 0 };
 	const struct mb_sharing_view *view;
+	uint64_t generation;
 	int r = mb_sharing_lock(h->sharing, &view, err);
 
 	if (r < 0)
 		return r;
-	if (view->fleet.generation != h->kept_generation) {
-		r = put_rows(h->store, h->config.fleet_path, view, err);
-		if (r == 0)
-			h->kept_generation = view->fleet.generation;
-	}
+	generation = view->fleet.generation;
+	if (generation != h->kept_generation)
+		r = find_rows(&rows, h->config.fleet_path, view, err);
 	mb_sharing_unlock(h->sharing);
+	if (r < 0 || generation == h->kept_generation)
+		return r;
+	r = mb_store_put_sharing(h->store, rows.list, rows.n, mb_unix_ns(), err);
+	if (r == 0)
+		h->kept_generation = generation;
 	return r;
 }
 

@@ -313,13 +313,12 @@ is_there() {
 }
 targets=$(sed -n 's/^\([a-z][a-z-]*\):.*/\1/p' Makefile)
 targets=${targets//$'\n'/ }
-if [ $# = 0 ]; then
-	while IFS='|' read -r kind file text reason test; do
-		[ -n "${used["$kind|$file|$text"]:-}" ] || fail "docs.list: no example of $file begins with: $text"
-		[ "$kind" = before ] || [ "$kind" = says ] || is_there "$test" || fail "docs.list: $file: $text: there is no $test"
-		[ -n "$reason" ] || fail "docs.list: $file: $text: no reason"
-	done < <(grep -v '^#' "$list")
-fi
+while IFS='|' read -r kind file text reason test; do
+	[[ " ${files[*]} " = *" $file "* ]] || continue
+	[ -n "${used["$kind|$file|$text"]:-}" ] || fail "docs.list: no example of $file begins with: $text"
+	[ "$kind" = before ] || [ "$kind" = says ] || is_there "$test" || fail "docs.list: $file: $text: there is no $test"
+	[ -n "$reason" ] || fail "docs.list: $file: $text: no reason"
+done < <(grep -v '^#' "$list")
 # Targets of make, unit and flow tests that are named in `...`.
 # shellcheck disable=SC2016 # backquotes of Markdown
 while read -r word; do

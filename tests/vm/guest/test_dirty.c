@@ -24,6 +24,7 @@ enum { PAGES = 400, PAGE = 4096, NAMES = MB_WHO_MAX + 200 };
 
 #define CGROUP "/sys/fs/cgroup"
 #define LOG    "/tmp/dirty.log"
+#define PID    "/tmp/dirty.pid"
 
 static char *memory(size_t pages)
 {
@@ -237,7 +238,10 @@ int main(void)
 	for (size_t i = 0; i < PROGRAMS; i++)
 		hear(i);
 	setenv("MB_DEBUG_TRACK", "double", 1);
-	from = popen("mbagent dirty --interval 15s --epochs 1 --top 1024 --json 2>" LOG, "r");
+	from = popen("echo $$ >" PID
+		     "; exec mbagent dirty --interval 10m --epochs 1 --top 1024 --json"
+		     " 2>" LOG,
+		     "r");
 	if (!from)
 		fail_errno("popen");
 	while (!file_get(LOG, text, sizeof(text)) || !strstr(text, "following"))
@@ -248,6 +252,9 @@ int main(void)
 			hear(k);
 		CHECK(write(gos[i], "", 1) == 1);
 	}
+	hear(PROGRAMS - 1);
+	/* All have written: the epoch may end. */
+	CHECK(kill((pid_t)file_number(PID), SIGUSR1) == 0);
 	check(from);
 	if (pclose(from) != 0)
 		fail("mbagent dirty ends with an error");

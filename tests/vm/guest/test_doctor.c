@@ -37,13 +37,18 @@ static void hold(enum kind kind)
 {
 	size_t bytes = kind == HUGETLB ? HUGE_BYTES : PAGES * PAGE;
 	int huge = kind == HUGETLB ? MAP_HUGETLB : 0;
-	char *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | huge, -1,
-			0);
 	unsigned long node = 1ul << (kind == NODE1);
+	double end = now() + 30;
 	enum { BIND = 2 };
+	char *at;
 
-	if (at == MAP_FAILED)
-		fail_errno("mmap");
+	/* Who had huge pages in the test before may still be about to end. */
+	while ((at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | huge,
+			  -1, 0)) == MAP_FAILED) {
+		if (now() > end)
+			fail_errno("mmap");
+		nap(.1);
+	}
 	if (kind <= NODE1 && syscall(SYS_mbind, at, bytes, BIND, &node, 64, 0) < 0)
 		fail_errno("mbind");
 	if (kind != HUGETLB &&
@@ -78,6 +83,17 @@ static void start(enum kind kind)
 	close(ready[0]);
 }
 
+static void say_findings(const json_t *report)
+{
+	const json_t *f;
+	size_t i;
+
+	json_array_foreach(json_object_get(report, "findings"), i, f)
+		say("%s: %s: %s", json_string_value(json_object_get(f, "severity")),
+		    json_string_value(json_object_get(f, "id")),
+		    json_string_value(json_object_get(f, "text")));
+}
+
 /* What it says of them, or of the machine only. */
 static json_t *ask(bool processes, int exit_code)
 {
@@ -96,8 +112,10 @@ static json_t *ask(bool processes, int exit_code)
 	root = json_load_file(REPORT, 0, &why);
 	if (!root)
 		fail("%s: %s", REPORT, why.text);
-	if (exit_code >= 0 && code != exit_code << 8)
+	if (exit_code >= 0 && code != exit_code << 8) {
+		say_findings(root);
 		fail("%s: %#x", command, code);
+	}
 	return root;
 }
 
@@ -143,7 +161,7 @@ static void expect(const json_t *report, const char *id, int pid, const char *se
 
 static json_t *wait_for_merged(long long pages)
 {
-	double end = now() + 60;
+	double end = now() + 240;
 
 	for (;;) {
 		json_t *report = ask(true, -1);

@@ -393,10 +393,8 @@ static int commit_jobs(struct mb_ingest *in, struct batch *b, int first, int end
 	int r = mb_store_begin(in->store, err);
 
 	*ret_job = false;
-	for (int i = first; i < end; i++) {
-		b->changed[i] = false;
+	for (int i = first; i < end; i++)
 		mb_fleet_get(in->fleet, b->jobs[i]->vm, &b->vms[i]);
-	}
 	for (int i = first; r == 0 && i < end; i++) {
 		b->jobs[i]->reason = (struct mb_err){ 0 };
 		r = ingest(in, b->jobs[i], &b->vms[i], &b->changed[i]);
